@@ -1,0 +1,135 @@
+"""Files that are whole or absent, and checksums of their content."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from spicetrain.errors import StorageError
+
+_NEXT_STEP = {
+    errno.ENOSPC: "The disk is full: free some space or choose another folder, then run the same command again.",
+    errno.EDQUOT: "Your disk quota is used up: free some space or choose another folder, then run it again.",
+    errno.EACCES: "You may not write there: choose another folder or change its permissions.",
+    errno.EPERM: "You may not write there: choose another folder or change its permissions.",
+    errno.EROFS: "That file system is read-only: choose another folder.",
+    errno.ENOTDIR: "A part of that path is a file, not a folder: choose another folder.",
+    errno.EEXIST: "A part of that path is a file, not a folder: choose another folder.",
+}
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Translate the operating system's refusal to write `path` into StorageError; other errors pass.
+
+    For writing in place (appending to metrics.jsonl, making a folder); whole files go through `write_atomic`.
+    """
+    try:
+        yield
+    except OSError as error:
+        # pyarrow and torch raise OSErrors of their own; a full disk is recognised by number only.
+        if error.errno not in _NEXT_STEP:
+            raise
+        raise StorageError(
+            f"Cannot write {path}: {os.strerror(error.errno)}. {_NEXT_STEP[error.errno]}"
+        ) from error
+
+
+@contextmanager
+def write_atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; renamed to `path` on success, removed on any failure.
+
+    The folder is made if needed. Raises StorageError when the disk is full or the folder is not writable;
+    what `path` held before is then still there.
+    """
+    path = Path(path)
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".tmp{path.suffix}")
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            _flush_to_disk(temporary)
+            os.replace(temporary, path)
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> Path:
+    """Make `path` and its parents; StorageError when that is refused."""
+    with storage_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` as indented JSON, atomically. NaN and infinity are refused (ValueError): not JSON."""
+    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
+    with write_atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; StorageError when it is missing or damaged."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StorageError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise StorageError(
+            f"{path} is not valid JSON ({error}). It was edited or cut short: restore it, or remove it and "
+            "run the step that writes it again."
+        ) from error
+
+
+def sha256_of_file(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def content_hash(*parts: object) -> str:
+    """Hexadecimal SHA-256 of the parts in order: text, bytes, or anything JSON can hold (keys sorted).
+
+    Each part is framed by its kind and length, so ("ab", "c") and ("a", "bc") differ. TypeError for others.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        kind, content = _encoded(part)
+        digest.update(f"{kind}{len(content)}:".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def cache_folder() -> Path:
+    """$SPICETRAIN_CACHE, else $XDG_CACHE_HOME/spicetrain, else ~/.cache/spicetrain. Not created here."""
+    if chosen := os.environ.get("SPICETRAIN_CACHE"):
+        return Path(chosen).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "spicetrain"
+
+
+def _encoded(part: object) -> tuple[str, bytes]:
+    if isinstance(part, bytes):
+        return "b", part
+    if isinstance(part, str):
+        return "s", part.encode()
+    return "j", json.dumps(part, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _flush_to_disk(path: Path) -> None:
+    """Force the content out before the rename: delayed allocation may report a full disk only now."""
+    with open(path, "rb+") as stream:
+        os.fsync(stream.fileno())
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(0o666 & ~umask)  # mkstemp made it private; the artefact gets the user's usual mode.
