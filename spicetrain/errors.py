@@ -81,7 +81,7 @@ class VerificationError(SpicetrainError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of an "unknown name" message: " Did you mean 'x'?", or " Known: a, b." when nothing is close."""
+    """The end of an "unknown name" message: " Did you mean 'x'?", or " Known: a, b." when none is close."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
     if close:

@@ -46,7 +46,7 @@ class Track:
 
 
 def track(description: str, total: int, unit: str = "") -> Track:
-    """A progress bar as a context manager: `with track("train", 235, "steps") as bar: bar.advance(loss=...)`."""
+    """A progress bar as a context manager: `with track("train", 235) as bar: bar.advance(loss=...)`."""
     if not sys.stderr.isatty():
         return Track(None, description, total)
     columns = (

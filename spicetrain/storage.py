@@ -15,7 +15,7 @@ from typing import Any
 from spicetrain.errors import StorageError
 
 _NEXT_STEP = {
-    errno.ENOSPC: "The disk is full: free some space or choose another folder, then run the same command again.",
+    errno.ENOSPC: "The disk is full: free some space or choose another folder, then run it again.",
     errno.EDQUOT: "Your disk quota is used up: free some space or choose another folder, then run it again.",
     errno.EACCES: "You may not write there: choose another folder or change its permissions.",
     errno.EPERM: "You may not write there: choose another folder or change its permissions.",
