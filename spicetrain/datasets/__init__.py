@@ -1,8 +1,8 @@
 """MNIST, Fashion-MNIST and iris as numpy arrays, checked against the published content.
 
-Images lie in `<folder>/<name>/*.gz`. A folder given by the caller or in $SPICETRAIN_DATA is the only one looked
-into; otherwise the checkout's data/, then the cache, and what is missing there is fetched into the cache from the
-public mirrors that SOURCES.toml names.
+Images lie in `<folder>/<name>/*.gz`. A folder given by the caller or in $SPICETRAIN_DATA is the only one
+looked into; otherwise the checkout's data/, then the cache, and what is missing there is fetched into the
+cache from the public mirrors that SOURCES.toml names.
 """
 
 from __future__ import annotations

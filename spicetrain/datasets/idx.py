@@ -29,7 +29,7 @@ def read_idx(path: Path, file: ImageFile) -> NDArray[np.uint8]:
 
 
 def checked(packed: bytes, file: ImageFile, origin: str) -> NDArray[np.uint8]:
-    """The array in `packed`, once its gzip, header, size and checksum agree with `file`; else DatasetError."""
+    """The array in `packed`; DatasetError unless its gzip, header, size and checksum agree with `file`."""
     content = _decompress(packed, origin)
     array = _parse(content, origin)
     if len(array) != file.count:
@@ -57,8 +57,8 @@ def _decompress(packed: bytes, origin: str) -> bytes:
 def _parse(content: bytes, origin: str) -> NDArray[np.uint8]:
     if content[:3] != b"\0\0\x08" or content[3:4] not in (b"\1", b"\3"):
         raise DatasetError(
-            f"{origin} is not IDX: it begins with {content[:4].hex() or 'nothing'}, expected 00000801 (labels) "
-            f"or 00000803 (images). {_REPLACE}"
+            f"{origin} is not IDX: it begins with {content[:4].hex() or 'nothing'}, expected 00000801 "
+            f"(labels) or 00000803 (images). {_REPLACE}"
         )
     header = 4 + 4 * content[3]
     shape = [int.from_bytes(content[i : i + 4], "big") for i in range(4, header, 4)]

@@ -46,10 +46,11 @@ def _fetch(source: ImageSource, file: ImageFile, looked_in: list[Path]) -> bytes
 def _nobody_has_it(source: ImageSource, file: ImageFile, looked_in: list[Path], failures: list[str]) -> str:
     return "\n".join(
         [
-            f"{source.name}: {file.name} is not in {' or '.join(map(str, looked_in))}, and no mirror gave it:",
+            f"{source.name}: {file.name} is not in {' or '.join(map(str, looked_in))},",
+            "and no mirror gave it:",
             *(f"  {failure}" for failure in failures),
-            "Likely: this machine is offline, or behind a proxy (then set HTTPS_PROXY). Or bring the files: put",
-            f"{', '.join(f.name for f in source.files.values())}",
+            "Likely this machine is offline, or behind a proxy (then set HTTPS_PROXY). Or bring the files:",
+            "put " + ", ".join(f.name for f in source.files.values()),
             f"into FOLDER/{source.name} and set SPICETRAIN_DATA=FOLDER.",
         ]
     )
