@@ -1,0 +1,1 @@
+"""The only folder that knows ngspice: deck text, the process, its verdict, the worker pool."""

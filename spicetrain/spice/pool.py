@@ -1,0 +1,117 @@
+"""The same function over many items, in parallel processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+from spicetrain.errors import SimulationError
+from spicetrain.spice.process import die_with_parent
+from spicetrain.spice.simulate import RUNNING
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def map_unordered(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    workers: int | None = None,
+    executor: Executor | None = None,
+) -> Iterator[tuple[int, Result]]:
+    """Yield (index of the item, function(item)) as they finish.
+
+    workers   processes of our own pool; None: one a core. One worker or one item runs in this process.
+    executor  any concurrent.futures executor instead; it is the caller's, so it is not shut down here. What it already
+              runs when we are interrupted, it finishes.
+
+    When `function` raises, the consumer stops or is interrupted: our workers and their simulations are killed; the
+    results that had finished were yielded before. SimulationError when a worker is killed.
+    """
+    listed = list(items)
+    if executor is not None:
+        yield from _results(executor, function, listed)
+        return
+    count = min(workers or _cores(), len(listed))
+    if count <= 1:
+        yield from ((index, function(item)) for index, item in enumerate(listed))
+        return
+    with _own_pool(count) as own:
+        yield from _results(own, function, listed)
+
+
+def _cores() -> int:
+    import loky
+
+    return int(loky.cpu_count())
+
+
+def _results(
+    executor: Executor, function: Callable[[Item], Result], items: list[Item]
+) -> Iterator[tuple[int, Result]]:
+    pending: dict[Future[Result], int] = {}
+    try:
+        with _interrupts_held():  # workers start here, and inherit it
+            pending = {executor.submit(function, item): index for index, item in enumerate(items)}
+        while pending:
+            done, _ = wait(pending, return_when=FIRST_COMPLETED)
+            for future in sorted(
+                done, key=_failed
+            ):  # what has finished is handed out before anything is raised
+                index = pending.pop(future)
+                yield index, future.result()
+    except BrokenExecutor as error:
+        raise SimulationError(
+            f"A worker process was killed; {len(items) - len(pending) - 1} of {len(items)} pieces had finished and are "
+            "kept. Likely: the machine ran out of memory, or somebody killed it. Run it again, with fewer workers if "
+            "memory was short."
+        ) from error
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def _failed(future: Future[Result]) -> bool:
+    return future.cancelled() or future.exception() is not None
+
+
+@contextmanager
+def _own_pool(workers: int) -> Iterator[Executor]:
+    """Worker processes with a temporary folder of their own, both gone at the end; folders of failed runs stay."""
+    import loky
+
+    folder = Path(tempfile.mkdtemp(prefix="spicetrain-pool-"))
+    pool = loky.ProcessPoolExecutor(workers, initializer=_start_worker, initargs=(os.getpid(), str(folder)))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, kill_workers=True)
+        for run in folder.glob(f"{RUNNING}*"):
+            shutil.rmtree(run, ignore_errors=True)
+        with suppress(OSError):  # not empty: a failed run is kept in it
+            folder.rmdir()
+
+
+def _start_worker(parent: int, folder: str) -> None:
+    """In the worker: leave Ctrl-C to the parent, and do not outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent(parent)
+    tempfile.tempdir = folder
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold back Ctrl-C: a worker interrupted while it starts would print a traceback."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
