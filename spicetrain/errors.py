@@ -65,13 +65,8 @@ class SimulationError(SpicetrainError):
     exit_code = 4
 
     def __init__(self, message: str, folder: Path | None = None) -> None:
-        # Both go to Exception.args, so the error survives the pickling between worker and parent.
-        super().__init__(message, folder)
-        self.message = message
+        super().__init__(message)
         self.folder = folder
-
-    def __str__(self) -> str:
-        return self.message
 
 
 class VerificationError(SpicetrainError):

@@ -207,10 +207,11 @@ def test_damaged_file_is_refused_by_name(tiny: Tiny, damaged: bytes, says: str) 
         load_dataset("tiny", tiny.root / "mine")
 
 
-def test_flipped_bits_in_the_gzip_stream(tiny: Tiny) -> None:
+@pytest.mark.parametrize("place", [-8, 10], ids=["stored CRC-32", "first deflate block"])
+def test_flipped_bits_in_the_gzip_stream(tiny: Tiny, place: int) -> None:
     folder = _write_files(tiny.root / "mine" / "tiny")
     packed = bytearray(gzip.compress(_IMAGES))
-    packed[-8] ^= 0xFF  # the stored CRC-32
+    packed[place] ^= 0xFF
     (folder / "train-images.gz").write_bytes(packed)
     with pytest.raises(DatasetError, match="not a whole gzip file"):
         load_dataset("tiny", tiny.root / "mine")
