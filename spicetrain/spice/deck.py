@@ -2,10 +2,10 @@
 
 Refused, because ngspice answers it with a wrong number instead of an error:
 
-- A number with letters behind it (`1M` is a thousandth, `1F` is 1e-15) in an element line, in `.param`, in the
-  analysis. Write plain floats. Names, nodes, and expressions in braces or quotes are not looked at; nor are `.model`
-  lines and included files, which are the technology's own.
-- `.meas` (not evaluated together with a raw file), `.control`, and `.end`, analyses or `.save` inside the circuit.
+- A number with letters behind it (`1M` is a thousandth, `1F` is 1e-15) in an element line, in `.param`, in
+  the analysis. Write plain floats. Names, nodes, and expressions in braces or quotes are not looked at; nor
+  are `.model` lines and included files, which are the technology's own.
+- `.meas` (not evaluated beside a raw file), `.control`, and `.end`, analyses or `.save` inside the circuit.
 - Relative paths in `.include` and `.lib`: a deck runs in a folder of its own.
 """
 
@@ -21,20 +21,17 @@ from spicetrain.spice.ngspice import Ngspice
 
 Option = float | str | bool
 
-# Tolerances at which the sweeps of inverters and crossbars no longer move by a microvolt.
+# Relative, V and A: ngspice's own (1e-3, 1e-6, 1e-12) are too coarse for microvolts behind a gain of 60.
 DEFAULT_OPTIONS: Mapping[str, Option] = {"reltol": 1e-5, "vntol": 1e-8, "abstol": 1e-14}
 
 _ANALYSES = ("op", "dc", "ac", "tran")
 _SAVES_PER_LINE = 100
 
-# Where the value of an element begins: behind its name and this many nodes or names. Of all others only `name=value`.
+# Where an element's value begins: behind its name and nodes. Of all other elements only `name=value` is read.
 _VALUE_AT = {"r": 3, "c": 3, "l": 3, "v": 3, "i": 3, "b": 3, "k": 3, "f": 4, "h": 4, "e": 5, "g": 5}
 
 _REFUSED = {
-    **dict.fromkeys(
-        ("meas", "measure"),
-        "ngspice does not evaluate it together with a raw file; compute it from the values",
-    ),
+    **dict.fromkeys(("meas", "measure"), "ngspice ignores it beside a raw file; compute it from the values"),
     "control": "a deck is run in batch mode; keep only elements and models",
     **dict.fromkeys(("end", "save", *_ANALYSES), "the deck adds its own; give `analysis` and `saves`"),
 }
@@ -56,7 +53,7 @@ class Deck:
     points         how many points must come back; None for .tran, whose last time must be the stop time
     large          solve with KLU where the build has it: pays off from some thousand nodes on
     temperature_C  of all devices
-    options        `.options` by name, over the defaults reltol 1e-5, vntol 1e-8 (V), abstol 1e-14 (A); True is a flag
+    options        `.options` by name, over DEFAULT_OPTIONS; True is a bare flag, False leaves the option out
     """
 
     circuit: str
@@ -116,6 +113,8 @@ def _check_analysis(deck: Deck) -> None:
     if not deck.saves:
         raise ConfigurationError(f"The deck saves nothing from {line!r}: name the vectors wanted.")
     _check_numbers(line, line)
+    if deck.kind == "tran" and len(line.split()) < 3:
+        raise ConfigurationError(f"The analysis {line!r} has no stop time: .tran STEP STOP, in seconds.")
 
 
 def _check_circuit(circuit: str) -> None:
@@ -138,7 +137,8 @@ def _check_command(line: str) -> None:
     name = path[1].strip("\"'")
     if not Path(name).expanduser().is_absolute():
         raise ConfigurationError(
-            f"The circuit holds the line {line.strip()!r}: the deck runs in a folder of its own, so the path must be absolute."
+            f"The circuit holds the line {line.strip()!r}: a deck runs in a folder of its own, so the path "
+            "must be absolute."
         )
 
 
@@ -171,6 +171,6 @@ def _check_numbers(values: str, line: str) -> None:
     found = _SUFFIXED.search(values)
     if found is not None:
         raise ConfigurationError(
-            f"{found[0]!r} in the line {line[:200]!r} has letters behind its digits, which ngspice reads its own way "
-            "(1M is 0.001, 1F is 1e-15). Write a plain number, such as 1e6."
+            f"{found[0]!r} in the line {line[:200]!r} has letters behind its digits, which ngspice reads "
+            "its own way (1M is 0.001, 1F is 1e-15). Write a plain number, such as 1e6."
         )

@@ -23,7 +23,8 @@ _INSTALL = (
     f"or name an executable in ${VARIABLE}."
 )
 
-# One A element (needs the code models) under `.options klu` (names its solver in the log where the build has KLU).
+# One A element, which needs the code models, under `.options klu`, which names its solver in the log if
+# built.
 _PROBE_DECK = """* spicetrain probe
 .options klu
 v1 in 0 0.0
@@ -49,8 +50,8 @@ class Ngspice:
 def find_ngspice(executable: str | Path | None = None) -> Ngspice:
     """The ngspice named by the argument, else by $SPICETRAIN_NGSPICE, else the one on the PATH.
 
-    Probed once per process and path. NgspiceError when it is missing, does not start, is not an ngspice, or is older
-    than version 39.
+    Probed once per process and path. NgspiceError when it is missing, does not start, is not an ngspice, or
+    is older than version 39.
     """
     wanted = str(executable or os.environ.get(VARIABLE) or "ngspice")
     found = shutil.which(Path(wanted).expanduser())

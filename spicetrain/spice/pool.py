@@ -30,11 +30,11 @@ def map_unordered(
     """Yield (index of the item, function(item)) as they finish.
 
     workers   processes of our own pool; None: one a core. One worker or one item runs in this process.
-    executor  any concurrent.futures executor instead; it is the caller's, so it is not shut down here. What it already
-              runs when we are interrupted, it finishes.
+    executor  any concurrent.futures executor instead; it is the caller's, so it is not shut down here. What
+              it already runs when we are interrupted, it finishes.
 
-    When `function` raises, the consumer stops or is interrupted: our workers and their simulations are killed; the
-    results that had finished were yielded before. SimulationError when a worker is killed.
+    When `function` raises, or the consumer stops or is interrupted, our workers and their simulations are
+    killed; results that had finished were yielded before. SimulationError when a worker is killed.
     """
     listed = list(items)
     if executor is not None:
@@ -70,9 +70,9 @@ def _results(
                 yield index, future.result()
     except BrokenExecutor as error:
         raise SimulationError(
-            f"A worker process was killed; {len(items) - len(pending) - 1} of {len(items)} pieces had finished and are "
-            "kept. Likely: the machine ran out of memory, or somebody killed it. Run it again, with fewer workers if "
-            "memory was short."
+            f"A worker process was killed; {len(items) - len(pending) - 1} of {len(items)} pieces had "
+            "finished and are kept. Likely: the machine ran out of memory, or somebody killed it. Run it "
+            "again, with fewer workers if memory was short."
         ) from error
     finally:
         for future in pending:
@@ -85,7 +85,7 @@ def _failed(future: Future[Result]) -> bool:
 
 @contextmanager
 def _own_pool(workers: int) -> Iterator[Executor]:
-    """Worker processes with a temporary folder of their own, both gone at the end; folders of failed runs stay."""
+    """Worker processes and their temporary folder, both gone at the end; folders of failed runs stay."""
     import loky
 
     folder = Path(tempfile.mkdtemp(prefix="spicetrain-pool-"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -15,9 +16,10 @@ from pathlib import Path
 
 DECK, LOG, RAW = "deck.cir", "ngspice.log", "out.raw"
 
-# A local .spiceinit replaces the user's own, so a run depends on nothing outside its folder; the system's spinit, which
-# loads the XSPICE code models, is read all the same. One thread: the pool works in parallel, and newer versions lose a
-# factor 4..6 to threads and memory checks on small circuits. Versions that do not know a variable ignore it.
+# A local .spiceinit replaces the user's own, so a run depends on nothing outside its folder; the system's
+# spinit, which loads the XSPICE code models, is read all the same. One thread: the pool works in parallel,
+# and newer versions lose a factor 4..6 to threads and memory checks on small circuits. An older version
+# ignores what it does not know.
 _SPICEINIT = "set num_threads=1\nset no_mem_check\n"
 
 _PR_SET_PDEATHSIG = 1
@@ -26,7 +28,7 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a process ended. `exit_code` is None when it was stopped at the time limit, -N when signal N killed it."""
+    """How a process ended; `exit_code` None: stopped at the time limit, -N: killed by signal N."""
 
     exit_code: int | None
     seconds: float
@@ -81,15 +83,29 @@ class _Process(subprocess.Popen[bytes]):
             os.killpg(self.pid, signal.SIGKILL)
 
 
+def _await_end(process: _Process, timeout_s: float) -> None:
+    """Return as soon as the process has ended, or when the time is up. Popen.wait looks only every 50 ms."""
+    if not hasattr(os, "pidfd_open"):
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout_s)
+        return
+    handle = os.pidfd_open(process.pid)
+    try:
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        poll.poll(timeout_s * 1000)
+    finally:
+        os.close(handle)
+
+
 def _death_wish(parent: int) -> Callable[[], None]:
     return lambda: die_with_parent(parent)
 
 
 def _wait(process: _Process, timeout_s: float) -> int | None:
     try:
-        return process.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        return None
+        _await_end(process, timeout_s)
+        return process.poll()
     finally:
         if process.returncode is None:
             process.end()

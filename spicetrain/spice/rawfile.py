@@ -15,7 +15,7 @@ _CHUNK_BYTES = 1 << 22
 
 @dataclass(frozen=True)
 class RawTable:
-    """names [variables] in lower case, values [variables, points] float64 or complex128; the sweep variable is first if any.
+    """names [variables], lower case; values [variables, points], float64 or complex128. First: the swept one.
 
     `promised` is the number of points the header gives: more than `values` holds when the file was cut short.
     """
@@ -26,7 +26,7 @@ class RawTable:
 
 
 def read_raw(path: Path) -> RawTable | None:
-    """The first table of the file; None when there is no file or no readable header (ngspice wrote nothing)."""
+    """The first table of the file; None when there is no file or no whole header: ngspice wrote nothing."""
     if not path.is_file():
         return None
     with open(path, "rb") as stream:

@@ -24,8 +24,8 @@ RUNNING, FAILED = "spicetrain-run-", "spicetrain-failed-"
 class Simulation:
     """What ngspice answered.
 
-    values    by the names in `deck.saves`, each [points] float64 (complex128 for .ac), volts and amperes; besides them
-              "sweep" (.dc: the inner swept value), "time" (.tran, s) or "frequency" (.ac, Hz, complex as ngspice has it)
+    values    by the names in `deck.saves`, each [points] float64 (complex128 for .ac), volts and amperes;
+              besides them "sweep" (.dc: the inner swept value), "time" (.tran, s) or "frequency" (.ac, Hz)
     seconds   wall time of the process
     messages  its log
     """
@@ -36,10 +36,10 @@ class Simulation:
 
 
 def simulate(deck: Deck, ngspice: Ngspice, *, timeout_s: float = 600.0) -> Simulation:
-    """Run `deck` in a temporary folder, which is deleted on success and on an interrupt, kept and named on failure.
+    """Run `deck` in a temporary folder: deleted on success and on an interrupt, kept and named on failure.
 
-    Raises SimulationError when ngspice fails, is killed, exceeds `timeout_s`, or gives an answer that cannot be trusted;
-    StorageError when the temporary folder cannot be written; NgspiceError when the program does not start.
+    Raises SimulationError when ngspice fails, is killed, exceeds `timeout_s`, or answers what cannot be
+    trusted; StorageError when the temporary folder cannot be written; NgspiceError when it does not start.
     """
     text = deck.text(ngspice)
     temporary = Path(tempfile.gettempdir())
@@ -69,5 +69,6 @@ def _run(deck: Deck, text: str, ngspice: Ngspice, folder: Path, timeout_s: float
 def _named(deck: Deck, raw: RawTable) -> dict[str, NDArray]:
     values = {name: column for name in deck.saves if (column := vector(raw, name)) is not None}
     if deck.kind != "op":
-        values["sweep" if deck.kind == "dc" else raw.names[0]] = raw.values[0]
+        # .real: in an .ac ngspice leaves the imaginary part of the frequency unset.
+        values["sweep" if deck.kind == "dc" else raw.names[0]] = raw.values[0].real
     return values

@@ -26,8 +26,11 @@ class FatalMessage:
     cause: str
 
 
-_NODE = "a node without a path to ground (a floating gate, a capacitor in series), or a loop of ideal voltage sources"
-_CONVERGENCE = "the circuit does not converge: look at the node named in the log, at ideal sources in conflict, at steps in a B source"
+_NODE = "a node has no DC path to ground (floating gate, capacitor in series), or voltage sources form a loop"
+_CONVERGENCE = (
+    "the circuit does not converge: look at the node named in the log, at ideal sources in conflict, "
+    "at steps in a B source"
+)
 
 # Gmin stepping, source stepping, "Note:" and "out of range" lines are not here: ngspice recovers from them.
 FATAL_MESSAGES = (
@@ -44,7 +47,8 @@ FATAL_MESSAGES = (
     FatalMessage(r"could not find include file|library file .* not found", "an included file is missing"),
     FatalMessage(r"section definition .* not found", "the .lib file has no section of that name"),
     FatalMessage(
-        r"can't find model|could not find a valid modelname|unable to find definition of model|no model (available|found) for",
+        r"can't find model|could not find a valid modelname|unable to find definition of model"
+        r"|no model (available|found) for",
         "a model name is misspelt, its .lib is not included, or it needs a code model this ngspice lacks",
     ),
     FatalMessage(r"unknown subckt", "a subcircuit name is misspelt, or its .lib is not included"),
@@ -58,7 +62,8 @@ FATAL_MESSAGES = (
         "the machine has too little memory for the deck",
     ),
     FatalMessage(
-        r"simulation\(s\) aborted|circuit not parsed|aren't any circuits loaded|interrupted due to error|^fatal error|fatal error in ngspice",
+        r"simulation\(s\) aborted|circuit not parsed|aren't any circuits loaded|interrupted due to error"
+        r"|^fatal error|fatal error in ngspice",
         "the lines above it in the log say what ngspice did not accept",
     ),
 )
@@ -98,7 +103,7 @@ def judge(deck: Deck, outcome: Outcome, raw: RawTable | None, timeout_s: float) 
 
 
 def vector(raw: RawTable, name: str) -> NDArray | None:
-    """The values of a saved vector; None when the table has no such column. `@m1[id]` is called i(@m1[id]) there."""
+    """The values of a saved vector, or None if the table has none. `@m1[id]` is i(@m1[id]) there."""
     wanted = re.sub(r"\s+", "", name.lower())
     for candidate in (wanted, f"i({wanted})", f"v({wanted})"):
         if candidate in raw.names:
@@ -124,8 +129,8 @@ def _cause(line: str) -> str | None:
 def _unresolved_singular(log: str) -> list[str]:
     """ "singular matrix" lines that no gmin or source stepping repaired.
 
-    Not each one is an error: at its first guess a sound circuit may have all transistors off. But when the stepping
-    fails too, ngspice takes the end of a made-up transient and goes on, with exit code 0.
+    Not each one is an error: at its first guess a sound circuit may have all transistors off. But when the
+    stepping fails too, ngspice takes the end of a made-up transient and goes on, with exit code 0.
     """
     pending: list[str] = []
     fatal: list[str] = []
@@ -143,33 +148,27 @@ def _ended_badly(outcome: Outcome, timeout_s: float) -> _Problem:
     code = outcome.exit_code
     if code is None:
         what = f"ngspice was stopped after {outcome.seconds:.1f} s, the time limit being {timeout_s:g} s"
-        return what, (
-            "the deck is too large for this limit (split the sweep or raise the limit)",
-            _CONVERGENCE,
-        )
+        return what, ("the deck is too large for it: split the sweep or raise the limit", _CONVERGENCE)
     if code >= 0:
         return None
     by_hand = "the machine ran out of memory and the kernel chose ngspice", "somebody killed it"
     crash = ("ngspice crashed: try another version, or a smaller deck",)
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-    return (
-        f"ngspice was killed by {name} after {outcome.seconds:.1f} s",
-        by_hand if name in _BY_HAND else crash,
-    )
+    what = f"ngspice was killed by {name} after {outcome.seconds:.1f} s"
+    return what, by_hand if name in _BY_HAND else crash
 
 
 def _wrong_points(deck: Deck, outcome: Outcome, raw: RawTable | None) -> _Problem:
     got = 0 if raw is None else raw.values.shape[1]
     ended = f"(exit code {outcome.exit_code})"
     if raw is not None and got < raw.promised:
-        return f"ngspice's raw file holds {got} of the {raw.promised} points it announces {ended}", (
-            "the disk is full",
-        )
+        what = f"ngspice's raw file holds {got} of the {raw.promised} points it announces {ended}"
+        return what, ("the disk is full",)
     if deck.points is not None:
         return None if got == deck.points else (f"ngspice gave {got} of {deck.points} points {ended}", ())
-    if got < 2:
+    if raw is None or got < 2:
         return f"ngspice gave {got} points of a transient {ended}", ()
-    last, stop = float(np.real(raw.values[0, -1])) if raw else 0.0, deck.stop_time_s
+    last, stop = float(np.real(raw.values[0, -1])), deck.stop_time_s
     if abs(last - stop) > 1e-6 * stop:
         return f"ngspice's transient ends at {last:g} s instead of {stop:g} s {ended}", (_CONVERGENCE,)
     return None
@@ -181,11 +180,8 @@ def _wrong_vectors(deck: Deck, raw: RawTable | None) -> _Problem:
     if missing:
         return f"ngspice did not give {_some(missing)}", ("no node or source of that name is in the circuit",)
     for name, column in columns.items():
-        bad = np.flatnonzero(~np.isfinite(column)) if column is not None else ()
-        if len(bad):
-            what = (
-                f"ngspice gave {len(bad)} values of {name} that are not finite, the first at point {bad[0]}"
-            )
+        if column is not None and (bad := np.flatnonzero(~np.isfinite(column))).size:
+            what = f"ngspice gave {bad.size} values of {name} that are not finite, from point {bad[0]} on"
             return what, ("an expression divides by zero or overflows", _CONVERGENCE)
     return None
 
