@@ -121,9 +121,11 @@ def _check_circuit(circuit: str) -> None:
     text = re.sub(r"\n[ \t]*\+", " ", "\n" + circuit)
     for match in re.finditer(r"\n[ \t]*\.([^\n]*)", text):
         _check_command("." + match[1])
-    for match in _SUFFIXED.finditer(text):
-        start = text.rfind("\n", 0, match.start()) + 1
-        _check_line(text[start:].split("\n", 1)[0].strip())
+    end = 0
+    while (found := _SUFFIXED.search(text, end)) is not None:  # a line at a time: a flat deck has 1e5 of them
+        start, end = text.rfind("\n", 0, found.start()), text.find("\n", found.end())
+        end = len(text) if end < 0 else end
+        _check_line(text[start:end].strip())
 
 
 def _check_command(line: str) -> None:

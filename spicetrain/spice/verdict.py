@@ -83,12 +83,10 @@ class Finding:
 
     def text(self, folder: Path) -> str:
         """The error text; `folder` is where deck and log are kept."""
-        parts = [f"{self.what}."]
-        if self.causes:
-            parts.append(f"Likely: {'; or '.join(self.causes)}.")
-        if self.lines:
-            parts.append("ngspice says:\n    " + "\n    ".join(self.lines[:_LINES_SHOWN]) + "\n")
-        return " ".join([*parts, f"Deck kept in {folder}."]).replace("\n ", "\n")
+        likely = f" Likely: {'; or '.join(self.causes)}." if self.causes else ""
+        says = "".join(f"\n    {line}" for line in self.lines[:_LINES_SHOWN])
+        kept = f"{f' ngspice says:{says}' if says else ''}\nDeck kept in {folder}."
+        return f"{self.what}.{likely}{kept}"
 
 
 def judge(deck: Deck, outcome: Outcome, raw: RawTable | None, timeout_s: float) -> Finding | None:

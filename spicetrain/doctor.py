@@ -1,0 +1,174 @@
+"""What this machine has, what it lacks, and what to do about each lack."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from spicetrain.assets import data_folder, dataset_sources
+from spicetrain.datasets.sources import read_sources
+from spicetrain.errors import ConfigurationError, NgspiceError
+from spicetrain.spice.ngspice import find_ngspice
+from spicetrain.storage import cache_folder, make_folder, storage_errors
+
+State = Literal["ok", "warn", "lack"]
+
+_ENOUGH_MEMORY_GIB = 4.0
+_NEED_NO_KLU = (
+    "Only large flat arrays, with wire resistance above all, need KLU (there it is 200 times faster). Debian 12: "
+    "apt-get install -t bookworm-backports ngspice has it (version 46); or name another ngspice in "
+    "$SPICETRAIN_NGSPICE."
+)
+_NO_CODE_MODELS = (
+    "Sweeps over an image index need the XSPICE code models. Install the distribution's ngspice whole: its "
+    "spinit loads them (an ngspice copied elsewhere needs SPICE_LIB_DIR)."
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the examination; `advice` is empty when there is nothing to do."""
+
+    what: str
+    state: State
+    value: str
+    advice: str = ""
+
+
+def examine(executable: str | Path | None = None) -> list[Finding]:
+    """Look at Python, ngspice (`executable`, else as `find_ngspice`), packages, machine, folders and datasets.
+
+    Nothing is downloaded and nothing raises: what is missing is a finding.
+    """
+    parts: Sequence[Callable[[], list[Finding]]] = (
+        _python,
+        lambda: _ngspice(executable),
+        _pyspice,
+        _torch,
+        _machine,
+        _cache,
+        _datasets,
+    )
+    return [finding for part in parts for finding in part()]
+
+
+def print_findings(findings: Sequence[Finding]) -> int:
+    """Print a table; return the exit code: 3 when ngspice is missing or unusable, else 0."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    colours = {"ok": "green", "warn": "yellow", "lack": "red"}
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for finding in findings:
+        advice = f"\n{finding.advice}" if finding.advice else ""
+        state = Text(finding.state, style=colours[finding.state])
+        table.add_row(state, Text(finding.what), Text(finding.value + advice, overflow="fold"))
+    Console().print(table)
+    lacks_ngspice = any(
+        finding.what.startswith("ngspice") and finding.state == "lack" for finding in findings
+    )
+    return NgspiceError.exit_code if lacks_ngspice else 0
+
+
+def _python() -> list[Finding]:
+    return [Finding("Python", "ok", f"{platform.python_version()} ({sys.executable})")]
+
+
+def _ngspice(executable: str | Path | None) -> list[Finding]:
+    try:
+        found = find_ngspice(executable)
+    except NgspiceError as error:
+        return [Finding("ngspice", "lack", "not usable", str(error))]
+    return [
+        Finding("ngspice", "ok", f"version {found.version} ({found.executable})"),
+        _capability("ngspice KLU solver", found.klu, "warn", _NEED_NO_KLU),
+        _capability("ngspice code models", found.code_models, "lack", _NO_CODE_MODELS),
+    ]
+
+
+def _capability(what: str, present: bool, otherwise: State, advice: str) -> Finding:
+    return Finding(what, "ok", "yes") if present else Finding(what, otherwise, "no", advice)
+
+
+def _pyspice() -> list[Finding]:
+    try:
+        return [Finding("PySpice", "ok", metadata.version("PySpice"))]
+    except metadata.PackageNotFoundError:
+        return [Finding("PySpice", "lack", "not installed", _reinstall("PySpice"))]
+
+
+def _torch() -> list[Finding]:
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # OSError: a shared library of it does not load
+        return [Finding("torch", "lack", f"cannot be imported: {error}", _reinstall("torch"))]
+    found = Finding("torch", "ok", torch.__version__)
+    if torch.cuda.is_available():
+        return [found, Finding("GPU", "ok", f"{torch.cuda.get_device_name()} (CUDA {torch.version.cuda})")]
+    if torch.version.cuda is None:
+        return [found, Finding("GPU", "ok", "not used: this torch is built for the CPU, which is enough")]
+    return [found, Finding("GPU", "ok", "none found, and none is needed")]
+
+
+def _reinstall(package: str) -> str:
+    return f"Install it: pip install {package} (in a checkout: scripts/setup)."
+
+
+def _machine() -> list[Finding]:
+    import loky
+
+    cores = Finding("cores", "ok", f"{loky.cpu_count()} usable of {os.cpu_count()}")
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    if memory_gib >= _ENOUGH_MEMORY_GIB:
+        return [cores, Finding("memory", "ok", f"{memory_gib:.1f} GiB")]
+    return [
+        cores,
+        Finding("memory", "warn", f"{memory_gib:.1f} GiB", "Use one worker if it runs short."),
+    ]
+
+
+def _cache() -> list[Finding]:
+    folder = cache_folder()
+    try:
+        make_folder(folder)
+        with storage_errors(folder), tempfile.TemporaryFile(dir=folder):
+            pass
+    except ConfigurationError as error:
+        advice = f"{error} $SPICETRAIN_CACHE names another folder."
+        return [Finding("cache folder", "lack", f"{folder} cannot be written", advice)]
+    return [Finding("cache folder", "ok", str(folder))]
+
+
+def _datasets() -> list[Finding]:
+    try:
+        sources = read_sources(dataset_sources())
+    except ConfigurationError as error:
+        return [Finding("datasets", "lack", "SOURCES.toml not found", str(error))]
+    findings = [Finding("dataset iris", "ok", "in scikit-learn")]
+    for name, source in sources.items():
+        where = [folder / name for folder in _data_folders() if not source.missing_in(folder / name)]
+        findings.append(Finding(f"dataset {name}", "ok", str(where[0])) if where else _absent(name))
+    return findings
+
+
+def _absent(name: str) -> Finding:
+    advice = (
+        "It is downloaded at first use; offline, put the IDX files into a folder named in $SPICETRAIN_DATA."
+    )
+    return Finding(f"dataset {name}", "warn", "not here yet", advice)
+
+
+def _data_folders() -> list[Path]:
+    """Where the images may be, in the order in which they are looked for."""
+    if named := os.environ.get("SPICETRAIN_DATA"):
+        return [Path(named).expanduser()]
+    shipped = data_folder()
+    return [*([shipped] if shipped else []), cache_folder() / "data"]
