@@ -1,0 +1,1 @@
+"""The circuits, built with PySpice: inverter, memristor, crossbar, the whole network."""

@@ -1,0 +1,62 @@
+"""The cells every circuit is made of: rails, inverter, memristor."""
+
+from __future__ import annotations
+
+from PySpice.Spice.Netlist import Circuit, SubCircuit
+
+from spicetrain.technology import Memristor, Technology
+
+INVERTER = "inverter"
+VDD, VSS = "vdd", "vss"
+
+
+def new_circuit(technology: Technology) -> Circuit:
+    """A circuit with the models, both rails and the unit inverter of `technology`."""
+    circuit = Circuit("spicetrain")
+    library = str(technology.library)
+    if technology.transistors.section is None:
+        circuit.include(library)
+    else:
+        circuit.lib(library, technology.transistors.section)
+    circuit.V(VDD, VDD, circuit.gnd, technology.rails.vdd_V)
+    circuit.V(VSS, VSS, circuit.gnd, technology.rails.vss_V)
+    circuit.subcircuit(inverter(technology))
+    return circuit
+
+
+def inverter(technology: Technology) -> SubCircuit:
+    """CMOS inverter of `size` unit fingers; ports in, out, vdd, vss."""
+    transistors, unit = technology.transistors, technology.inverter
+    cell = SubCircuit(INVERTER, "in", "out", VDD, VSS, size=1)
+    fingers = {transistors.multiplicity: "{size}"}
+    for name, model, rail, geometry in (
+        ("n", transistors.nmos, VSS, unit.nmos),
+        ("p", transistors.pmos, VDD, unit.pmos),
+    ):
+        parameters = geometry | fingers
+        if transistors.element == "X":
+            cell.X(name, model, "out", "in", rail, rail, **parameters)
+        else:
+            # PySpice's M knows only the parameters of SPICE 3; as text any model's own are accepted.
+            words = " ".join(f"{key}={value}" for key, value in parameters.items())
+            cell.raw_spice += f"M{name} out in {rail} {rail} {model} {words}\n"
+    return cell
+
+
+def add_inverter(circuit: Circuit, name: str, v_in: str, v_out: str, size: float, supply: str = VDD) -> None:
+    """An inverter of `size` fingers from node `v_in` to node `v_out`; `supply` is its upper rail."""
+    circuit.X(name, INVERTER, v_in, v_out, supply, VSS, size=float(size))
+
+
+def add_memristor(circuit: Circuit, name: str, a: str, b: str, g: float, memristor: Memristor) -> None:
+    """A device of small-signal conductance `g` (S) between two nodes, ohmic or I = (g / b) sinh(b V)."""
+    if memristor.form == "ohmic":
+        circuit.R(name, a, b, float(1 / g))
+    else:
+        b_per_V = memristor.b_per_V
+        circuit.B(name, a, b, current_expression=f"{{{float(g / b_per_V)}*sinh({b_per_V}*v({a},{b}))}}")
+
+
+def text_of(circuit: Circuit) -> str:
+    """The circuit without PySpice's title line: elements, models, subcircuits."""
+    return str(circuit).split("\n", 1)[1]

@@ -1,0 +1,107 @@
+"""The whole inverter-based memristive network, every device of it (flat) or with its first crossbar reduced.
+
+Nodes: x0_p, x0_n input rows; c0_3 column 3 of crossbar 0; n0_3, p0_3 behind its first and second inverter; o_2 an output.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PySpice.Spice.Netlist import Circuit
+
+from spicetrain.errors import ConfigurationError
+from spicetrain.netlists.cells import VDD, VSS, add_inverter, add_memristor, new_circuit, text_of
+from spicetrain.netlists.index_source import add_index, add_lookup, sweep
+from spicetrain.network import Crossbar, Network, encode
+from spicetrain.spice.deck import Deck
+from spicetrain.technology import Technology
+
+Form = Literal["reduced", "flat"]
+
+
+def network_deck(
+    network: Network, technology: Technology, inputs: NDArray, form: Form, *, hidden: bool = False
+) -> Deck:
+    """A deck that sweeps over `inputs` [samples, rows] (0..1) and saves the outputs, with `hidden` all inner voltages.
+
+    reduced: with ideal row sources and ohmic devices a column of the first crossbar is exactly one source behind one
+    resistor (Thevenin). flat: every device. ConfigurationError when reduced is asked of devices that are not ohmic.
+    """
+    circuit = new_circuit(technology)
+    add_index(circuit)
+    v_pos, v_neg = encode(inputs, network.encoding, technology.rails)
+    if form == "reduced":
+        _add_reduced_first(circuit, network.crossbars[0], technology, v_pos, v_neg)
+    else:
+        _add_flat_first(circuit, network.crossbars[0], technology, v_pos, v_neg)
+    for layer, crossbar in enumerate(network.crossbars[1:], start=1):
+        _add_inverter_pairs(circuit, layer - 1, network.sizes[layer - 1])
+        rows = [(f"n{layer - 1}_{i}", f"p{layer - 1}_{i}") for i in range(crossbar.rows)]
+        _add_crossbar(circuit, layer, crossbar, rows, technology)
+    last = len(network.crossbars) - 1
+    for j, (size,) in enumerate(network.sizes[last]):
+        add_inverter(circuit, f"o_{j}", f"c{last}_{j}", f"o_{j}", size)
+    saves = tuple(f"v({node})" for node in saved_nodes(network, hidden=hidden))
+    return Deck(
+        text_of(circuit),
+        sweep(len(v_pos)),
+        saves,
+        points=len(v_pos),
+        large=form == "flat",
+        temperature_C=technology.temperature_C,
+    )
+
+
+def saved_nodes(network: Network, *, hidden: bool) -> list[str]:
+    """The nodes a deck saves: outputs, then with `hidden` the columns and both inverter outputs, layer by layer."""
+    nodes = [f"o_{j}" for j in range(network.layers[-1])]
+    if hidden:
+        last = len(network.crossbars) - 1
+        for layer, crossbar in enumerate(network.crossbars):
+            kinds = "c" if layer == last else "cnp"
+            nodes += [f"{kind}{layer}_{j}" for kind in kinds for j in range(crossbar.columns)]
+    return nodes
+
+
+def _add_reduced_first(
+    circuit: Circuit, crossbar: Crossbar, technology: Technology, v_pos: NDArray, v_neg: NDArray
+) -> None:
+    if technology.memristor.form != "ohmic":
+        raise ConfigurationError(
+            f"memristor.form = {technology.memristor.form!r} has no Thevenin equivalent: verify with --netlist flat."
+        )
+    thevenin_V = crossbar.open_column_voltage(v_pos, v_neg, technology.rails)
+    for j, g in enumerate(crossbar.column_sum):
+        add_lookup(circuit, f"t_{j}", thevenin_V[:, j])
+        circuit.R(f"t_{j}", f"t_{j}", f"c0_{j}", float(1 / g))
+
+
+def _add_flat_first(
+    circuit: Circuit, crossbar: Crossbar, technology: Technology, v_pos: NDArray, v_neg: NDArray
+) -> None:
+    rows = [(f"x{i}_p", f"x{i}_n") for i in range(crossbar.rows)]
+    for i, (pos, neg) in enumerate(rows):
+        add_lookup(circuit, pos, v_pos[:, i])
+        add_lookup(circuit, neg, v_neg[:, i])
+    _add_crossbar(circuit, 0, crossbar, rows, technology)
+
+
+def _add_crossbar(
+    circuit: Circuit, layer: int, crossbar: Crossbar, rows: list[tuple[str, str]], technology: Technology
+) -> None:
+    sides = ((crossbar.pos, crossbar.bias_pos, VDD), (crossbar.neg, crossbar.bias_neg, VSS))
+    for side, (g, g_bias, rail) in enumerate(sides):
+        sign = "pn"[side]
+        for i, j in np.ndindex(g.shape):
+            name = f"m{layer}_{i}_{j}{sign}"
+            add_memristor(circuit, name, rows[i][side], f"c{layer}_{j}", g[i, j], technology.memristor)
+        for j, g_j in enumerate(g_bias):
+            add_memristor(circuit, f"b{layer}_{j}{sign}", rail, f"c{layer}_{j}", g_j, technology.memristor)
+
+
+def _add_inverter_pairs(circuit: Circuit, layer: int, sizes: NDArray) -> None:
+    for j, (first, second) in enumerate(sizes):
+        add_inverter(circuit, f"n{layer}_{j}", f"c{layer}_{j}", f"n{layer}_{j}", first)
+        add_inverter(circuit, f"p{layer}_{j}", f"n{layer}_{j}", f"p{layer}_{j}", second)

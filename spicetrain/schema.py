@@ -1,0 +1,76 @@
+"""A TOML file against a typed definition: what does not fit becomes one clear ConfigurationError."""
+
+from __future__ import annotations
+
+import tomllib
+import types
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from spicetrain.errors import ConfigurationError, nearest
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Definition(BaseModel):
+    """Base of every definition read from TOML: frozen, and a key it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file. ConfigurationError when it is missing, unreadable or not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}.") from error
+
+
+def parse(
+    definition: type[Model],
+    content: dict[str, Any],
+    source: str,
+    error: type[ConfigurationError] = ConfigurationError,
+) -> Model:
+    """`content` as a `definition`; `source` names the file in the message of `error`."""
+    try:
+        return definition.model_validate(content)
+    except ValidationError as problem:
+        lines = [_explain(definition, item) for item in problem.errors()]
+        raise error(f"{source}: " + "; ".join(lines)) from None
+
+
+def _explain(definition: type[BaseModel], item: Any) -> str:
+    where = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        *parents, name = item["loc"]
+        return f"unknown key {where!r}.{nearest(str(name), _keys(definition, parents))}"
+    if item["type"] == "missing":
+        return f"key {where!r} is missing"
+    message = item["msg"].removeprefix("Value error, ")
+    if not where:
+        return str(message)
+    return f"{where} = {item['input']!r}: {message[0].lower()}{message[1:]}"
+
+
+def _keys(definition: type[BaseModel], parents: list[str | int]) -> list[str]:
+    """The keys known at `parents`, found by following the annotations of nested definitions."""
+    for parent in parents:
+        field = definition.model_fields.get(str(parent))
+        inner = _definition_in(field.annotation) if field else _definition_in(definition)
+        if inner is None:
+            return []
+        definition = inner
+    return list(definition.model_fields)
+
+
+def _definition_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        return annotation if issubclass(annotation, BaseModel) else None
+    found = (_definition_in(argument) for argument in typing.get_args(annotation))
+    return next((inner for inner in found if inner is not None), None)
