@@ -1,0 +1,29 @@
+"""How the surrogates are fitted."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from spicetrain.schema import Definition
+
+Width = Annotated[int, Field(ge=1, le=256)]
+
+
+class SurrogateSettings(Definition):
+    """The [surrogates] table of an experiment.
+
+    hidden      neurons of the hidden layers of every MLP
+    points      samples of a table that a fit may use; the cost of a step is proportional to it
+    iterations  Levenberg-Marquardt steps of each fit
+    starts      random starting points tried for a few steps; the best goes on
+    held_out    share of a table kept from the fit, for the errors that are reported
+    """
+
+    hidden: tuple[Width, ...] = Field(default=(16, 16), min_length=1, max_length=4)
+    points: int = Field(default=4000, ge=50, le=200_000)
+    iterations: int = Field(default=160, ge=1, le=10_000)
+    starts: int = Field(default=3, ge=1, le=100)
+    seed: int = Field(default=0, ge=0)
+    held_out: float = Field(default=0.2, gt=0, lt=0.9)
