@@ -21,12 +21,12 @@ from spicetrain.storage import cache_folder, make_folder, storage_errors
 State = Literal["ok", "warn", "lack"]
 
 _ENOUGH_MEMORY_GIB = 4.0
-_NEED_NO_KLU = (
-    "Only large flat arrays, with wire resistance above all, need KLU (there it is 200 times faster). Debian 12: "
-    "apt-get install -t bookworm-backports ngspice has it (version 46); or name another ngspice in "
+_KLU_ADVICE = (
+    "Only large flat arrays, with wire resistance above all, need KLU (200 times faster there). "
+    "Debian 12: apt-get install -t bookworm-backports ngspice has it (version 46). Or name another in "
     "$SPICETRAIN_NGSPICE."
 )
-_NO_CODE_MODELS = (
+_CODE_MODELS_ADVICE = (
     "Sweeps over an image index need the XSPICE code models. Install the distribution's ngspice whole: its "
     "spinit loads them (an ngspice copied elsewhere needs SPICE_LIB_DIR)."
 )
@@ -43,7 +43,7 @@ class Finding:
 
 
 def examine(executable: str | Path | None = None) -> list[Finding]:
-    """Look at Python, ngspice (`executable`, else as `find_ngspice`), packages, machine, folders and datasets.
+    """Look at Python, ngspice (`executable`, or as `find_ngspice`), packages, machine, folders, datasets.
 
     Nothing is downloaded and nothing raises: what is missing is a finding.
     """
@@ -72,9 +72,7 @@ def print_findings(findings: Sequence[Finding]) -> int:
         state = Text(finding.state, style=colours[finding.state])
         table.add_row(state, Text(finding.what), Text(finding.value + advice, overflow="fold"))
     Console().print(table)
-    lacks_ngspice = any(
-        finding.what.startswith("ngspice") and finding.state == "lack" for finding in findings
-    )
+    lacks_ngspice = any(finding.what.startswith("ngspice") and finding.state == "lack" for finding in findings)
     return NgspiceError.exit_code if lacks_ngspice else 0
 
 
@@ -89,8 +87,8 @@ def _ngspice(executable: str | Path | None) -> list[Finding]:
         return [Finding("ngspice", "lack", "not usable", str(error))]
     return [
         Finding("ngspice", "ok", f"version {found.version} ({found.executable})"),
-        _capability("ngspice KLU solver", found.klu, "warn", _NEED_NO_KLU),
-        _capability("ngspice code models", found.code_models, "lack", _NO_CODE_MODELS),
+        _capability("ngspice KLU solver", found.klu, "warn", _KLU_ADVICE),
+        _capability("ngspice code models", found.code_models, "lack", _CODE_MODELS_ADVICE),
     ]
 
 
@@ -160,9 +158,7 @@ def _datasets() -> list[Finding]:
 
 
 def _absent(name: str) -> Finding:
-    advice = (
-        "It is downloaded at first use; offline, put the IDX files into a folder named in $SPICETRAIN_DATA."
-    )
+    advice = "It is downloaded at first use; offline, put the IDX files into a folder named in $SPICETRAIN_DATA."
     return Finding(f"dataset {name}", "warn", "not here yet", advice)
 
 

@@ -88,11 +88,7 @@ class Deck:
         options = {**DEFAULT_OPTIONS, "temp": self.temperature_C, **self.options}
         if self.large and ngspice is not None and ngspice.klu:
             options["klu"] = True
-        words = [
-            name if value is True else f"{name}={value}"
-            for name, value in options.items()
-            if value is not False
-        ]
+        words = [name if value is True else f"{name}={value}" for name, value in options.items() if value is not False]
         return f".options {' '.join(words)}"
 
 
@@ -103,9 +99,7 @@ def _chunks(names: tuple[str, ...], size: int) -> Iterator[tuple[str, ...]]:
 def _check_analysis(deck: Deck) -> None:
     line = deck.analysis
     if "\n" in line or not line.startswith(".") or deck.kind not in _ANALYSES:
-        raise ConfigurationError(
-            f"The analysis {line!r} is not one line beginning with .op, .dc, .ac or .tran."
-        )
+        raise ConfigurationError(f"The analysis {line!r} is not one line beginning with .op, .dc, .ac or .tran.")
     if deck.points is None and deck.kind != "tran":
         raise ConfigurationError(
             f"The deck does not say how many points {line!r} must give; only .tran may leave it open."

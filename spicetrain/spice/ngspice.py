@@ -97,14 +97,10 @@ def _version_text(executable: Path) -> str:
 def _version(executable: Path, text: str) -> int:
     match = re.search(r"\bngspice-(\d+)", text)
     if match is None:
-        raise NgspiceError(
-            f"{executable} is not an ngspice: its --version says {text.strip()[:80]!r}. {_INSTALL}"
-        )
+        raise NgspiceError(f"{executable} is not an ngspice: its --version says {text.strip()[:80]!r}. {_INSTALL}")
     version = int(match[1])
     if version < OLDEST:
-        raise NgspiceError(
-            f"{executable} is ngspice {version}; version {OLDEST} or newer is needed. {_INSTALL}"
-        )
+        raise NgspiceError(f"{executable} is ngspice {version}; version {OLDEST} or newer is needed. {_INSTALL}")
     return version
 
 

@@ -54,18 +54,14 @@ def _cores() -> int:
     return int(loky.cpu_count())
 
 
-def _results(
-    executor: Executor, function: Callable[[Item], Result], items: list[Item]
-) -> Iterator[tuple[int, Result]]:
+def _results(executor: Executor, function: Callable[[Item], Result], items: list[Item]) -> Iterator[tuple[int, Result]]:
     pending: dict[Future[Result], int] = {}
     try:
         with _interrupts_held():  # workers start here, and inherit it
             pending = {executor.submit(function, item): index for index, item in enumerate(items)}
         while pending:
             done, _ = wait(pending, return_when=FIRST_COMPLETED)
-            for future in sorted(
-                done, key=_failed
-            ):  # what has finished is handed out before anything is raised
+            for future in sorted(done, key=_failed):  # what has finished is handed out before anything is raised
                 index = pending.pop(future)
                 yield index, future.result()
     except BrokenExecutor as error:

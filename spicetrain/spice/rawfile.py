@@ -50,7 +50,7 @@ def _header(stream: BinaryIO) -> tuple[tuple[str, ...], int, np.dtype] | None:
         key, _, value = text.partition(":")
         fields[key] = value.strip()
         in_variables = key == "Variables"
-    if not names and "No. Points" not in fields:
+    if not fields.get("No. Points"):
         return None
     dtype = np.dtype(np.complex128 if "complex" in fields.get("Flags", "") else np.float64)
     return tuple(names), int(fields["No. Points"]), dtype

@@ -35,15 +35,9 @@ _CONVERGENCE = (
 # Gmin stepping, source stepping, "Note:" and "out of range" lines are not here: ngspice recovers from them.
 FATAL_MESSAGES = (
     FatalMessage(r"resistance too? low", "a resistor has no value, or 0 (ngspice takes 1 mOhm)"),
-    FatalMessage(
-        r"is not a valid \w+ instance line, ignored", "an element has no value, and ngspice leaves it out"
-    ),
-    FatalMessage(
-        r"could not be set up properly, ignored", "an element is written wrongly, and ngspice leaves it out"
-    ),
-    FatalMessage(
-        r"no \.measure possible", "a .meas line came in with a library; ngspice does not evaluate it here"
-    ),
+    FatalMessage(r"is not a valid \w+ instance line, ignored", "an element has no value, and ngspice leaves it out"),
+    FatalMessage(r"could not be set up properly, ignored", "an element is written wrongly, and ngspice leaves it out"),
+    FatalMessage(r"no \.measure possible", "a .meas line came in with a library; ngspice does not evaluate it here"),
     FatalMessage(r"could not find include file|library file .* not found", "an included file is missing"),
     FatalMessage(r"section definition .* not found", "the .lib file has no section of that name"),
     FatalMessage(

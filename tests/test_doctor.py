@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from spicetrain.doctor import Finding, examine, print_findings
+from spicetrain.spice.ngspice import Ngspice, find_ngspice
+
+
+def by_name(findings: list[Finding]) -> dict[str, Finding]:
+    return {finding.what: finding for finding in findings}
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SPICETRAIN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("SPICETRAIN_DATA", raising=False)
+    return tmp_path
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, **abilities: bool) -> None:
+    found = Ngspice(Path("/opt/ngspice"), 44, **{"klu": True, "code_models": True, **abilities})
+    monkeypatch.setattr("spicetrain.doctor.find_ngspice", lambda executable: found)
+
+
+def test_this_machine_can_run_the_tests(own_folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    findings = examine()
+    found = by_name(findings)
+    assert [name for name, finding in found.items() if finding.state == "lack"] == []
+    assert f"version {find_ngspice().version} " in found["ngspice"].value
+    assert found["PySpice"].value == metadata.version("PySpice")
+    assert found["torch"].value.split("+")[0] == metadata.version("torch").split("+")[0]
+    assert found["cache folder"].value == str(own_folders / "cache")
+    assert print_findings(findings) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in found)
+
+
+def test_missing_ngspice_is_told_with_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:
+    findings = examine("/nowhere/ngspice")
+    assert by_name(findings)["ngspice"].state == "lack"
+    assert print_findings(findings) == 3
+    assert "apt-get" in capsys.readouterr().out
+
+
+def test_lack_of_klu_is_a_warning_and_of_code_models_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, klu=False)
+    found = by_name(findings := examine())
+    assert found["ngspice KLU solver"].state == "warn"
+    assert "bookworm-backports" in found["ngspice KLU solver"].advice
+    assert print_findings(findings) == 0
+    pretend(monkeypatch, code_models=False)
+    found = by_name(findings := examine())
+    assert found["ngspice KLU solver"] == Finding("ngspice KLU solver", "ok", "yes")
+    assert found["ngspice code models"].state == "lack"
+    assert print_findings(findings) == 3
+
+
+def test_cache_folder_that_cannot_be_made(own_folders: Path) -> None:
+    (own_folders / "cache").write_text("a file")
+    finding = by_name(examine())["cache folder"]
+    assert finding.state == "lack"
+    assert "$SPICETRAIN_CACHE" in finding.advice
+
+
+def test_packages_that_are_missing_are_findings(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setitem(sys.modules, "torch", None)  # an import of it now fails
+    monkeypatch.setattr(metadata, "version", missing)
+    found = by_name(examine())
+    assert found["torch"].state == found["PySpice"].state == "lack"
+    assert "pip install torch" in found["torch"].advice
+    assert "GPU" not in found
+
+
+def test_data_are_looked_for_where_they_would_be_read(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPICETRAIN_DATA", str(own_folders))
+    assert by_name(examine())["dataset mnist"].state == "warn"
+    (own_folders / "mnist").mkdir()
+    for kind in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (own_folders / f"mnist/{kind}-ubyte.gz").touch()
+    found = by_name(examine())
+    assert found["dataset mnist"] == Finding("dataset mnist", "ok", str(own_folders / "mnist"))
+    assert "$SPICETRAIN_DATA" in found["dataset fashion-mnist"].advice
+
+
+def test_importing_it_does_not_import_torch() -> None:
+    code = "import sys, spicetrain.doctor; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
