@@ -25,9 +25,9 @@ def new_circuit(technology: Technology) -> Circuit:
 
 
 def inverter(technology: Technology) -> SubCircuit:
-    """CMOS inverter of `size` unit fingers; ports in, out, vdd, vss."""
+    """CMOS inverter of `size` unit fingers; ports input, output, vdd, vss."""
     transistors, unit = technology.transistors, technology.inverter
-    cell = SubCircuit(INVERTER, "in", "out", VDD, VSS, size=1)
+    cell = SubCircuit(INVERTER, "input", "output", VDD, VSS, size=1)
     fingers = {transistors.multiplicity: "{size}"}
     for name, model, rail, geometry in (
         ("n", transistors.nmos, VSS, unit.nmos),
@@ -35,11 +35,11 @@ def inverter(technology: Technology) -> SubCircuit:
     ):
         parameters = geometry | fingers
         if transistors.element == "X":
-            cell.X(name, model, "out", "in", rail, rail, **parameters)
+            cell.X(name, model, "output", "input", rail, rail, **parameters)
         else:
             # PySpice's M knows only the parameters of SPICE 3; as text any model's own are accepted.
             words = " ".join(f"{key}={value}" for key, value in parameters.items())
-            cell.raw_spice += f"M{name} out in {rail} {rail} {model} {words}\n"
+            cell.raw_spice += f"M{name} output input {rail} {rail} {model} {words}\n"
     return cell
 
 

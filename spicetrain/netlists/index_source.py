@@ -23,13 +23,17 @@ def sweep(samples: int) -> str:
 
 
 def add_lookup(circuit: Circuit, node: str, voltages: ArrayLike) -> None:
-    """Hold `node` at voltages[index]: a plain source when they are all equal, else XSPICE's pwl code model."""
+    """Hold `node` at voltages[index]: a plain source when they are all equal, else XSPICE's pwl code model.
+
+    Inside a run of equal voltages nothing is written: ngspice searches the points one after another.
+    """
     values = np.asarray(voltages, dtype=np.float64)
     if np.all(values == values[0]):
         circuit.V(node, node, circuit.gnd, float(values[0]))
         return
-    xs = " ".join(str(i) for i in range(len(values)))
-    ys = " ".join(repr(float(v)) for v in values)
+    corners = np.flatnonzero(np.r_[True, (values[1:-1] != values[:-2]) | (values[1:-1] != values[2:]), True])
+    xs = " ".join(str(i) for i in corners)
+    ys = " ".join(repr(float(v)) for v in values[corners])
     # input_domain rounds the corners of the curve, and the samples are its corners: keep it far below 1.
     circuit.raw_spice += (
         f"A{node} %v({INDEX}) %v({node}) t_{node}\n"

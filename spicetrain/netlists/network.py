@@ -39,7 +39,7 @@ def network_deck(
     for layer, crossbar in enumerate(network.crossbars[1:], start=1):
         _add_inverter_pairs(circuit, layer - 1, network.sizes[layer - 1])
         rows = [(f"n{layer - 1}_{i}", f"p{layer - 1}_{i}") for i in range(crossbar.rows)]
-        _add_crossbar(circuit, layer, crossbar, rows, technology)
+        add_crossbar(circuit, layer, crossbar, rows, technology)
     last = len(network.crossbars) - 1
     for j, (size,) in enumerate(network.sizes[last]):
         add_inverter(circuit, f"o_{j}", f"c{last}_{j}", f"o_{j}", size)
@@ -85,18 +85,19 @@ def _add_flat_first(
     for i, (pos, neg) in enumerate(rows):
         add_lookup(circuit, pos, v_pos[:, i])
         add_lookup(circuit, neg, v_neg[:, i])
-    _add_crossbar(circuit, 0, crossbar, rows, technology)
+    add_crossbar(circuit, 0, crossbar, rows, technology)
 
 
-def _add_crossbar(
+def add_crossbar(
     circuit: Circuit, layer: int, crossbar: Crossbar, rows: list[tuple[str, str]], technology: Technology
 ) -> None:
+    """Every device of a crossbar; `rows` are the positive and the negative node of each pair."""
     sides = ((crossbar.pos, crossbar.bias_pos, VDD), (crossbar.neg, crossbar.bias_neg, VSS))
     for side, (g, g_bias, rail) in enumerate(sides):
         sign = "pn"[side]
         for i, j in np.ndindex(g.shape):
             name = f"m{layer}_{i}_{j}{sign}"
-            add_memristor(circuit, name, rows[i][side], f"c{layer}_{j}", g[i, j], technology.memristor)
+            add_memristor(circuit, name, rows[i][side], f"c{layer}_{j}", float(g[i, j]), technology.memristor)
         for j, g_j in enumerate(g_bias):
             add_memristor(circuit, f"b{layer}_{j}{sign}", rail, f"c{layer}_{j}", g_j, technology.memristor)
 

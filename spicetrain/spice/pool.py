@@ -40,7 +40,7 @@ def map_unordered(
     if executor is not None:
         yield from _results(executor, function, listed)
         return
-    count = min(workers or _cores(), len(listed))
+    count = min(workers or available_cores(), len(listed))
     if count <= 1:
         yield from ((index, function(item)) for index, item in enumerate(listed))
         return
@@ -48,7 +48,8 @@ def map_unordered(
         yield from _results(own, function, listed)
 
 
-def _cores() -> int:
+def available_cores() -> int:
+    """Cores this process may use: its affinity and its container's limit count."""
     import loky
 
     return int(loky.cpu_count())
