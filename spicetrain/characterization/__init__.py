@@ -1,0 +1,1 @@
+"""Plan -> sweeps in ngspice -> tables with provenance."""

@@ -1,0 +1,157 @@
+"""Plan -> sweeps in parallel ngspice processes -> tables in a folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from spicetrain.characterization import current_surface, effective_load, loaded_vtc, memristor_iv
+from spicetrain.characterization.cache import CacheEntry
+from spicetrain.characterization.plan import Plan
+from spicetrain.characterization.sweep import Measurement, Sweep, measure
+from spicetrain.progress import track
+from spicetrain.schema import Definition
+from spicetrain.spice.ngspice import Ngspice
+from spicetrain.spice.pool import available_cores, map_unordered
+from spicetrain.storage import content_hash, sha256_of_file, write_json
+from spicetrain.technology import Technology
+
+SUMMARY = "characterization.json"
+
+
+def characterize(
+    technology: Technology,
+    plan: Plan,
+    ngspice: Ngspice,
+    folder: Path,
+    *,
+    workers: int | None = None,
+    executor: Executor | None = None,
+) -> dict[str, Path]:
+    """Measure the tables of `plan`, or read them from the cache: {name: folder/<name>.parquet}.
+
+    workers   how many ngspice processes at a time; None: one a core
+    executor  any concurrent.futures executor instead of processes of our own
+
+    Every finished run is kept in the cache at once, so an interrupted call resumes with what is missing.
+    Beside the tables characterization.json says where each came from and how long it took.
+    Raises SimulationError when ngspice fails, StorageError when folder or cache cannot be written.
+    """
+    import pandas  # noqa: F401  # not at the top: it costs every other command half a second
+    import pyarrow.parquet  # noqa: F401
+
+    start_s = time.time()
+    tables = _tables(technology, plan, ngspice, workers or available_cores())
+    missing = [table for table in tables if not table.cached]
+    runs = [(table, sweep) for table in missing for sweep in table.missing()]
+    runs.sort(key=lambda run: run[1].part)  # no two workers build the large decks at the same time
+    with track("characterize", sum(len(table.sweeps) for table in missing), "runs") as bar:
+        bar.advance(sum(len(table.frames) for table in missing))
+        function = partial(measure, ngspice=ngspice)
+        sweeps = [sweep for _, sweep in runs]
+        for index, result in map_unordered(function, sweeps, workers=workers, executor=executor):
+            runs[index][0].keep(sweeps[index], result)
+            bar.advance(table=runs[index][0].entry.name)
+    paths = {}
+    for table in tables:
+        if not table.cached:
+            table.finish(_about(technology, plan, ngspice, table))
+        paths[table.entry.name] = folder / f"{table.entry.name}.parquet"
+        table.entry.copy_to(paths[table.entry.name])
+    write_json(folder / SUMMARY, _summary(technology, ngspice, tables, time.time() - start_s))
+    return paths
+
+
+@dataclass
+class _Table:
+    """A table on its way: its sweeps, and the frames of those that are done."""
+
+    entry: CacheEntry
+    plan: Definition
+    sweeps: list[Sweep[Any]]
+    cached: bool = False
+    frames: dict[int, Any] = field(default_factory=dict)
+    intervals: list[tuple[float, float]] = field(default_factory=list)
+
+    def missing(self) -> list[Sweep[Any]]:
+        """The sweeps without a finished part in the cache."""
+        for sweep in self.sweeps:
+            frame = self.entry.read_part(sweep.part, sweep.parts)
+            if frame is not None:
+                self.frames[sweep.part] = frame
+        return [sweep for sweep in self.sweeps if sweep.part not in self.frames]
+
+    def keep(self, sweep: Sweep[Any], result: Measurement) -> None:
+        import pandas as pd
+
+        frame = pd.DataFrame(result.columns)
+        self.entry.write_part(sweep.part, sweep.parts, frame)
+        self.frames[sweep.part] = frame
+        self.intervals.append((result.start_s, result.end_s))
+
+    def finish(self, about: dict[str, Any]) -> None:
+        import pandas as pd
+
+        frames = [self.frames[part] for part in sorted(self.frames)]
+        self.entry.write_table(pd.concat(frames, ignore_index=True), about)
+
+
+def _tables(technology: Technology, plan: Plan, ngspice: Ngspice, parts: int) -> list[_Table]:
+    trained = plan.trained_networks()
+    checksums = [sha256_of_file(path) for path in trained]
+    tables = []
+
+    def add(name: str, version: int, section: Definition, sweeps: Iterable[Sweep[Any]], *inputs: str) -> None:
+        plan_text = section.model_dump_json(exclude={"trained"})
+        key = content_hash(name, version, plan_text, technology.fingerprint, ngspice.version, *inputs)
+        entry = CacheEntry(name, key)
+        tables.append(_Table(entry, section, list(sweeps), cached=entry.has_table()))
+
+    if (loads := plan.effective_load) is not None:
+        sweeps = effective_load.sweeps(loads, technology, parts, trained)
+        add("effective_load", effective_load.VERSION, loads, sweeps, *checksums)
+    if (surface := plan.current_surface) is not None:
+        add("current_surface", current_surface.VERSION, surface, current_surface.sweeps(surface, technology, parts))
+    if (vtc := plan.loaded_vtc) is not None:
+        add("loaded_vtc", loaded_vtc.VERSION, vtc, loaded_vtc.sweeps(vtc, technology, parts))
+    if (iv := plan.memristor_iv) is not None:
+        add("memristor_iv", memristor_iv.VERSION, iv, memristor_iv.sweeps(iv, technology, parts))
+    return tables
+
+
+def _about(technology: Technology, plan: Plan, ngspice: Ngspice, table: _Table) -> dict[str, Any]:
+    return {
+        "technology": technology.name,
+        "technology_fingerprint": technology.fingerprint,
+        "plan": table.plan.model_dump(mode="json"),
+        "ngspice_version": ngspice.version,
+        "seconds": sum(end - start for start, end in table.intervals),
+    }
+
+
+def _summary(technology: Technology, ngspice: Ngspice, tables: list[_Table], wall_s: float) -> dict[str, Any]:
+    """`ngspice_s` is the time in which at least one ngspice was running."""
+    ngspice_s = covered([interval for table in tables for interval in table.intervals])
+    return {
+        "technology": technology.name,
+        "technology_fingerprint": technology.fingerprint,
+        "ngspice_version": ngspice.version,
+        "tables": {table.entry.name: "cache" if table.cached else "measured" for table in tables},
+        "wall_s": wall_s,
+        "ngspice_s": ngspice_s,
+        "ngspice_share": ngspice_s / wall_s,
+    }
+
+
+def covered(intervals: list[tuple[float, float]]) -> float:
+    """Length of the union of the intervals."""
+    total, reached = 0.0, float("-inf")
+    for start, end in sorted(intervals):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total

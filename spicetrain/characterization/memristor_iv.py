@@ -1,0 +1,60 @@
+"""The memristor's current over its voltage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spicetrain.characterization.plan import MemristorIvPlan
+from spicetrain.characterization.sweep import Columns, Sweep, swept
+from spicetrain.netlists.cells import add_memristor, new_circuit, text_of
+from spicetrain.spice.deck import Deck
+from spicetrain.technology import Technology
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class MemristorIvSweep(Sweep[MemristorIvPlan]):
+    """form, g_S (small-signal), v_V, i_A; the devices stand side by side, each behind an ammeter."""
+
+    @property
+    def _v(self) -> NDArray:
+        rails = self.technology.rails
+        return np.linspace(-1, 1, self.plan.v_points) * (rails.vdd_V - rails.vss_V)
+
+    @property
+    def _g(self) -> NDArray:
+        memristor = self.technology.memristor
+        return np.geomspace(memristor.g_min_S, memristor.g_max_S, self.plan.g_points)
+
+    def deck(self) -> Deck:
+        circuit = new_circuit(self.technology)
+        circuit.V("across", "across", circuit.gnd, 0.0)
+        for k, g in enumerate(self._g):
+            circuit.V(f"meter{k}", "across", f"top{k}", 0.0)
+            add_memristor(circuit, f"device{k}", f"top{k}", "0", float(g), self.technology.memristor)
+        return Deck(
+            text_of(circuit),
+            f".dc {swept('vacross', self._v)}",
+            tuple(f"i(vmeter{k})" for k in range(len(self._g))),
+            points=len(self._v),
+            temperature_C=self.technology.temperature_C,
+        )
+
+    def columns(self, values: Mapping[str, NDArray]) -> Columns:
+        count = len(self._g)
+        return {
+            "form": np.full(count * len(self._v), self.technology.memristor.form),
+            "g_S": np.repeat(self._g, len(self._v)),
+            "v_V": np.tile(self._v, count),
+            "i_A": np.concatenate([values[f"i(vmeter{k})"] for k in range(count)]),
+        }
+
+
+def sweeps(plan: MemristorIvPlan, technology: Technology, parts: int) -> list[MemristorIvSweep]:
+    """One run, whatever `parts`: it takes milliseconds."""
+    return [MemristorIvSweep(plan, technology, 0, 1)]

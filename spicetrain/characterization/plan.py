@@ -1,0 +1,124 @@
+"""What is to be measured, from one TOML file; a table whose section is left out is not measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from spicetrain import assets
+from spicetrain.errors import ConfigurationError, nearest
+from spicetrain.schema import Definition, parse, read_toml
+
+Distribution = Literal["uniform", "log_uniform", "sparse"]
+
+
+class CurrentSurfacePlan(Definition):
+    """Currents of the unit inverter over `points` x `points` of (v_in, v_out), exactly the rails."""
+
+    points: int = Field(default=201, ge=2)
+
+
+class LoadedVtcPlan(Definition):
+    """v_out of the unit inverter over v_in, the load's voltage and its conductance (0, then log-spaced)."""
+
+    v_in_points: int = Field(default=201, ge=2)
+    v_load_points: int = Field(default=41, ge=2)
+    g_load_points: int = Field(default=24, ge=2)
+    g_load_min_S: float = Field(default=1e-7, gt=0)
+    g_load_max_S: float = Field(default=3e-4, gt=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.g_load_min_S >= self.g_load_max_S:
+            raise ValueError(f"g_load_min_S = {self.g_load_min_S} is not below g_load_max_S = {self.g_load_max_S}")
+        return self
+
+
+class EffectiveLoadPlan(Definition):
+    """What row drivers see: random crossbars, and those of trained networks from the second on.
+
+    shapes         [row pairs, columns]
+    distributions  of the conductances over the device's range
+    crossbars      random crossbars for each shape and distribution
+    samples        sets of random row voltages for each crossbar
+    trained        network files, absolute or relative to the plan
+    """
+
+    shapes: tuple[tuple[PositiveInt, PositiveInt], ...] = ((5, 3), (16, 8), (64, 10), (100, 10))
+    distributions: tuple[Distribution, ...] = ("uniform", "log_uniform", "sparse")
+    crossbars: PositiveInt = 3
+    samples: PositiveInt = 4
+    seed: int = Field(default=1, ge=0)
+    trained: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not self.trained and not (self.shapes and self.distributions):
+            raise ValueError("no crossbar: give shapes and distributions, or trained networks")
+        return self
+
+
+class MemristorIvPlan(Definition):
+    """I-V of the memristor, g log-spaced over its range, v from -(VDD - VSS) to VDD - VSS."""
+
+    g_points: int = Field(default=9, ge=2)
+    v_points: int = Field(default=101, ge=2)
+
+
+class Plan(Definition):
+    """A characterization as its TOML file states it. `folder` is where the file lies."""
+
+    description: str = ""
+    current_surface: CurrentSurfacePlan | None = None
+    loaded_vtc: LoadedVtcPlan | None = None
+    effective_load: EffectiveLoadPlan | None = None
+    memristor_iv: MemristorIvPlan | None = None
+    folder: Path
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not any((self.current_surface, self.loaded_vtc, self.effective_load, self.memristor_iv)):
+            tables = ", ".join(f"[{name}]" for name in Plan.model_fields if name not in ("description", "folder"))
+            raise ValueError(f"the plan measures nothing; give at least one section of {tables}")
+        return self
+
+    def trained_networks(self) -> list[Path]:
+        """The files named in effective_load.trained."""
+        names = self.effective_load.trained if self.effective_load else ()
+        return [self.folder / Path(name).expanduser() for name in names]
+
+
+def load_plan(name: str | Path) -> Plan:
+    """A shipped plan by name, or a user's by the path of its TOML file.
+
+    Raises ConfigurationError: unknown name, missing file, unknown key, impossible value, missing network.
+    """
+    path = _find(name)
+    content = read_toml(path)
+    if "folder" in content:
+        raise ConfigurationError(f"{path}: 'folder' is not a key; paths are relative to the file.")
+    plan = parse(Plan, content | {"folder": path.resolve().parent}, str(path))
+    for network in plan.trained_networks():
+        if not network.is_file():
+            raise ConfigurationError(
+                f"{path}: effective_load.trained names {network}, which is not a file. "
+                "The path is relative to the plan; it should be the network.safetensors of a run."
+            )
+    return plan
+
+
+def _find(name: str | Path) -> Path:
+    if str(name).endswith(".toml"):
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise ConfigurationError(f"There is no plan {path}.")
+        return path
+    shipped = {file.stem: file for file in assets.characterization_folder().glob("*.toml")}
+    if str(name) not in shipped:
+        raise ConfigurationError(
+            f"Unknown plan {str(name)!r}.{nearest(str(name), shipped)} "
+            "A plan of your own is named by the path of its TOML file."
+        )
+    return shipped[str(name)]

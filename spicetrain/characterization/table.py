@@ -1,0 +1,53 @@
+"""A measured table as a parquet file; what it was measured with stands in the file's own metadata."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spicetrain.errors import StorageError
+from spicetrain.storage import write_atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_METADATA = b"spicetrain"
+_NEXT_STEP = "Measure it again (spicetrain characterize), or name another file."
+
+
+def write_table(path: Path, frame: pd.DataFrame, about: dict[str, Any]) -> None:
+    """Write `frame` atomically, `about` (JSON) as its provenance. StorageError when it cannot be written."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), _METADATA: json.dumps(about).encode()})
+    with write_atomic(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A table, units in its column names. StorageError when it is missing, damaged, or not one of ours."""
+    return _read(path)[0]
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """A table's provenance: technology and its fingerprint, plan, ngspice version, seconds. StorageError as above."""
+    return _read(path)[1]
+
+
+def _read(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, page_checksum_verification=True)
+        about = json.loads((table.schema.metadata or {})[_METADATA])
+    except FileNotFoundError as error:
+        raise StorageError(f"There is no table {path}. {_NEXT_STEP}") from error
+    except KeyError as error:
+        raise StorageError(f"{path} was not written by spicetrain: it has no provenance. {_NEXT_STEP}") from error
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise StorageError(f"Cannot read the table {path}: {error}. It is damaged. {_NEXT_STEP}") from error
+    return table.to_pandas(), about
