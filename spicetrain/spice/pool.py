@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,7 +26,7 @@ def map_unordered(
     *,
     workers: int | None = None,
     executor: Executor | None = None,
-) -> Iterator[tuple[int, Result]]:
+) -> Generator[tuple[int, Result], None, None]:
     """Yield (index of the item, function(item)) as they finish.
 
     workers   processes of our own pool; None: one a core. One worker or one item runs in this process.
