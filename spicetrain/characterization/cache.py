@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spicetrain.characterization.table import read_about, read_table, write_table
+from spicetrain.characterization.table import read_with_about, write_table
 from spicetrain.errors import StorageError
 from spicetrain.storage import cache_folder, write_atomic
 
@@ -58,6 +58,6 @@ class CacheEntry:
 
     def _read(self, path: Path) -> pd.DataFrame | None:
         with suppress(StorageError):
-            if read_about(path).get("key") == self.key:
-                return read_table(path)
+            frame, about = read_with_about(path)
+            return frame if about.get("key") == self.key else None
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -54,9 +55,10 @@ def characterize(
         bar.advance(sum(len(table.frames) for table in missing))
         function = partial(measure, ngspice=ngspice)
         sweeps = [sweep for _, sweep in runs]
-        for index, result in map_unordered(function, sweeps, workers=workers, executor=executor):
-            runs[index][0].keep(sweeps[index], result)
-            bar.advance(table=runs[index][0].entry.name)
+        with closing(map_unordered(function, sweeps, workers=workers, executor=executor)) as results:
+            for index, result in results:
+                runs[index][0].keep(sweeps[index], result)
+                bar.advance(table=runs[index][0].entry.name)
     paths = {}
     for table in tables:
         if not table.cached:

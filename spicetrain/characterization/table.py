@@ -29,15 +29,16 @@ def write_table(path: Path, frame: pd.DataFrame, about: dict[str, Any]) -> None:
 
 def read_table(path: Path) -> pd.DataFrame:
     """A table, units in its column names. StorageError when it is missing, damaged, or not one of ours."""
-    return _read(path)[0]
+    return read_with_about(path)[0]
 
 
 def read_about(path: Path) -> dict[str, Any]:
     """A table's provenance: technology and its fingerprint, plan, ngspice version, seconds. StorageError as above."""
-    return _read(path)[1]
+    return read_with_about(path)[1]
 
 
-def _read(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+def read_with_about(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """A table and its provenance. StorageError as above."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
