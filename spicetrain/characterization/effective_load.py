@@ -25,7 +25,7 @@ from spicetrain.netlists.network import add_crossbar
 from spicetrain.spice.deck import Deck
 from spicetrain.technology import Technology
 
-VERSION = 1
+VERSION = 2
 _SECANT_OF_HALF_SWING = 0.04
 _SIDES = ("pos", "neg")
 
