@@ -48,22 +48,22 @@ def characterize(
 
     start_s = time.time()
     tables = _tables(technology, plan, ngspice, workers or available_cores())
-    missing = [table for table in tables if not table.cached]
-    runs = [(table, sweep) for table in missing for sweep in table.missing()]
-    runs.sort(key=lambda run: run[1].part)  # no two workers build the large decks at the same time
-    with track("characterize", sum(len(table.sweeps) for table in missing), "runs") as bar:
-        bar.advance(sum(len(table.frames) for table in missing))
-        function = partial(measure, ngspice=ngspice)
-        sweeps = [sweep for _, sweep in runs]
-        with closing(map_unordered(function, sweeps, workers=workers, executor=executor)) as results:
-            for index, result in results:
-                runs[index][0].keep(sweeps[index], result)
-                bar.advance(table=runs[index][0].entry.name)
-    paths = {}
+    pending = [table for table in tables if not table.cached]
+    runs = [(table, sweep) for table in pending for sweep in table.missing()]
+    runs = runs[-1:] + runs[:-1]  # a small deck first, so that an ngspice works while the large ones are built
+    sweeps = [sweep for _, sweep in runs]
+    function = partial(measure, ngspice=ngspice)
+    with (
+        track("characterize", sum(len(table.sweeps) for table in pending), "runs") as bar,
+        closing(map_unordered(function, sweeps, workers=workers, executor=executor)) as results,
+    ):
+        bar.advance(sum(len(table.frames) for table in pending))
+        for index, result in results:
+            runs[index][0].keep(sweeps[index], result)
+            bar.advance(table=runs[index][0].entry.name)
+    paths = {table.entry.name: folder / f"{table.entry.name}.parquet" for table in tables}
     for table in tables:
-        if not table.cached:
-            table.finish(_about(technology, plan, ngspice, table))
-        paths[table.entry.name] = folder / f"{table.entry.name}.parquet"
+        table.finish()
         table.entry.copy_to(paths[table.entry.name])
     write_json(folder / SUMMARY, _summary(technology, ngspice, tables, time.time() - start_s))
     return paths
@@ -74,9 +74,10 @@ class _Table:
     """A table on its way: its sweeps, and the frames of those that are done."""
 
     entry: CacheEntry
-    plan: Definition
+    about: dict[str, Any]
     sweeps: list[Sweep[Any]]
-    cached: bool = False
+    cached: bool  # it was there before
+    stored: bool  # it is there now
     frames: dict[int, Any] = field(default_factory=dict)
     intervals: list[tuple[float, float]] = field(default_factory=list)
 
@@ -89,22 +90,29 @@ class _Table:
         return [sweep for sweep in self.sweeps if sweep.part not in self.frames]
 
     def keep(self, sweep: Sweep[Any], result: Measurement) -> None:
+        """Take in one run's answer; the last one makes the table whole."""
         import pandas as pd
 
         frame = pd.DataFrame(result.columns)
         self.entry.write_part(sweep.part, sweep.parts, frame)
         self.frames[sweep.part] = frame
         self.intervals.append((result.start_s, result.end_s))
+        self.finish()
 
-    def finish(self, about: dict[str, Any]) -> None:
+    def finish(self) -> None:
+        """Write the whole table to the cache once all its parts are there."""
         import pandas as pd
 
-        frames = [self.frames[part] for part in sorted(self.frames)]
-        self.entry.write_table(pd.concat(frames, ignore_index=True), about)
+        if not self.stored and len(self.frames) == len(self.sweeps):
+            frames = [self.frames[part] for part in sorted(self.frames)]
+            seconds = sum(end - start for start, end in self.intervals)
+            self.entry.write_table(pd.concat(frames, ignore_index=True), self.about | {"seconds": seconds})
+            self.stored = True
 
 
 def _tables(technology: Technology, plan: Plan, ngspice: Ngspice, parts: int) -> list[_Table]:
     trained = plan.trained_networks()
+    origin = _origin(technology, ngspice)
     checksums = [sha256_of_file(path) for path in trained]
     tables = []
 
@@ -112,37 +120,34 @@ def _tables(technology: Technology, plan: Plan, ngspice: Ngspice, parts: int) ->
         plan_text = section.model_dump_json(exclude={"trained"})
         key = content_hash(name, version, plan_text, technology.fingerprint, ngspice.version, *inputs)
         entry = CacheEntry(name, key)
-        tables.append(_Table(entry, section, list(sweeps), cached=entry.has_table()))
+        cached = entry.has_table()
+        about = origin | {"plan": section.model_dump(mode="json")}
+        tables.append(_Table(entry, about, list(sweeps), cached, cached))
 
     if (loads := plan.effective_load) is not None:
         sweeps = effective_load.sweeps(loads, technology, parts, trained)
         add("effective_load", effective_load.VERSION, loads, sweeps, *checksums)
     if (surface := plan.current_surface) is not None:
         add("current_surface", current_surface.VERSION, surface, current_surface.sweeps(surface, technology, parts))
-    if (vtc := plan.loaded_vtc) is not None:
-        add("loaded_vtc", loaded_vtc.VERSION, vtc, loaded_vtc.sweeps(vtc, technology, parts))
     if (iv := plan.memristor_iv) is not None:
         add("memristor_iv", memristor_iv.VERSION, iv, memristor_iv.sweeps(iv, technology, parts))
+    if (vtc := plan.loaded_vtc) is not None:
+        add("loaded_vtc", loaded_vtc.VERSION, vtc, loaded_vtc.sweeps(vtc, technology, parts))
     return tables
 
 
-def _about(technology: Technology, plan: Plan, ngspice: Ngspice, table: _Table) -> dict[str, Any]:
+def _origin(technology: Technology, ngspice: Ngspice) -> dict[str, Any]:
     return {
         "technology": technology.name,
         "technology_fingerprint": technology.fingerprint,
-        "plan": table.plan.model_dump(mode="json"),
         "ngspice_version": ngspice.version,
-        "seconds": sum(end - start for start, end in table.intervals),
     }
 
 
 def _summary(technology: Technology, ngspice: Ngspice, tables: list[_Table], wall_s: float) -> dict[str, Any]:
     """`ngspice_s` is the time in which at least one ngspice was running."""
     ngspice_s = covered([interval for table in tables for interval in table.intervals])
-    return {
-        "technology": technology.name,
-        "technology_fingerprint": technology.fingerprint,
-        "ngspice_version": ngspice.version,
+    return _origin(technology, ngspice) | {
         "tables": {table.entry.name: "cache" if table.cached else "measured" for table in tables},
         "wall_s": wall_s,
         "ngspice_s": ngspice_s,

@@ -49,7 +49,7 @@ class EffectiveLoadPlan(Definition):
     shapes: tuple[tuple[PositiveInt, PositiveInt], ...] = ((5, 3), (16, 8), (64, 10), (100, 10))
     distributions: tuple[Distribution, ...] = ("uniform", "log_uniform", "sparse")
     crossbars: PositiveInt = 2
-    samples: PositiveInt = 2
+    samples: PositiveInt = 4
     seed: int = Field(default=1, ge=0)
     trained: tuple[str, ...] = ()
 
