@@ -12,7 +12,6 @@ from scipy.constants import Boltzmann, elementary_charge, zero_Celsius
 from scipy.optimize import least_squares
 from sklearn.model_selection import train_test_split
 
-from spicetrain.errors import ConfigurationError
 from spicetrain.surrogates.current_surface import CurrentSurface, inverter_current
 from spicetrain.surrogates.errors_of_fit import (
     Errors,
@@ -47,9 +46,7 @@ def fit_current_surface(
     """
     require_columns(table, COLUMNS, "current surface")
     rng = np.random.default_rng(settings.seed)
-    fitted, held_out = train_test_split(
-        np.arange(len(table)), test_size=settings.held_out, random_state=settings.seed
-    )
+    fitted, held_out = train_test_split(np.arange(len(table)), test_size=settings.held_out, random_state=settings.seed)
     measured = {name: table[name].to_numpy(np.float64) for name in COLUMNS}
     surface = _fit(measured, fitted, technology, settings, rng, on_step)
     return surface, _errors(surface, measured, fitted, held_out)
@@ -79,25 +76,27 @@ def _fit(
         (i_vdd, rails.vdd_V - v_in, rails.vdd_V - v_out),
     ):
         usable = fitted[(u_ds[fitted] > _LEAST_U_DS_V) & (current[fitted] > 0)]
-        _require_points(usable, mlp)
         chosen = rng.permutation(usable)[: settings.points]
         u, current = (u_gs[chosen], u_ds[chosen]), current[chosen]
-        v_t, n = _fit_ekv(*u, np.log(current), thermal)
-        ratio = np.log(current) - np.log(_ekv(v_t, n, *u, thermal))
+        v_t, slope = _fit_ekv(*u, np.log(current), thermal)
+        ratio = np.log(current) - np.log(_ekv(v_t, slope, *u, thermal))
         mean, scale = ratio.mean(), max(ratio.std(), 1e-6)
         share = np.clip(current / (np.abs(i_out[chosen]) + floor), _LEAST_WEIGHT, _LARGEST_WEIGHT)
         p = fit_mlp(mlp, z[chosen], (ratio - mean) / scale, share * scale, settings, rng, on_step)
-        found.append((p, mean, scale, v_t, n))
-    parameters, *scalars = zip(*found, strict=True)
-    weights, biases = zip(*stack_layers(mlp, parameters), strict=True)
+        found.append((p, mean, scale, v_t, slope))
+    parameters, means, scales, thresholds, slopes = zip(*found, strict=True)
+    layers = [(torch.from_numpy(w), torch.from_numpy(b)) for w, b in stack_layers(mlp, parameters)]
     return CurrentSurface(
-        tuple(torch.from_numpy(w) for w in weights),
-        tuple(torch.from_numpy(b) for b in biases),
-        *(torch.tensor(values, dtype=torch.float64) for values in scalars),
-        thermal,
-        rails.vdd_V,
-        rails.vss_V,
-        ((float(v_in.min()), float(v_in.max())), (float(v_out.min()), float(v_out.max()))),
+        weights=tuple(w for w, _ in layers),
+        biases=tuple(b for _, b in layers),
+        mean=torch.tensor(means, dtype=torch.float64),
+        scale=torch.tensor(scales, dtype=torch.float64),
+        v_t_V=torch.tensor(thresholds, dtype=torch.float64),
+        n=torch.tensor(slopes, dtype=torch.float64),
+        thermal_V=thermal,
+        vdd_V=rails.vdd_V,
+        vss_V=rails.vss_V,
+        domain_V=((float(v_in.min()), float(v_in.max())), (float(v_out.min()), float(v_out.max()))),
     )
 
 
@@ -133,11 +132,3 @@ def _errors(
         "baseline": relative_errors(baseline, i_out[held_out], SIGNIFICANT_A, "A"),
         "baseline_method": "ridge on all monomials of the two voltages up to degree 3",
     }
-
-
-def _require_points(usable: NDArray[np.intp], mlp: Mlp) -> None:
-    if len(usable) < mlp.size:
-        raise ConfigurationError(
-            f"The current surface has {len(usable)} points for a transistor whose fit has {mlp.size} parameters. "
-            "Measure a finer grid (characterize with a larger plan), or choose a smaller surrogates.hidden."
-        )

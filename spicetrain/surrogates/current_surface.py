@@ -3,7 +3,8 @@
 Each transistor t (0: n, 1: p) is an EKV interpolation (Enz, Krummenacher and Vittoz, Analog Integrated Circuits and
 Signal Processing 8, 83, 1995) times the exponential of an MLP that corrects it:
 
-    I_t = exp(mean_t + scale_t MLP_t(z)) [softplus(a)^2 - softplus(a - u_ds / (2 U_T))^2],   a = (u_gs - v_t) / (2 n_t U_T)
+    I_t = exp(mean_t + scale_t MLP_t(z)) [softplus(a)^2 - softplus(a - u_ds / (2 U_T))^2]
+    a = (u_gs - v_t) / (2 n_t U_T)
     n: u_gs = v_in - vss, u_ds = v_out - vss      p: u_gs = vdd - v_in, u_ds = vdd - v_out
     z = ((v_in - mid) / half_swing, (v_out - mid) / half_swing)
 
@@ -14,13 +15,14 @@ An inverter of m fingers has m times the current, exactly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from spicetrain.errors import DomainError
+from spicetrain.surrogates.tensors import moved
 
 _EXACT = 40.0  # softplus beyond this is its argument to the last digit of float64; torch's own 20 is not
 
@@ -57,19 +59,7 @@ class CurrentSurface:
 
     def to(self, dtype: torch.dtype, device: torch.device | str = "cpu") -> CurrentSurface:
         """The same surface in another precision or on another device."""
-
-        def moved(value: Tensor) -> Tensor:
-            return value.to(device=device, dtype=dtype)
-
-        return replace(
-            self,
-            weights=tuple(moved(w) for w in self.weights),
-            biases=tuple(moved(b) for b in self.biases),
-            mean=moved(self.mean),
-            scale=moved(self.scale),
-            v_t_V=moved(self.v_t_V),
-            n=moved(self.n),
-        )
+        return moved(self, dtype, device)
 
 
 def inverter_current(surface: CurrentSurface, v_in: Tensor, v_out: Tensor) -> tuple[Tensor, Tensor, Tensor]:

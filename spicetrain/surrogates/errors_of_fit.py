@@ -40,8 +40,8 @@ def relative_errors(model: Vector, measured: Vector, significant: float, unit: s
         )
     ratio = model[large] / measured[large]
     relative = absolute_errors(ratio, np.ones_like(ratio), "relative")
-    return {"points": int(large.sum()), "above_" + unit: significant} | relative | absolute_errors(
-        model, measured, unit
+    return (
+        {"points": int(large.sum()), "above_" + unit: significant} | relative | absolute_errors(model, measured, unit)
     )
 
 

@@ -23,7 +23,7 @@ class SurrogateSettings(Definition):
 
     hidden: tuple[Width, ...] = Field(default=(16, 16), min_length=1, max_length=4)
     points: int = Field(default=4000, ge=50, le=200_000)
-    iterations: int = Field(default=160, ge=1, le=10_000)
-    starts: int = Field(default=3, ge=1, le=100)
+    iterations: int = Field(default=150, ge=1, le=10_000)
+    starts: int = Field(default=4, ge=1, le=100)
     seed: int = Field(default=0, ge=0)
     held_out: float = Field(default=0.2, gt=0, lt=0.9)

@@ -1,0 +1,92 @@
+"""The voltage transfer curve of a loaded inverter: v_out of (v_in, g_load, v_load), per finger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.model_selection import train_test_split
+from torch import Tensor
+
+from spicetrain.errors import ConfigurationError
+from spicetrain.surrogates.errors_of_fit import Errors, absolute_errors, polynomial_baseline, require_columns
+from spicetrain.surrogates.mlp import steps_of_fit
+from spicetrain.surrogates.scaled_mlp import ScaledMlp, fit_scaled_mlp
+from spicetrain.surrogates.settings import SurrogateSettings
+from spicetrain.surrogates.tensors import moved
+from spicetrain.technology import Technology
+
+COLUMNS = ("v_in_V", "g_load_S", "v_load_V", "v_out_V")
+
+
+@dataclass(frozen=True)
+class LoadedVtc:
+    """v_out of an inverter whose output is tied by g_load to the voltage v_load.
+
+    g_floor_S  a third of the smallest measured load: log(g_load + g_floor_S) is finite and smooth at no load
+    domain     measured lowest and highest v_in (V), g_load (S), v_load (V)
+    """
+
+    mlp: ScaledMlp
+    mid_V: float
+    half_swing_V: float
+    g_floor_S: float
+    domain: tuple[tuple[float, float], ...]
+
+    def __call__(self, v_in: Tensor, g_load: Tensor, v_load: Tensor) -> Tensor:
+        """Volts, siemens per finger (an inverter of m fingers sees g / m), volts -> volts; shapes broadcast."""
+        x = _features(v_in, g_load, v_load, self.mid_V, self.half_swing_V, self.g_floor_S)
+        return self.mid_V + self.half_swing_V * self.mlp(x)
+
+    def to(self, dtype: torch.dtype, device: torch.device | str = "cpu") -> LoadedVtc:
+        """The same in another precision or on another device."""
+        return moved(self, dtype, device)
+
+
+def fit_loaded_vtc(
+    table: pd.DataFrame,
+    technology: Technology,
+    settings: SurrogateSettings,
+    on_step: Callable[[float], None] = lambda cost: None,
+) -> tuple[LoadedVtc, Errors]:
+    """The fitted curve (float64) and its errors in volts on held-out points. ConfigurationError: a column is missing."""
+    require_columns(table, COLUMNS, "loaded VTC")
+    measured = torch.from_numpy(table[list(COLUMNS)].to_numpy(np.float64))
+    v_in, g_load, v_load, v_out = measured.unbind(1)
+    rails = technology.rails
+    floor = _smallest_load(g_load) / 3
+    x = _features(v_in, g_load, v_load, rails.mid_V, rails.half_swing_V, floor).numpy()
+    y = v_out.numpy()
+    fitted, held_out = train_test_split(np.arange(len(y)), test_size=settings.held_out, random_state=settings.seed)
+    rng = np.random.default_rng(settings.seed)
+    mlp = fit_scaled_mlp(x[fitted], (y[fitted] - rails.mid_V) / rails.half_swing_V, settings, rng, on_step)
+    domain = tuple((float(values.min()), float(values.max())) for values in (v_in, g_load, v_load))
+    surrogate = LoadedVtc(mlp, rails.mid_V, rails.half_swing_V, floor, domain)
+    model = surrogate(v_in[held_out], g_load[held_out], v_load[held_out]).numpy()
+    baseline = polynomial_baseline(x[fitted], y[fitted], x[held_out])
+    return surrogate, absolute_errors(model, y[held_out], "V") | {
+        "points": len(held_out),
+        "baseline": absolute_errors(baseline, y[held_out], "V"),
+        "baseline_method": "ridge on all monomials of v_in, log g_load, v_load up to degree 3",
+    }
+
+
+def loaded_vtc_steps(settings: SurrogateSettings) -> int:
+    """Steps `fit_loaded_vtc` reports at most."""
+    return steps_of_fit(settings)
+
+
+def _features(v_in: Tensor, g_load: Tensor, v_load: Tensor, mid: float, half_swing: float, floor: float) -> Tensor:
+    """[..., 3]."""
+    parts = torch.broadcast_tensors((v_in - mid) / half_swing, torch.log(g_load + floor), (v_load - mid) / half_swing)
+    return torch.stack(parts, -1)
+
+
+def _smallest_load(g_load: Tensor) -> float:
+    loaded = g_load[g_load > 0]
+    if not len(loaded):
+        raise ConfigurationError("The loaded VTC table holds no load conductance above 0: characterize again.")
+    return float(loaded.min())

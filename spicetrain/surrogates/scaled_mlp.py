@@ -1,0 +1,59 @@
+"""An MLP with standardised inputs and output: fitted with numpy, called with torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+
+from spicetrain.surrogates.mlp import Matrix, Mlp, Vector, fit_mlp
+from spicetrain.surrogates.settings import SurrogateSettings
+
+
+@dataclass(frozen=True)
+class ScaledMlp:
+    """y = y_mean + y_scale MLP((x - x_mean) / x_scale).
+
+    weights per layer [outputs, inputs], biases per layer [outputs]; x_mean, x_scale [inputs]; y_mean, y_scale [].
+    """
+
+    weights: tuple[Tensor, ...]
+    biases: tuple[Tensor, ...]
+    x_mean: Tensor
+    x_scale: Tensor
+    y_mean: Tensor
+    y_scale: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """y [...] at x [..., inputs]; differentiable."""
+        a = (x - self.x_mean) / self.x_scale
+        for w, b in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            a = torch.tanh(a @ w.T + b)
+        return self.y_mean + self.y_scale * (a @ self.weights[-1].T + self.biases[-1])[..., 0]
+
+
+def fit_scaled_mlp(
+    x: Matrix,
+    y: Vector,
+    settings: SurrogateSettings,
+    rng: np.random.Generator,
+    on_step: Callable[[float], None],
+) -> ScaledMlp:
+    """Least squares fit of y [points] over x [points, inputs], on at most settings.points of them."""
+    chosen = rng.permutation(len(x))[: settings.points]
+    x_scaler, y_scaler = StandardScaler().fit(x[chosen]), StandardScaler().fit(y[chosen, None])
+    x_scaled, y_scaled = x_scaler.transform(x[chosen]), y_scaler.transform(y[chosen, None])[:, 0]
+    mlp = Mlp(x.shape[1], settings.hidden)
+    layers = mlp.layers(fit_mlp(mlp, x_scaled, y_scaled, np.ones(len(chosen)), settings, rng, on_step))
+    return ScaledMlp(
+        weights=tuple(torch.tensor(w) for w, _ in layers),
+        biases=tuple(torch.tensor(b) for _, b in layers),
+        x_mean=torch.tensor(x_scaler.mean_),
+        x_scale=torch.tensor(x_scaler.scale_),
+        y_mean=torch.tensor(y_scaler.mean_[0]),
+        y_scale=torch.tensor(y_scaler.scale_[0]),
+    )
