@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -69,8 +69,8 @@ class Network:
     """An inverter-based memristive network.
 
     crossbars  layer by layer
-    sizes      per crossbar, the inverters behind its columns in unit fingers: [columns, 2] for a hidden layer (first and
-               second inverter), [columns, 1] for the last
+    sizes      per crossbar, the inverters behind its columns in unit fingers: [columns, 2] for a hidden layer (first
+               and second inverter), [columns, 1] for the last
     encoding   how an input in 0..1 becomes the voltages of its row pair
     about      method, technology and whatever else belongs to its provenance; JSON
     """
@@ -86,11 +86,9 @@ class Network:
 
     def save(self, path: Path) -> None:
         """Write safetensors, atomically; StorageError when that fails."""
-        tensors = {}
+        tensors: dict[str, NDArray] = {}
         for index, (crossbar, sizes) in enumerate(zip(self.crossbars, self.sizes, strict=True)):
-            tensors |= {
-                f"{index}.{name}_S": np.ascontiguousarray(value) for name, value in vars(crossbar).items()
-            }
+            tensors |= {f"{index}.{name}_S": np.ascontiguousarray(value) for name, value in vars(crossbar).items()}
             tensors[f"{index}.sizes"] = np.ascontiguousarray(sizes)
         header = {"format": FORMAT, "encoding": self.encoding, "about": json.dumps(self.about)}
         with write_atomic(path) as temporary:
@@ -103,17 +101,27 @@ class Network:
             with safe_open(path, framework="numpy") as stored:
                 header = stored.metadata() or {}
                 if header.get("format") != FORMAT:
-                    raise StorageError(
-                        f"{path} is not a spicetrain network (format {header.get('format')!r})."
-                    )
+                    raise StorageError(f"{path} is not a spicetrain network (format {header.get('format')!r}).")
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
         except (OSError, SafetensorError) as error:
             raise StorageError(f"Cannot read the network {path}: {error}.") from error
-        depth = sum(name.endswith(".sizes") for name in tensors)
+        try:
+            return cls._from(tensors, header)
+        except (KeyError, ValueError) as error:
+            raise StorageError(
+                f"{path} is not a whole spicetrain network ({error}). It was written by something else, or edited."
+            ) from error
+
+    @classmethod
+    def _from(cls, tensors: dict[str, NDArray], header: dict[str, str]) -> Self:
+        depth = sum(name.endswith(".pos_S") for name in tensors)
         names = ("pos", "neg", "bias_pos", "bias_neg")
         crossbars = tuple(Crossbar(*(tensors[f"{i}.{name}_S"] for name in names)) for i in range(depth))
         sizes = tuple(tensors[f"{i}.sizes"] for i in range(depth))
-        return cls(crossbars, sizes, header["encoding"], json.loads(header["about"]))
+        encoding = header["encoding"]
+        if encoding not in get_args(Encoding):
+            raise ValueError(f"encoding {encoding!r}")
+        return cls(crossbars, sizes, cast(Encoding, encoding), json.loads(header["about"]))
 
     def require_layers(self, layers: Sequence[int], source: str) -> None:
         """ArchitectureMismatch when the network is not of this shape."""
