@@ -1,0 +1,86 @@
+"""What all tests share: a cache of their own, the ngspice there is, two technologies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from spicetrain.spice.ngspice import Ngspice, find_ngspice
+from spicetrain.technology import Technology, load_technology
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test reads what another one, or the user, has left in the cache."""
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("SPICETRAIN_CACHE", str(cache))
+    return cache
+
+
+@pytest.fixture(scope="session")
+def ngspice() -> Ngspice:
+    """Required, never skipped."""
+    return find_ngspice()
+
+
+@pytest.fixture(scope="session")
+def ptm90() -> Technology:
+    return load_technology("ptm90")
+
+
+MADE_UP = """
+name = "made-up"
+temperature_C = 40.0
+rails = { vdd_V = 0.6, vss_V = 0.0 }
+
+[transistors]
+library = "models/made_up.lib"
+section = "slow"
+element = "X"
+nmos = "nch_lvt"
+pmos = "pch_lvt"
+multiplicity = "fingers"
+
+[inverter]
+nmos = { wd = 0.5e-6, ln = 1e-7 }
+pmos = { wd = 1.5e-6, ln = 1e-7 }
+
+[memristor]
+g_min_S = 1e-6
+g_max_S = 5e-5
+"""
+
+# `slow` and `fast` differ, so that the section counts; every name is another than in ptm90.
+MADE_UP_LIBRARY = """* made-up subcircuit library
+.lib slow
+.model nraw nmos level=1 vto=0.2 kp=2e-4 lambda=0.2
+.model praw pmos level=1 vto=-0.22 kp=7e-5 lambda=0.25
+.subckt nch_lvt d g s b wd=1e-6 ln=1e-6 fingers=1
+m1 d g s b nraw w={wd} l={ln} m={fingers}
+.ends
+.subckt pch_lvt d g s b wd=1e-6 ln=1e-6 fingers=1
+m1 d g s b praw w={wd} l={ln} m={fingers}
+.ends
+.endl
+.lib fast
+.model nraw nmos level=1 vto=0.1 kp=4e-4 lambda=0.2
+.model praw pmos level=1 vto=-0.1 kp=2e-4 lambda=0.25
+.subckt nch_lvt d g s b wd=1e-6 ln=1e-6 fingers=1
+m1 d g s b nraw w={wd} l={ln} m={fingers}
+.ends
+.subckt pch_lvt d g s b wd=1e-6 ln=1e-6 fingers=1
+m1 d g s b praw w={wd} l={ln} m={fingers}
+.ends
+.endl
+"""
+
+
+@pytest.fixture(scope="session")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> Technology:
+    """A user's technology: subcircuits in a section of a .lib, unequal rails, its own names."""
+    folder = tmp_path_factory.mktemp("made up")  # a path with a space in it
+    (folder / "models").mkdir()
+    (folder / "models" / "made_up.lib").write_text(MADE_UP_LIBRARY)
+    (folder / "made_up.toml").write_text(MADE_UP)
+    return load_technology(folder / "made_up.toml")
