@@ -14,7 +14,6 @@ from typing import TypeVar
 
 from spicetrain.errors import SimulationError
 from spicetrain.spice.process import die_with_parent
-from spicetrain.spice.simulate import RUNNING
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -58,7 +57,7 @@ def available_cores() -> int:
 def _results(executor: Executor, function: Callable[[Item], Result], items: list[Item]) -> Iterator[tuple[int, Result]]:
     pending: dict[Future[Result], int] = {}
     try:
-        with _interrupts_held():  # workers start here, and inherit it
+        with _interrupts_held():  # workers start here and inherit it: Ctrl-C is the parent's alone
             pending = {executor.submit(function, item): index for index, item in enumerate(items)}
         while pending:
             done, _ = wait(pending, return_when=FIRST_COMPLETED)
@@ -82,31 +81,35 @@ def _failed(future: Future[Result]) -> bool:
 
 @contextmanager
 def _own_pool(workers: int) -> Iterator[Executor]:
-    """Worker processes and their temporary folder, both gone at the end; folders of failed runs stay."""
+    """Worker processes and their temporary folder, both gone at the end; what the error names as kept, stays."""
     import loky
 
     folder = Path(tempfile.mkdtemp(prefix="spicetrain-pool-"))
     pool = loky.ProcessPoolExecutor(workers, initializer=_start_worker, initargs=(os.getpid(), str(folder)))
+    kept: Path | None = None
     try:
         yield pool
+    except SimulationError as error:
+        kept = error.folder
+        raise
     finally:
         pool.shutdown(wait=True, kill_workers=True)
-        for run in folder.glob(f"{RUNNING}*"):
-            shutil.rmtree(run, ignore_errors=True)
+        for run in folder.iterdir():
+            if run != kept:
+                shutil.rmtree(run, ignore_errors=True)
         with suppress(OSError):  # not empty: a failed run is kept in it
             folder.rmdir()
 
 
 def _start_worker(parent: int, folder: str) -> None:
-    """In the worker: leave Ctrl-C to the parent, and do not outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """In the worker: do not outlive the parent, and keep run folders where it will look for them."""
     die_with_parent(parent)
     tempfile.tempdir = folder
 
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Hold back Ctrl-C: a worker interrupted while it starts would print a traceback."""
+    """Hold back Ctrl-C in this thread; processes started meanwhile hold it back for good."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -23,15 +23,21 @@ from .decks import DIVIDER, ENDLESS
 Job = tuple[str, Ngspice]
 
 
+def go_ahead() -> Path:
+    """A file for which jobs that fail wait, so that what should have finished before has."""
+    return Path(os.environ["TMPDIR"] + ".go")
+
+
 def work(job: Job) -> object:
     """What a job is named after, in a worker."""
     kind, ngspice = job
+    if kind in ("broken", "die"):
+        assert eventually(go_ahead().exists)
     if kind == "endless":
         return simulate(ENDLESS, ngspice)
     if kind == "broken":
         return simulate(replace(DIVIDER, points=7), ngspice)
     if kind == "die":
-        time.sleep(0.3)
         os.kill(os.getpid(), signal.SIGKILL)
     return float(simulate(DIVIDER, ngspice).values["v(out)"][-1])
 
@@ -81,6 +87,7 @@ def test_a_failing_item_stops_the_others_and_keeps_its_deck(ngspice: Ngspice, te
     with pytest.raises(SimulationError, match="ngspice gave 5 of 7 points") as caught:
         for index, _ in map_unordered(work, jobs, workers=2):
             found.append(index)
+            go_ahead().touch()
     assert found == [0]
     assert caught.value.folder is not None
     assert (caught.value.folder / "deck.cir").is_file()
@@ -94,6 +101,8 @@ def test_a_killed_worker_loses_no_finished_work(ngspice: Ngspice, temporary: Pat
     with pytest.raises(SimulationError, match="A worker process was killed; 2 of 4 pieces had finished") as caught:
         for index, _ in map_unordered(work, jobs, workers=2):
             found.append(index)
+            if len(found) == 2:
+                go_ahead().touch()
     assert sorted(found) == [0, 1]
     assert caught.value.exit_code == 4
     assert eventually(lambda: not processes_in(temporary))
@@ -128,12 +137,32 @@ PROGRAM = """
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_a_program_that_is_stopped_leaves_no_ngspice(ngspice: Ngspice, temporary: Path, number: signal.Signals) -> None:
+def start(ngspice: Ngspice, temporary: Path) -> subprocess.Popen[str]:
     program = temporary.parent / f"{temporary.name}.py"  # outside the folder whose processes are counted
     program.write_text(textwrap.dedent(PROGRAM))
     command = [sys.executable, str(program), str(ngspice.executable)]
-    parent = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
+
+
+def children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def test_an_interrupt_while_workers_start_is_the_parents_alone(ngspice: Ngspice, temporary: Path) -> None:
+    parent = start(ngspice, temporary)
+    try:
+        assert eventually(lambda: len(children(parent.pid)) >= 3, 30.0)  # loky's tracker and two workers
+        os.killpg(parent.pid, signal.SIGINT)
+        message = parent.communicate(timeout=20)[1]
+    finally:
+        parent.kill()
+    assert message.count("Traceback") == message.count("KeyboardInterrupt") == 1, message
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_program_that_is_stopped_leaves_no_ngspice(ngspice: Ngspice, temporary: Path, number: signal.Signals) -> None:
+    parent = start(ngspice, temporary)
     try:
         assert eventually(lambda: len(processes_in(temporary)) == 2, 30.0)
         # Ctrl-C goes to the whole group, kill to one process.
