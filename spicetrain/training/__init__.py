@@ -1,0 +1,1 @@
+"""Torch: conductances, the stage solver, one file per method, one readable loop."""

@@ -1,0 +1,82 @@
+"""Crossbars while they are trained: tensors of conductances, and the parameters behind them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from spicetrain.network import Crossbar
+from spicetrain.technology import Memristor, Rails
+
+
+class Conductances(NamedTuple):
+    """One crossbar in siemens, as in network.Crossbar: pos, neg [rows, columns]; bias_pos, bias_neg [columns]."""
+
+    pos: Tensor
+    neg: Tensor
+    bias_pos: Tensor
+    bias_neg: Tensor
+
+    def column_sum(self) -> Tensor:
+        return self.pos.sum(0) + self.neg.sum(0) + self.bias_pos + self.bias_neg
+
+    def open_columns(self, signal: Tensor, rails: Rails) -> Tensor:
+        """Column voltages [samples, columns] when ideal sources hold the pairs at mid-rail +- signal [samples, rows]."""
+        bias = rails.half_swing_V * (self.bias_pos - self.bias_neg)
+        return rails.mid_V + torch.addmm(bias, signal, self.pos - self.neg) / self.column_sum()
+
+    @classmethod
+    def of(cls, crossbar: Crossbar, dtype: torch.dtype, device: torch.device | str = "cpu") -> Conductances:
+        values = (crossbar.pos, crossbar.neg, crossbar.bias_pos, crossbar.bias_neg)
+        return cls(*(torch.as_tensor(value, dtype=dtype, device=device) for value in values))
+
+
+class CrossbarParameters(nn.Module):
+    """A crossbar's trainables: one real number a device, through a logistic to the device's range.
+
+    absolute  g = g_min + (g_max - g_min) sigmoid(theta): what a load-aware method trains
+    ratios    theta_hat = 1 + K sigmoid(theta) with K = g_max / g_min - 1, and the column then scaled so that its
+              smallest conductance is g_min (PHAX, IEEE TCAD 2018): a column's voltage knows only ratios
+    """
+
+    def __init__(self, rows: int, columns: int, memristor: Memristor, *, ratios: bool, generator: torch.Generator):
+        super().__init__()
+        self.g_min_S, self.g_max_S, self.ratios = memristor.g_min_S, memristor.g_max_S, ratios
+
+        def initial(*shape: int) -> nn.Parameter:
+            return nn.Parameter(INITIAL_MEAN + INITIAL_SPREAD * torch.randn(*shape, generator=generator))
+
+        self.pos, self.neg = initial(rows, columns), initial(rows, columns)
+        self.bias_pos, self.bias_neg = initial(columns), initial(columns)
+
+    def forward(self) -> Conductances:
+        span = self.g_max_S - self.g_min_S
+        g = Conductances(*(self.g_min_S + span * torch.sigmoid(theta) for theta in self._thetas()))
+        if not self.ratios:
+            return g
+        rows = torch.cat([g.pos, g.neg, g.bias_pos[None], g.bias_neg[None]])
+        scale = self.g_min_S / rows.amin(0)
+        return Conductances(*(value * scale for value in g))
+
+    @torch.no_grad()
+    def assign(self, crossbar: Crossbar) -> None:
+        """Start from given conductances; those at the ends of the range move in by a ten-thousandth of it."""
+        for theta, g in zip(self._thetas(), Conductances.of(crossbar, torch.float64), strict=True):
+            share = (g - self.g_min_S) / (self.g_max_S - self.g_min_S)
+            theta.copy_(torch.logit(share.clamp(1e-4, 1 - 1e-4)))
+
+    @torch.no_grad()
+    def crossbar(self) -> Crossbar:
+        """The conductances as they are programmed, float64, inside the device's range to the last digit."""
+        values = (value.double().cpu().numpy() for value in self())
+        return Crossbar(*(np.clip(value, self.g_min_S, self.g_max_S) for value in values))
+
+    def _thetas(self) -> tuple[nn.Parameter, ...]:
+        return self.pos, self.neg, self.bias_pos, self.bias_neg
+
+
+# Most devices start near g_min: a column's signal is a mean over all its rows, and high conductances everywhere drown it.
+INITIAL_MEAN, INITIAL_SPREAD = -3.0, 1.5

@@ -1,0 +1,46 @@
+"""The ideal method: every inverter a tanh between the rails that no load can move.
+
+The textbook view that circuit-aware methods are measured against. Our reading: the slope is the unloaded inverter's own
+at its threshold, the threshold is mid-rail; weights are ratios, mapped to conductances after training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from spicetrain.technology import Rails
+from spicetrain.training.crossbar import Conductances
+from spicetrain.training.stage import Inverters
+from spicetrain.training.voltages import LayerVoltages
+
+
+def ideal_voltages(crossbars: Sequence[Conductances], signal: Tensor, rails: Rails, gain: float) -> list[LayerVoltages]:
+    """Voltages of every layer, volts; `signal` [samples, rows] as in kcl_voltages, `gain` = -dv_out/dv_in > 0."""
+    mid, swing = rails.mid_V, rails.half_swing_V
+
+    def invert(v: Tensor) -> Tensor:
+        return mid - swing * torch.tanh(gain / swing * (v - mid))
+
+    layers = []
+    v_col = crossbars[0].open_columns(signal, rails)
+    for crossbar in crossbars[1:]:
+        v_n = invert(v_col)
+        v_p = invert(v_n)
+        layers.append(LayerVoltages(v_col, v_n, v_p))
+        bias = crossbar.bias_pos * rails.vdd_V + crossbar.bias_neg * rails.vss_V
+        v_col = (v_n @ crossbar.pos + v_p @ crossbar.neg + bias) / crossbar.column_sum()
+    return [*layers, LayerVoltages(v_col, invert(v_col))]
+
+
+@torch.no_grad()
+def unloaded_gain(inverters: Inverters, dtype: torch.dtype = torch.float64) -> float:
+    """-dv_out/dv_in of the unloaded inverter where its output is at mid-rail."""
+    mid = torch.full((1,), (inverters.low + inverters.high) / 2, dtype=dtype)
+    v_in = mid.clone()
+    for _ in range(50):  # i_out(v_in, mid) falls monotonically with v_in
+        i, di_in, di_out = inverters.current(v_in, mid)
+        v_in = (v_in - i / di_in).clamp(inverters.low, inverters.high)
+    return float(di_in / di_out)

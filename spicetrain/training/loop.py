@@ -1,0 +1,182 @@
+"""The training loop, read once from top to bottom."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.model_selection import train_test_split
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from spicetrain.datasets import Dataset
+from spicetrain.errors import ArchitectureMismatch, ConfigurationError
+from spicetrain.network import Network, shape_text
+from spicetrain.progress import track
+from spicetrain.storage import storage_errors
+from spicetrain.surrogates.current_surface import CurrentSurface
+from spicetrain.technology import Technology
+from spicetrain.training.checkpoint import resume, save_checkpoint
+from spicetrain.training.model import Circuit, TrainableNetwork
+from spicetrain.training.settings import NetworkSettings, TrainingSettings
+from spicetrain.training.stage import Effort
+
+
+def train(
+    shape: NetworkSettings,
+    settings: TrainingSettings,
+    dataset: Dataset,
+    technology: Technology,
+    surface: CurrentSurface,
+    folder: Path,
+) -> Network:
+    """Train a network on `dataset`; the network as it is programmed, conductances in siemens.
+
+    folder  gets metrics.jsonl (a line an epoch) and checkpoint.safetensors, from which a later call goes on.
+
+    Raises ArchitectureMismatch (dataset, checkpoint or `initial` of another shape), ConfigurationError (no CUDA, more
+    validation images than there are), StorageError (folder). An interrupt loses the epoch it falls into, no more.
+    """
+    _require_fit(shape, settings, dataset)
+    device = _device(settings.device)
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    circuit = Circuit(technology, surface, torch.float32, device)
+    model = TrainableNetwork(shape, settings.method, circuit, settings.seed)
+    if settings.initial is not None:
+        model.assign(Network.load(settings.initial), str(settings.initial))
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
+
+    parts = _parts(dataset, settings, device)
+    inputs, labels = parts["train"]
+    batches = -(-len(inputs) // settings.batch_size)
+    identity = _identity(shape, settings, dataset, technology)
+    checkpoint, metrics = folder / "checkpoint.safetensors", folder / "metrics.jsonl"
+    done = resume(checkpoint, model, optimizer, identity)
+    _keep_lines(metrics, done)
+
+    with track(f"train {shape_text(shape.layers)} {settings.method}", settings.epochs * batches, "steps") as bar:
+        bar.advance(done * batches)
+        for epoch in range(done, settings.epochs):
+            started, circuit.effort = time.perf_counter(), Effort()
+            circuit_loss = torch.zeros((), device=device)
+            order = torch.randperm(
+                len(inputs), generator=torch.Generator().manual_seed(settings.seed * 100_003 + epoch)
+            )
+            for step, chosen in enumerate(order.to(device).split(settings.batch_size)):
+                for group in optimizer.param_groups:
+                    group["lr"] = _learning_rate(settings, (epoch * batches + step) / (settings.epochs * batches))
+                v_out = model(inputs[chosen])
+                loss = cross_entropy((v_out - technology.rails.mid_V) / settings.logit_V, labels[chosen])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                circuit_loss += loss.detach() * len(chosen)
+                bar.advance(loss=loss.item(), residual=f"{circuit.effort.step_V:.1e} V")
+            training_effort, circuit.effort = circuit.effort, Effort()
+            accuracies = {
+                f"accuracy_{name}": _accuracy(model, *part) for name, part in parts.items() if name != "train"
+            }
+            line = {
+                "epoch": epoch + 1,
+                "loss": float(circuit_loss) / len(inputs),
+                **accuracies,
+                "learning_rate": optimizer.param_groups[0]["lr"],
+                "solver_step_V": training_effort.step_V,
+                "solver_iterations": training_effort.iterations,
+                "solver_unconverged": training_effort.unconverged + circuit.effort.unconverged,
+                "seconds": time.perf_counter() - started,
+            }
+            _require_finite(line)
+            save_checkpoint(checkpoint, model, optimizer, epoch + 1, identity)
+            _append(metrics, line)
+            bar.update(**{name: f"{value:.2%}" for name, value in accuracies.items()})
+    return model.network(identity)
+
+
+@torch.no_grad()
+def _accuracy(model: TrainableNetwork, inputs: Tensor, labels: Tensor) -> float:
+    right = sum(int((model(x).argmax(1) == y).sum()) for x, y in zip(inputs.split(500), labels.split(500), strict=True))
+    return right / len(inputs)
+
+
+def _learning_rate(settings: TrainingSettings, progress: float) -> float:
+    """Half a cosine from the full rate to zero."""
+    return settings.learning_rate * 0.5 * (1 + float(np.cos(np.pi * progress)))
+
+
+def _parts(dataset: Dataset, settings: TrainingSettings, device: torch.device) -> dict[str, tuple[Tensor, Tensor]]:
+    """Inputs and labels to train on, to validate on (if any are kept out), and to test on."""
+    train_inputs, train_labels = dataset.train_inputs, dataset.train_labels
+    parts = {}
+    if settings.validation:
+        train_inputs, kept_inputs, train_labels, kept_labels = train_test_split(
+            train_inputs, train_labels, test_size=settings.validation, random_state=0, stratify=train_labels
+        )
+        parts["validation"] = (kept_inputs, kept_labels)
+    parts["train"], parts["test"] = (train_inputs, train_labels), (dataset.test_inputs, dataset.test_labels)
+    return {name: (torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)) for name, (x, y) in parts.items()}
+
+
+def _identity(
+    shape: NetworkSettings, settings: TrainingSettings, dataset: Dataset, technology: Technology
+) -> dict[str, Any]:
+    """What must be the same for a checkpoint to go on; a longer training is another one, for the schedule's sake."""
+    chosen = _json_ready(settings.model_dump(exclude={"device", "threads"}))
+    return {
+        "system": "inverter",
+        "dataset": dataset.name,
+        "technology": technology.name,
+        "technology_fingerprint": technology.fingerprint,
+        **shape.model_dump(mode="json"),
+        **chosen,
+    }
+
+
+def _json_ready(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
+
+
+def _device(name: str) -> torch.device:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigurationError("training.device = 'cuda', but torch sees no CUDA device. Use 'auto' or 'cpu'.")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def _require_fit(shape: NetworkSettings, settings: TrainingSettings, dataset: Dataset) -> None:
+    rows, classes = dataset.train_inputs.shape[1], len(dataset.classes)
+    if (shape.layers[0], shape.layers[-1]) != (rows, classes):
+        raise ArchitectureMismatch(
+            f"network.layers = {shape_text(shape.layers)}, but {dataset.name} has {rows} inputs and {classes} classes: "
+            f"begin with {rows} and end with {classes}."
+        )
+    if settings.validation > len(dataset.train_inputs) - classes:
+        raise ConfigurationError(
+            f"training.validation = {settings.validation} leaves nothing to train on: {dataset.name} has "
+            f"{len(dataset.train_inputs)} training images."
+        )
+
+
+def _require_finite(line: dict[str, Any]) -> None:
+    if not np.isfinite(line["loss"]):
+        raise ConfigurationError(
+            f"The loss is {line['loss']} after epoch {line['epoch']}. Likely: training.learning_rate is too high, or "
+            "training.logit_V too low. The checkpoint of the epoch before is kept."
+        )
+
+
+def _append(path: Path, line: dict[str, Any]) -> None:
+    with storage_errors(path), path.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(line) + "\n")
+
+
+def _keep_lines(path: Path, count: int) -> None:
+    """Drop the lines of epochs that the checkpoint does not know."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(lines[:count]), encoding="utf-8")

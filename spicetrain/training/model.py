@@ -1,0 +1,149 @@
+"""A network while it is trained, and a trained one asked for its node voltages: one class for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from spicetrain.errors import ConfigurationError
+from spicetrain.network import Network
+from spicetrain.surrogates.current_surface import CurrentSurface, inverter_current
+from spicetrain.technology import Technology
+from spicetrain.training.crossbar import Conductances, CrossbarParameters
+from spicetrain.training.ideal import ideal_voltages, unloaded_gain
+from spicetrain.training.kcl import kcl_voltages
+from spicetrain.training.settings import NetworkSettings
+from spicetrain.training.stage import Effort, Inverters, Tolerance
+from spicetrain.training.tabulated import tabulate
+from spicetrain.training.voltages import LayerVoltages
+
+# The solver takes a crossbar as ohmic: above this relative excess of a device's current it would be wrong silently.
+LARGEST_NONLINEARITY = 1e-3
+
+Voltages = Callable[[Sequence[Conductances], Sequence[Tensor], Tensor], list[LayerVoltages]]
+
+METHODS = ("kcl", "ideal")
+RATIOS = {"kcl": False, "ideal": True}
+
+
+@dataclass
+class Circuit:
+    """What every method needs of the circuit, in one precision on one device.
+
+    effort  what the stage solver noted since it was last replaced
+    """
+
+    technology: Technology
+    surface: CurrentSurface
+    dtype: torch.dtype = torch.float32
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    effort: Effort = field(default_factory=Effort)
+
+    def __post_init__(self) -> None:
+        rails, memristor = self.technology.rails, self.technology.memristor
+        swing = rails.vdd_V - rails.vss_V
+        if memristor.nonlinearity(swing) > LARGEST_NONLINEARITY:
+            raise ConfigurationError(
+                f"The memristor's current exceeds g V by {memristor.nonlinearity(swing):.1e} at {swing:g} V; the solver "
+                f"takes devices that are ohmic to {LARGEST_NONLINEARITY:g}. Lower the rails or memristor.b_per_V."
+            )
+        surface = self.surface.to(self.dtype, self.device)
+
+        def current(v_in: Tensor, v_out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            return inverter_current(surface, v_in, v_out)
+
+        like = torch.zeros((), dtype=self.dtype, device=self.device)
+        coarse = tabulate(current, rails.vss_V, rails.vdd_V, like=like)
+        self.inverters = Inverters(current, coarse, rails.vss_V, rails.vdd_V)
+
+    def method(self, name: str) -> Voltages:
+        """The named method as a function (crossbars, sizes, signal) -> voltages of every layer."""
+        rails = self.technology.rails
+        if name == "kcl":
+            return lambda crossbars, sizes, signal: kcl_voltages(
+                crossbars, sizes, signal, rails, self.inverters, self.tolerance, self.effort
+            )
+        exact = Inverters(
+            lambda v_in, v_out: inverter_current(self.surface.to(torch.float64), v_in, v_out),
+            self.inverters.coarse,
+            rails.vss_V,
+            rails.vdd_V,
+        )
+        gain = unloaded_gain(exact)
+        return lambda crossbars, sizes, signal: ideal_voltages(crossbars, signal, rails, gain)
+
+    def signal(self, inputs: Tensor, encoding: str) -> Tensor:
+        """Deviation from mid-rail of the positive row of each pair, volts, for inputs in 0..1."""
+        swing = self.technology.rails.half_swing_V
+        return inputs * swing if encoding == "unipolar" else inputs * (2 * swing) - swing
+
+
+class TrainableNetwork(nn.Module):
+    """Crossbars with trainable conductances and inverters of given sizes, seen through one method."""
+
+    def __init__(self, settings: NetworkSettings, method: str, circuit: Circuit, seed: int = 0):
+        super().__init__()
+        self.settings, self.circuit = settings, circuit
+        self.voltages = circuit.method(method)
+        generator = torch.Generator().manual_seed(seed)
+        memristor, widths = circuit.technology.memristor, settings.layers
+        self.crossbars = nn.ModuleList(
+            CrossbarParameters(rows, columns, memristor, ratios=RATIOS[method], generator=generator)
+            for rows, columns in zip(widths, widths[1:], strict=False)
+        )
+        last = len(widths) - 2
+        for index, (columns, size) in enumerate(zip(widths[1:], settings.inverter_sizes, strict=True)):
+            self.register_buffer(f"sizes_{index}", torch.full((columns, 1 if index == last else 2), size))
+        self.to(device=circuit.device, dtype=circuit.dtype)
+
+    @property
+    def sizes(self) -> list[Tensor]:
+        return [self.get_buffer(f"sizes_{index}") for index in range(len(self.crossbars))]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Output voltages [samples, outputs] for inputs [samples, rows] in 0..1."""
+        signal = self.circuit.signal(inputs, self.settings.encoding)
+        return self.voltages([crossbar() for crossbar in self.crossbars], self.sizes, signal)[-1].v_n
+
+    def assign(self, network: Network, source: str) -> None:
+        """Start from a trained network; ArchitectureMismatch when its shape is another."""
+        network.require_layers(self.settings.layers, source)
+        for parameters, crossbar in zip(self.crossbars, network.crossbars, strict=True):
+            parameters.assign(crossbar)  # type: ignore[operator]
+
+    def network(self, about: dict[str, object]) -> Network:
+        """What is programmed into the chip."""
+        crossbars = tuple(parameters.crossbar() for parameters in self.crossbars)  # type: ignore[operator]
+        sizes = tuple(size.double().cpu().numpy() for size in self.sizes)
+        return Network(crossbars, sizes, self.settings.encoding, about)
+
+
+@torch.no_grad()
+def predict(
+    network: Network, inputs: NDArray, circuit: Circuit, method: str, *, batch: int = 500
+) -> list[LayerVoltages]:
+    """Node voltages of a programmed network as `method` sees it, for inputs [samples, rows] in 0..1.
+
+    The precision and the device are the circuit's; float64 with a tight tolerance is what SPICE is compared with.
+    """
+    voltages = circuit.method(method)
+    crossbars = [Conductances.of(crossbar, circuit.dtype, circuit.device) for crossbar in network.crossbars]
+    sizes = [torch.as_tensor(size, dtype=circuit.dtype, device=circuit.device) for size in network.sizes]
+    parts = []
+    for start in range(0, len(inputs), batch):
+        x = torch.as_tensor(np.asarray(inputs[start : start + batch]), dtype=circuit.dtype, device=circuit.device)
+        parts.append(voltages(crossbars, sizes, circuit.signal(x, network.encoding)))
+    return [_joined(layers) for layers in zip(*parts, strict=True)]
+
+
+def _joined(parts: Sequence[LayerVoltages]) -> LayerVoltages:
+    v_p = None if parts[0].v_p is None else torch.cat([part.v_p for part in parts if part.v_p is not None]).cpu()
+    return LayerVoltages(
+        torch.cat([part.v_col for part in parts]).cpu(), torch.cat([part.v_n for part in parts]).cpu(), v_p
+    )

@@ -1,0 +1,57 @@
+"""What is trained, and how: the [network] and [training] tables of an experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from spicetrain.schema import Definition
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class NetworkSettings(Definition):
+    """Shape of an inverter-based network.
+
+    layers          inputs, hidden neurons ..., outputs
+    inverter_sizes  unit fingers of every inverter behind each crossbar, one number a crossbar
+    encoding        unipolar: an input of 0 puts both rows of its pair at mid-rail; bipolar: at opposite rails
+    """
+
+    layers: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(784, 100, 10), min_length=2)
+    inverter_sizes: tuple[Positive, ...] = (1.0, 1.0)
+    encoding: Literal["unipolar", "bipolar"] = "unipolar"
+
+    @model_validator(mode="after")
+    def _one_size_a_crossbar(self) -> Self:
+        if len(self.inverter_sizes) != len(self.layers) - 1:
+            raise ValueError(
+                f"inverter_sizes has {len(self.inverter_sizes)} numbers for {len(self.layers) - 1} crossbars "
+                f"(layers = {list(self.layers)}): give one a crossbar"
+            )
+        return self
+
+
+class TrainingSettings(Definition):
+    """How the network is trained.
+
+    method         "kcl" or "ideal"
+    logit_V        output voltage that counts as one unit of the softmax
+    validation     training images kept out of training, for choices that must not see the test images
+    initial        network.safetensors of another run to start from
+    device         "auto" takes CUDA when there is one
+    threads        of torch on the CPU; 0 leaves it to torch
+    """
+
+    method: Literal["kcl", "ideal"] = "kcl"
+    epochs: int = Field(default=30, ge=1)
+    batch_size: int = Field(default=256, ge=1)
+    learning_rate: Positive = 0.01
+    logit_V: Positive = 0.02
+    validation: int = Field(default=0, ge=0)
+    seed: int = 0
+    initial: Path | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = Field(default=0, ge=0)

@@ -1,0 +1,254 @@
+"""The stage solver: Kirchhoff's current law at every node between the columns of one crossbar and those of the next.
+
+A stage is n inverter pairs and the crossbar that they drive and that loads them. Unknown are the outputs of the first
+inverters v_n, of the second v_p, and the K columns v_col of the crossbar, which drive only gates:
+
+    F_n = m_n I(v_in, v_n) - G_n v_n + g_n v_col                   D_n = G_n - m_n dI/dv_out > 0
+    F_p = m_p I(v_n, v_p) - G_p v_p + g_p v_col                    D_p likewise,  T = m_p dI/dv_in (v_n, v_p)
+    F_c = g_n' v_n + g_p' v_p - S v_col + i_bias                   G = row sums, S = column sums of the conductances
+
+Newton on all of it at once; eliminating the inverter nodes leaves one K x K system per sample,
+
+    A dv_col = F_c + g_n' F_n / D_n + g_p' (F_p + T F_n / D_n) / D_p
+    A = S - g_n' D_n^-1 g_n - g_p' D_p^-1 g_p - g_p' (T / D_n D_p) g_n.
+
+The gradient is that of the implicit function: one adjoint system with the same A, transposed; nothing is unrolled. It
+uses the linearization of the last Newton step, so it is as exact as that step was small.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spicetrain.training.tabulated import Current
+
+
+@dataclass(frozen=True)
+class Inverters:
+    """What the solver knows of the inverters.
+
+    current   surface of one finger, the one that counts
+    coarse    the same, cheap and rough, to start from
+    low, high the rails, volts: no node can leave them
+    """
+
+    current: Current
+    coarse: Current
+    low: float
+    high: float
+
+
+@dataclass
+class Effort:
+    """How hard the solver had to work, and how near it came; updated in place by every solve."""
+
+    step_V: float = 0.0
+    iterations: int = 0
+    unconverged: int = 0
+
+    def note(self, step: Tensor, iterations: int, tolerance_V: float) -> None:
+        """`step` [samples]: the last Newton step of each sample, volts. NaN counts as unconverged."""
+        self.step_V = max(self.step_V, float(step.max()))
+        self.iterations = max(self.iterations, iterations)
+        self.unconverged += int((~(step <= tolerance_V)).sum())
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """When Newton stops: a step (V) below which the solution is taken, and how often it may step on each surface.
+
+    Convergence is quadratic: after a step of s volts the error left is about 20 s^2.
+    """
+
+    step_V: float = 1e-3
+    coarse_step_V: float = 2e-3
+    coarse_iterations: int = 12
+    iterations: int = 12
+
+
+class _Stage:
+    """One crossbar and its inverter sizes, in the notation of the module's docstring."""
+
+    def __init__(
+        self, g_n: Tensor, g_p: Tensor, b_pos: Tensor, b_neg: Tensor, m_n: Tensor, m_p: Tensor, inv: Inverters
+    ):
+        self.g_n, self.g_p, self.m_n, self.m_p = g_n, g_p, m_n, m_p
+        self.G_n, self.G_p = g_n.sum(1), g_p.sum(1)
+        self.S = g_n.sum(0) + g_p.sum(0) + b_pos + b_neg
+        self.i_bias = b_pos * inv.high + b_neg * inv.low
+        rows, columns = g_n.shape
+        # A is linear in 1/D_n, 1/D_p and T/(D_n D_p): one product with these tables assembles it for all samples.
+        pairs = [(g_n, g_n), (g_p, g_p), (g_p, g_n)]
+        self.outer = torch.cat([(a[:, :, None] * b[:, None, :]).view(rows, columns * columns) for a, b in pairs])
+
+    def linearize(self, current: Current, v_in: Tensor, v_n: Tensor, v_p: Tensor) -> tuple[Tensor, ...]:
+        """(i_n, i_p, m_n dI/dv_in, 1/D_n, 1/D_p, T / (D_n D_p)) at a point, [samples, rows] each."""
+        i, di_in, di_out = current(torch.stack([v_in, v_n]), torch.stack([v_n, v_p]))
+        a = torch.reciprocal(self.G_n - self.m_n * di_out[0])
+        b = torch.reciprocal(self.G_p - self.m_p * di_out[1])
+        t = (self.m_p * di_in[1]).mul_(a).mul_(b)
+        return i[0], i[1], self.m_n * di_in[0], a, b, t
+
+    def matrix(self, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+        """A, [samples, columns, columns], siemens."""
+        columns = len(self.S)
+        A = (torch.cat([a, b, t], dim=1) @ self.outer).neg_().view(-1, columns, columns)
+        A.diagonal(dim1=1, dim2=2).add_(self.S)
+        return A
+
+
+def _newton_step(
+    stage: _Stage, linear: tuple[Tensor, ...], v_n: Tensor, v_p: Tensor, v_col: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(dv_n, dv_p, dv_col) of one Newton step, volts."""
+    i_n, i_p, _, a, b, t = linear
+    F_n = torch.addcmul(v_col @ stage.g_n.T, stage.m_n, i_n).addcmul_(stage.G_n, v_n, value=-1)
+    F_p = torch.addcmul(v_col @ stage.g_p.T, stage.m_p, i_p).addcmul_(stage.G_p, v_p, value=-1)
+    F_c = torch.addmm(stage.i_bias, v_n, stage.g_n).addmm_(v_p, stage.g_p).addcmul_(stage.S, v_col, value=-1)
+    from_n, from_p = a * F_n, torch.addcmul(b * F_p, t, F_n)
+    right = F_c.addmm_(from_n, stage.g_n).addmm_(from_p, stage.g_p)
+    dv_col = torch.linalg.solve(stage.matrix(a, b, t), right)
+    pull = dv_col @ stage.g_n.T
+    dv_n = from_n.addcmul_(a, pull)
+    dv_p = from_p.addcmul_(t, pull).addcmul_(b, dv_col @ stage.g_p.T)
+    return dv_n, dv_p, dv_col
+
+
+def _newton(
+    stage: _Stage, inverters: Inverters, v_in: Tensor, tolerance: Tolerance, effort: Effort
+) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, ...]]:
+    """The solution (v_n, v_p, v_col), first on the coarse surface, then on the one that counts; the last linearization."""
+    mid = (inverters.low + inverters.high) / 2
+    v_n = torch.clamp(mid - 6 * (v_in - mid), inverters.low, inverters.high)
+    v_p = 2 * mid - v_n
+    v_col = torch.addmm(stage.i_bias, v_n, stage.g_n).addmm_(v_p, stage.g_p).div_(stage.S)
+    low, high = inverters.low, inverters.high
+    taken = 0
+    for current, enough, limit in (
+        (inverters.coarse, tolerance.coarse_step_V, tolerance.coarse_iterations),
+        (inverters.current, tolerance.step_V, tolerance.iterations),
+    ):
+        for _ in range(limit):
+            linear = stage.linearize(current, v_in, v_n, v_p)
+            dv_n, dv_p, dv_col = _newton_step(stage, linear, v_n, v_p, v_col)
+            v_n, v_p, v_col = (v.add_(dv).clamp_(low, high) for v, dv in ((v_n, dv_n), (v_p, dv_p), (v_col, dv_col)))
+            step = torch.maximum(dv_n.abs_().amax(1), dv_p.abs_().amax(1))
+            taken += 1
+            if bool(step.max() <= enough):
+                break
+    effort.note(step, taken, tolerance.step_V)
+    return (v_n, v_p, v_col), linear
+
+
+class _SolveStage(torch.autograd.Function):
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any,
+        v_in: Tensor,
+        g_n: Tensor,
+        g_p: Tensor,
+        b_pos: Tensor,
+        b_neg: Tensor,
+        m_n: Tensor,
+        m_p: Tensor,
+        inverters: Inverters,
+        tolerance: Tolerance,
+        effort: Effort,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        stage = _Stage(g_n, g_p, b_pos, b_neg, m_n, m_p, inverters)
+        solution, linear = _newton(stage, inverters, v_in, tolerance, effort)
+        ctx.stage, ctx.inverters = stage, inverters
+        ctx.save_for_backward(*solution, *linear)
+        return solution
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        up_n, up_p, up_c = upstream
+        v_n, v_p, v_col, i_n, i_p, dn_in, a, b, t = ctx.saved_tensors
+        stage, inverters = ctx.stage, ctx.inverters
+        # Adjoint of the Newton system: J' (l_n, l_p, l_c) = upstream; then d/dtheta = -l . dF/dtheta.
+        right = -up_c - (a * up_n + t * up_p) @ stage.g_n - (b * up_p) @ stage.g_p
+        l_c = torch.linalg.solve(stage.matrix(a, b, t).mT, right)
+        from_p = l_c @ stage.g_p.T - up_p
+        l_p = b * from_p
+        l_n = a * (l_c @ stage.g_n.T - up_n) + t * from_p
+        return (
+            -l_n * dn_in,
+            _outer_gradient(l_n, l_c, v_n, v_col),
+            _outer_gradient(l_p, l_c, v_p, v_col),
+            (l_c * (v_col - inverters.high)).sum(0),
+            (l_c * (v_col - inverters.low)).sum(0),
+            -(l_n * i_n).sum(0),
+            -(l_p * i_p).sum(0),
+            None,
+            None,
+            None,
+        )
+
+
+def _outer_gradient(l_row: Tensor, l_col: Tensor, v_row: Tensor, v_col: Tensor) -> Tensor:
+    """Sum over samples of (l_row - l_col)(v_row - v_col) for every device, [rows, columns]."""
+    crossed = l_row.T @ v_col + v_row.T @ l_col
+    return (l_row * v_row).sum(0)[:, None] + (l_col * v_col).sum(0) - crossed
+
+
+def solve_stage(
+    v_in: Tensor,
+    g_n: Tensor,
+    g_p: Tensor,
+    b_pos: Tensor,
+    b_neg: Tensor,
+    m_n: Tensor,
+    m_p: Tensor,
+    inverters: Inverters,
+    tolerance: Tolerance,
+    effort: Effort,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Voltages (v_n [samples, rows], v_p [samples, rows], v_col [samples, columns]) of a stage, differentiable.
+
+    v_in          [samples, rows], volts: gates of the first inverters
+    g_n, g_p      [rows, columns], siemens: devices driven by the first and by the second inverter of each pair
+    b_pos, b_neg  [columns], siemens: bias devices to the upper and the lower rail
+    m_n, m_p      [rows]: fingers of the first and of the second inverter
+    effort        notes the largest last step and the samples that did not converge
+
+    Equations: see the module. Nothing is raised for a sample that does not converge: the caller reads `effort`.
+    """
+    return _SolveStage.apply(v_in, g_n, g_p, b_pos, b_neg, m_n, m_p, inverters, tolerance, effort)
+
+
+class _SolveUnloaded(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, v_in: Tensor, inverters: Inverters, tolerance: Tolerance, effort: Effort) -> Tensor:  # type: ignore[override]
+        mid = (inverters.low + inverters.high) / 2
+        v_out = torch.clamp(mid - 6 * (v_in - mid), inverters.low, inverters.high)
+        taken = 0
+        for current, enough, limit in (
+            (inverters.coarse, tolerance.coarse_step_V, tolerance.coarse_iterations),
+            (inverters.current, tolerance.step_V, tolerance.iterations),
+        ):
+            for _ in range(limit):
+                i, di_in, di_out = current(v_in, v_out)
+                before = v_out
+                v_out = (v_out - i / di_out).clamp_(inverters.low, inverters.high)
+                step = (v_out - before).abs().amax(1)
+                taken += 1
+                if bool(step.max() <= enough):
+                    break
+        effort.note(step, taken, tolerance.step_V)
+        ctx.save_for_backward(di_in / di_out)
+        return v_out
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        (slope,) = ctx.saved_tensors
+        return -upstream[0] * slope, None, None, None
+
+
+def solve_unloaded(v_in: Tensor, inverters: Inverters, tolerance: Tolerance, effort: Effort) -> Tensor:
+    """Output of an inverter that drives nothing, [samples, columns] volts: I(v_in, v_out) = 0 whatever its size."""
+    return _SolveUnloaded.apply(v_in, inverters, tolerance, effort)

@@ -1,0 +1,54 @@
+"""A current surface as a bilinear table: a sixth of the price of its MLP, and close enough to start Newton from.
+
+The solver always ends on the MLP itself; the table only brings it near.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# (v_in, v_out) of one shape, volts -> (i_out in A, d i_out / d v_in, d i_out / d v_out in S), same shape.
+Current = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class TabulatedCurrent:
+    """i_out = c0 + c1 x + c2 y + c3 x y in each cell; x, y in 0..1 along v_in and v_out. A `Current`.
+
+    coefficients  [cells * cells, 4], v_in varies slowest
+    low, step     volts
+    """
+
+    coefficients: Tensor
+    low: float
+    step: float
+    cells: int
+
+    def __call__(self, v_in: Tensor, v_out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        column, x = self._cell(v_in)
+        row, y = self._cell(v_out)
+        c0, c1, c2, c3 = torch.nn.functional.embedding(row.add_(column, alpha=self.cells), self.coefficients).unbind(-1)
+        di_dx = torch.addcmul(c1, c3, y)
+        di_dy = torch.addcmul(c2, c3, x)
+        i_out = torch.addcmul(torch.addcmul(c0, c1, x), y, di_dy)
+        return i_out, di_dx.div_(self.step), di_dy.div_(self.step)
+
+    def _cell(self, v: Tensor) -> tuple[Tensor, Tensor]:
+        position = (v - self.low).mul_(1 / self.step)
+        cell = position.to(torch.int32).clamp_(0, self.cells - 1)
+        return cell, position.sub_(cell)
+
+
+@torch.no_grad()
+def tabulate(current: Current, low: float, high: float, *, like: Tensor, cells: int = 250) -> TabulatedCurrent:
+    """Tabulate `current` over the square low..high (volts) with the dtype and device of `like`."""
+    v = torch.linspace(low, high, cells + 1, dtype=like.dtype, device=like.device)
+    v_in, v_out = torch.meshgrid(v, v, indexing="ij")
+    i = current(v_in, v_out)[0]
+    i00, i10, i01, i11 = i[:-1, :-1], i[1:, :-1], i[:-1, 1:], i[1:, 1:]
+    coefficients = torch.stack([i00, i10 - i00, i01 - i00, i11 - i10 - i01 + i00], dim=-1)
+    return TabulatedCurrent(coefficients.reshape(-1, 4).contiguous(), low, (high - low) / cells, cells)
