@@ -1,7 +1,9 @@
 """The load a crossbar row puts on its driver, as a conductance to a return voltage, from sums over the row.
 
-With every other row held, the current of a row at v is sum_j g_j (v - v_j), and column j follows v by g_j / S_j; with
-one S for all columns g_load = g_sum (1 - g_square / (g_sum S)). The MLPs learn what the unequal columns change.
+The current of a row at v is sum_j g_j (v - v_j) = g_sum (v - v_columns). With every other row held, column j follows v
+by g_j / S_j; were all columns' S equal, g_load = g_sum (1 - g_square / (g_sum S)). An MLP learns the logarithm of what
+unequal columns change. The load's current at v_row is the row's, which leaves one return voltage:
+    v_return = v_row - g_sum (v_row - v_columns) / g_load
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from spicetrain.surrogates.tensors import moved
 from spicetrain.technology import Technology
 
 INPUTS = ("g_sum_S", "g_square_S2", "column_sum_S", "v_row_V", "v_columns_V")
+FEATURES = ("log_feedback", "log_concentration", "v_across_half_swings")
 OUTPUTS = ("g_load_S", "v_return_V")
 
 
@@ -38,14 +41,11 @@ OUTPUTS = ("g_load_S", "v_return_V")
 class EffectiveLoad:
     """(g_load, v_return) of a row's driver.
 
-    conductance  MLP of log(g_load / g_sum)
-    voltage      MLP of (v_return - v_columns) / half_swing
-    domain       measured lowest and highest of the two conductance ratios and two voltages they take
+    mlp     of log(g_load / (g_sum (1 - feedback))); feedback = g_square / (g_sum column_sum)
+    domain  measured lowest and highest of what it takes: see `_features`
     """
 
-    conductance: ScaledMlp
-    voltage: ScaledMlp
-    mid_V: float
+    mlp: ScaledMlp
     half_swing_V: float
     domain: tuple[tuple[float, float], ...]
 
@@ -58,8 +58,8 @@ class EffectiveLoad:
         column_sum          total conductance of a column, mean over the row's columns weighted with its g (S)
         v_row, v_columns    the row's voltage, and its columns' with the same weights (V)
         """
-        x = _features((g_sum, g_square, column_sum, v_row, v_columns), self.mid_V, self.half_swing_V)
-        return g_sum * torch.exp(self.conductance(x)), v_columns + self.half_swing_V * self.voltage(x)
+        inputs = g_sum, g_square, column_sum, v_row, v_columns
+        return _load(inputs, self.mlp(_features(inputs, self.half_swing_V)))
 
     def to(self, dtype: torch.dtype, device: torch.device | str = "cpu") -> EffectiveLoad:
         """The same in another precision or on another device."""
@@ -77,45 +77,57 @@ def fit_effective_load(
     ConfigurationError: columns are missing, or all rows are of one crossbar.
     """
     require_columns(table, (*INPUTS, *OUTPUTS), "effective load")
-    rails = technology.rails
-    inputs = torch.from_numpy(table[list(INPUTS)].to_numpy(np.float64)).unbind(1)
+    half_swing = technology.rails.half_swing_V
+    inputs = torch.tensor(table[list(INPUTS)].to_numpy(np.float64)).unbind(1)
     g_load, v_return = table[list(OUTPUTS)].to_numpy(np.float64).T
-    g_sum, v_columns = inputs[0].numpy(), inputs[4].numpy()
-    x = _features(inputs, rails.mid_V, rails.half_swing_V).numpy()
-    targets = np.log(g_load / g_sum), (v_return - v_columns) / rails.half_swing_V
+    x = _features(inputs, half_swing).numpy()
+    y = np.log(g_load / _equal_columns(inputs).numpy())
     fitted, held_out = _split(table, settings)
     rng = np.random.default_rng(settings.seed)
-    conductance, voltage = (fit_scaled_mlp(x[fitted], y[fitted], settings, rng, on_step) for y in targets)
+    mlp = fit_scaled_mlp(x[fitted], y[fitted], settings.for_loads, rng, on_step)
     domain = tuple((float(low), float(high)) for low, high in zip(x.min(0), x.max(0), strict=True))
-    surrogate = EffectiveLoad(conductance, voltage, rails.mid_V, rails.half_swing_V, domain)
+    surrogate = EffectiveLoad(mlp, half_swing, domain)
 
-    def errors(g: NDArray[np.float64], v: NDArray[np.float64]) -> Errors:
-        conductance_errors = relative_errors(g, g_load[held_out], 0.0, "S")
-        return {"g_load": conductance_errors, "v_return": absolute_errors(v, v_return[held_out], "V")}
+    def errors(g: Tensor, v: Tensor) -> Errors:
+        conductance = relative_errors(g.numpy(), g_load[held_out], 0.0, "S")
+        return {"g_load": conductance, "v_return": absolute_errors(v.numpy(), v_return[held_out], "V")}
 
-    model = (output.numpy() for output in surrogate(*(values[held_out] for values in inputs)))
-    ratio, offset = (polynomial_baseline(x[fitted], y[fitted], x[held_out]) for y in targets)
-    g_sum, v_columns = g_sum[held_out], v_columns[held_out]
-    return surrogate, errors(*model) | {
+    kept = tuple(values[held_out] for values in inputs)
+    baseline = torch.from_numpy(polynomial_baseline(x[fitted], y[fitted], x[held_out]))
+    return surrogate, errors(*surrogate(*kept)) | {
         "points": len(held_out),
-        "baseline": errors(g_sum * np.exp(ratio), v_columns + rails.half_swing_V * offset),
-        "baseline_method": "ridge on all monomials of the same inputs up to degree 3",
-        "naive": errors(g_sum, v_columns),
+        "baseline": errors(*_load(kept, baseline)),
+        "baseline_method": "ridge on all monomials of the same inputs up to degree 3, in place of the MLP",
+        "formula": errors(*_load(kept, torch.zeros(len(held_out), dtype=torch.float64))),
+        "formula_method": "the equation without its MLP",
+        "naive": errors(kept[0], kept[4]),
         "naive_method": "g_sum to the mean column voltage",
     }
 
 
 def effective_load_steps(settings: SurrogateSettings) -> int:
     """Steps `fit_effective_load` reports at most."""
-    return 2 * steps_of_fit(settings)
+    return steps_of_fit(settings.for_loads)
 
 
-def _features(inputs: tuple[Tensor, ...], mid: float, half_swing: float) -> Tensor:
-    """[..., 4], dimensionless: the feedback of the row on its columns, how few cells carry it, and the voltages."""
+def _features(inputs: tuple[Tensor, ...], half_swing: float) -> Tensor:
+    """[..., 3]: log of the row's feedback on its columns, log of how few cells carry the row, voltage across it."""
     g_sum, g_square, column_sum, v_row, v_columns = torch.broadcast_tensors(*inputs)
     feedback, concentration = g_square / (g_sum * column_sum), g_square / g_sum**2
-    voltages = (v_row - v_columns) / half_swing, (v_columns - mid) / half_swing
-    return torch.stack((torch.log(feedback), torch.log(concentration), *voltages), -1)
+    return torch.stack((torch.log(feedback), torch.log(concentration), (v_row - v_columns) / half_swing), -1)
+
+
+def _equal_columns(inputs: tuple[Tensor, ...]) -> Tensor:
+    """g_load if all columns of the row had the same total conductance."""
+    g_sum, g_square, column_sum, _, _ = inputs
+    return g_sum - g_square / column_sum
+
+
+def _load(inputs: tuple[Tensor, ...], correction: Tensor) -> tuple[Tensor, Tensor]:
+    """(g_load, v_return) from the logarithm the MLP gives."""
+    g_sum, _, _, v_row, v_columns = inputs
+    g_load = _equal_columns(inputs) * torch.exp(correction)
+    return g_load, v_row - g_sum * (v_row - v_columns) / g_load
 
 
 def _split(table: pd.DataFrame, settings: SurrogateSettings) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -52,9 +52,9 @@ def fit_loaded_vtc(
     settings: SurrogateSettings,
     on_step: Callable[[float], None] = lambda cost: None,
 ) -> tuple[LoadedVtc, Errors]:
-    """The fitted curve (float64) and its errors in volts on held-out points. ConfigurationError: a column is missing."""
+    """The fitted curve (float64) and its errors in volts on held-out points. ConfigurationError: column missing."""
     require_columns(table, COLUMNS, "loaded VTC")
-    measured = torch.from_numpy(table[list(COLUMNS)].to_numpy(np.float64))
+    measured = torch.tensor(table[list(COLUMNS)].to_numpy(np.float64))
     v_in, g_load, v_load, v_out = measured.unbind(1)
     rails = technology.rails
     floor = _smallest_load(g_load) / 3
@@ -62,7 +62,7 @@ def fit_loaded_vtc(
     y = v_out.numpy()
     fitted, held_out = train_test_split(np.arange(len(y)), test_size=settings.held_out, random_state=settings.seed)
     rng = np.random.default_rng(settings.seed)
-    mlp = fit_scaled_mlp(x[fitted], (y[fitted] - rails.mid_V) / rails.half_swing_V, settings, rng, on_step)
+    mlp = fit_scaled_mlp(x[fitted], (y[fitted] - rails.mid_V) / rails.half_swing_V, settings.for_loads, rng, on_step)
     domain = tuple((float(values.min()), float(values.max())) for values in (v_in, g_load, v_load))
     surrogate = LoadedVtc(mlp, rails.mid_V, rails.half_swing_V, floor, domain)
     model = surrogate(v_in[held_out], g_load[held_out], v_load[held_out]).numpy()
@@ -76,7 +76,7 @@ def fit_loaded_vtc(
 
 def loaded_vtc_steps(settings: SurrogateSettings) -> int:
     """Steps `fit_loaded_vtc` reports at most."""
-    return steps_of_fit(settings)
+    return steps_of_fit(settings.for_loads)
 
 
 def _features(v_in: Tensor, g_load: Tensor, v_load: Tensor, mid: float, half_swing: float, floor: float) -> Tensor:

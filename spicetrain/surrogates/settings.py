@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field
 
@@ -16,7 +16,8 @@ class SurrogateSettings(Definition):
 
     hidden      neurons of the hidden layers of every MLP
     points      samples of a table that a fit may use; the cost of a step is proportional to it
-    iterations  Levenberg-Marquardt steps of each fit
+    iterations  Levenberg-Marquardt steps of each transistor of the current surface
+    load_iterations  the same for the loaded VTC and the effective load, of which less is asked
     starts      random starting points tried for a few steps; the best goes on
     held_out    share of a table kept from the fit, for the errors that are reported
     """
@@ -24,6 +25,12 @@ class SurrogateSettings(Definition):
     hidden: tuple[Width, ...] = Field(default=(16, 16), min_length=1, max_length=4)
     points: int = Field(default=4000, ge=50, le=200_000)
     iterations: int = Field(default=150, ge=1, le=10_000)
+    load_iterations: int = Field(default=50, ge=1, le=10_000)
     starts: int = Field(default=4, ge=1, le=100)
     seed: int = Field(default=0, ge=0)
     held_out: float = Field(default=0.2, gt=0, lt=0.9)
+
+    @property
+    def for_loads(self) -> Self:
+        """The settings of the two load surrogates."""
+        return self.model_copy(update={"iterations": self.load_iterations})
