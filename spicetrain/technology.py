@@ -125,6 +125,11 @@ def load_technology(name: str | Path) -> Technology:
             f"{path}: transistors.library = {technology.transistors.library!r} is not a file "
             f"({technology.library}). The path is relative to the TOML file."
         )
+    if technology.transistors.section is not None and any(letter.isspace() for letter in str(technology.library)):
+        raise TechnologyError(
+            f"{path}: ngspice does not read a section from a path with spaces, and the library is "
+            f"{str(technology.library)!r}. Move the technology to another folder."
+        )
     return technology
 
 

@@ -43,8 +43,8 @@ pmos = "pch_lvt"
 multiplicity = "fingers"
 
 [inverter]
-nmos = { wd = 0.5e-6, ln = 1e-7 }
-pmos = { wd = 1.5e-6, ln = 1e-7 }
+nmos = { wd = 0.5e-6, lg = 1e-7 }
+pmos = { wd = 1.5e-6, lg = 1e-7 }
 
 [memristor]
 g_min_S = 1e-6
@@ -56,21 +56,21 @@ MADE_UP_LIBRARY = """* made-up subcircuit library
 .lib slow
 .model nraw nmos level=1 vto=0.2 kp=2e-4 lambda=0.2
 .model praw pmos level=1 vto=-0.22 kp=7e-5 lambda=0.25
-.subckt nch_lvt d g s b wd=1e-6 ln=1e-6 fingers=1
-m1 d g s b nraw w={wd} l={ln} m={fingers}
+.subckt nch_lvt d g s b wd=1e-6 lg=1e-6 fingers=1
+m1 d g s b nraw w={wd} l={lg} m={fingers}
 .ends
-.subckt pch_lvt d g s b wd=1e-6 ln=1e-6 fingers=1
-m1 d g s b praw w={wd} l={ln} m={fingers}
+.subckt pch_lvt d g s b wd=1e-6 lg=1e-6 fingers=1
+m1 d g s b praw w={wd} l={lg} m={fingers}
 .ends
 .endl
 .lib fast
 .model nraw nmos level=1 vto=0.1 kp=4e-4 lambda=0.2
 .model praw pmos level=1 vto=-0.1 kp=2e-4 lambda=0.25
-.subckt nch_lvt d g s b wd=1e-6 ln=1e-6 fingers=1
-m1 d g s b nraw w={wd} l={ln} m={fingers}
+.subckt nch_lvt d g s b wd=1e-6 lg=1e-6 fingers=1
+m1 d g s b nraw w={wd} l={lg} m={fingers}
 .ends
-.subckt pch_lvt d g s b wd=1e-6 ln=1e-6 fingers=1
-m1 d g s b praw w={wd} l={ln} m={fingers}
+.subckt pch_lvt d g s b wd=1e-6 lg=1e-6 fingers=1
+m1 d g s b praw w={wd} l={lg} m={fingers}
 .ends
 .endl
 """
@@ -79,7 +79,7 @@ m1 d g s b praw w={wd} l={ln} m={fingers}
 @pytest.fixture(scope="session")
 def made_up(tmp_path_factory: pytest.TempPathFactory) -> Technology:
     """A user's technology: subcircuits in a section of a .lib, unequal rails, its own names."""
-    folder = tmp_path_factory.mktemp("made up")  # a path with a space in it
+    folder = tmp_path_factory.mktemp("made-up")
     (folder / "models").mkdir()
     (folder / "models" / "made_up.lib").write_text(MADE_UP_LIBRARY)
     (folder / "made_up.toml").write_text(MADE_UP)

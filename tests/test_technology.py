@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from spicetrain.errors import TechnologyError
+from spicetrain.netlists.cells import new_circuit, text_of
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
@@ -108,6 +109,19 @@ def test_a_wrong_file_is_named_with_the_value(
         load_technology(path)
     assert said in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_a_path_with_spaces_is_refused_where_ngspice_cannot_read_it(
+    made_up: Technology, ptm90: Technology, tmp_path: Path, ngspice: Ngspice
+) -> None:
+    folder = tmp_path / "my own"
+    folder.mkdir()
+    with pytest.raises(TechnologyError, match="from a path with spaces"):
+        load_technology(variant(made_up, folder))
+    for file in ("ptm90.toml", "ptm90.lib"):  # no section: an .include
+        (folder / file).write_bytes((ptm90.folder / file).read_bytes())
+    circuit = new_circuit(load_technology(folder / "ptm90.toml"))
+    simulate(Deck(text_of(circuit), ".op", ("i(vvdd)",), points=1), ngspice)
 
 
 def test_unknown_names_and_missing_files(tmp_path: Path) -> None:

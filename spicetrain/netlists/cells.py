@@ -13,11 +13,11 @@ VDD, VSS = "vdd", "vss"
 def new_circuit(technology: Technology) -> Circuit:
     """A circuit with the models, both rails and the unit inverter of `technology`."""
     circuit = Circuit("spicetrain")
-    library = str(technology.library)
-    if technology.transistors.section is None:
-        circuit.include(library)
-    else:
-        circuit.lib(library, technology.transistors.section)
+    section = technology.transistors.section
+    # As text: the path may hold spaces, and PySpice writes it without quotes.
+    circuit.raw_spice += (
+        f'.include "{technology.library}"\n' if section is None else f'.lib "{technology.library}" {section}\n'
+    )
     circuit.V(VDD, VDD, circuit.gnd, technology.rails.vdd_V)
     circuit.V(VSS, VSS, circuit.gnd, technology.rails.vss_V)
     circuit.subcircuit(inverter(technology))
