@@ -84,7 +84,7 @@ def fit_effective_load(
     y = np.log(g_load / _equal_columns(inputs).numpy())
     fitted, held_out = _split(table, settings)
     rng = np.random.default_rng(settings.seed)
-    mlp = fit_scaled_mlp(x[fitted], y[fitted], settings.for_loads, rng, on_step)
+    mlp = fit_scaled_mlp(x[fitted], y[fitted], _of_load(settings), rng, on_step)
     domain = tuple((float(low), float(high)) for low, high in zip(x.min(0), x.max(0), strict=True))
     surrogate = EffectiveLoad(mlp, half_swing, domain)
 
@@ -107,7 +107,12 @@ def fit_effective_load(
 
 def effective_load_steps(settings: SurrogateSettings) -> int:
     """Steps `fit_effective_load` reports at most."""
-    return steps_of_fit(settings.for_loads)
+    return steps_of_fit(_of_load(settings))
+
+
+def _of_load(settings: SurrogateSettings) -> SurrogateSettings:
+    """One hidden layer: the correction is small and smooth."""
+    return settings.for_loads.model_copy(update={"hidden": settings.hidden[:1]})
 
 
 def _features(inputs: tuple[Tensor, ...], half_swing: float) -> Tensor:

@@ -40,9 +40,7 @@ class _Fit:
 
 
 _FITS = {
-    "current_surface": _Fit(
-        fit_current_surface, surface_steps, plot_current_surface, ("v_in_V", "v_out_V"), required=True
-    ),
+    "current_surface": _Fit(fit_current_surface, surface_steps, plot_current_surface, ("v_in_V", "v_out_V"), True),
     "loaded_vtc": _Fit(fit_loaded_vtc, loaded_vtc_steps, plot_loaded_vtc, ("v_in_V", "g_load_S", "v_load_V")),
     "effective_load": _Fit(fit_effective_load, effective_load_steps, plot_effective_load, FEATURES),
 }

@@ -24,7 +24,7 @@ def plot_current_surface(table: pd.DataFrame, surface: CurrentSurface) -> Figure
     """Output current over v_out at several v_in, fitted over measured, and the map of the relative error."""
     v_in, v_out, i_out = (table[name].to_numpy(np.float64) for name in ("v_in_V", "v_out_V", "i_out_A"))
     model = inverter_current(surface, torch.tensor(v_in), torch.tensor(v_out))[0].numpy()
-    figure = Figure((11, 4.5), layout="constrained")
+    figure = Figure((12, 4.5), layout="constrained")
     curves, residuals = figure.subplots(1, 2)
     grid = np.unique(v_in)
     for chosen in grid[np.linspace(0, len(grid) - 1, 9).round().astype(int)]:
@@ -32,7 +32,7 @@ def plot_current_surface(table: pd.DataFrame, surface: CurrentSurface) -> Figure
         here = here[np.argsort(v_out[here])]
         _measured_and_fitted(curves, v_out[here], i_out[here] * 1e6, model[here] * 1e6, f"v_in = {chosen:+.3f} V")
     curves.set(xlabel="v_out (V)", ylabel="i_out of one finger (uA)", title="measured (dots), fitted (lines)")
-    curves.legend(fontsize="small")
+    curves.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     large = np.abs(i_out) > SIGNIFICANT_A
     error = np.log10(np.maximum(np.abs(model[large] / i_out[large] - 1), 1e-7))
     drawn = residuals.scatter(v_in[large], v_out[large], c=error, s=4, marker="s", linewidths=0)
