@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +24,11 @@ class RawTable:
     names: tuple[str, ...]
     values: NDArray[np.float64] | NDArray[np.complex128]
     promised: int
+
+    @cached_property
+    def column_of(self) -> dict[str, int]:
+        """The place of each name."""
+        return {name: column for column, name in enumerate(self.names)}
 
 
 def read_raw(path: Path) -> RawTable | None:

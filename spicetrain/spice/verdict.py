@@ -98,8 +98,8 @@ def vector(raw: RawTable, name: str) -> NDArray | None:
     """The values of a saved vector, or None if the table has none. `@m1[id]` is i(@m1[id]) there."""
     wanted = re.sub(r"\s+", "", name.lower())
     for candidate in (wanted, f"i({wanted})", f"v({wanted})"):
-        if candidate in raw.names:
-            column: NDArray = raw.values[raw.names.index(candidate)]
+        if candidate in raw.column_of:
+            column: NDArray = raw.values[raw.column_of[candidate]]
             return column
     return None
 

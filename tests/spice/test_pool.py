@@ -6,7 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,6 +47,14 @@ def square(seconds: float) -> float:
     return seconds**2
 
 
+def invert(number: int) -> float:
+    return 1 / number
+
+
+def interrupts_held(_: int) -> bool:
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
 def process(_: int) -> int:
     time.sleep(0.1)
     return os.getpid()
@@ -66,6 +74,32 @@ def test_work_is_done_in_as_many_processes_as_asked() -> None:
     assert os.getpid() not in found
     assert {pid for _, pid in map_unordered(process, range(2), workers=1)} == {os.getpid()}
     assert list(map_unordered(process, [])) == []
+
+
+class Instant(Executor):
+    """Everything is done before anybody waits for it."""
+
+    def submit(self, function, /, *args, **kwargs):
+        future: Future = Future()
+        try:
+            future.set_result(function(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def test_what_has_finished_is_handed_out_before_an_error() -> None:
+    found = []
+    with pytest.raises(ZeroDivisionError):
+        for index, _ in map_unordered(invert, [0, 1, 2, 0, 4, 5, 6, 7], executor=Instant()):
+            found.append(index)
+    assert sorted(found) == [1, 2, 4, 5, 6, 7]
+
+
+def test_workers_leave_interrupts_to_the_parent() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    assert all(held for _, held in map_unordered(interrupts_held, range(2), workers=2))
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
 
 
 def test_simulations_in_workers_leave_no_folder(ngspice: Ngspice, temporary: Path) -> None:
