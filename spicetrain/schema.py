@@ -41,8 +41,12 @@ def parse(
     try:
         return definition.model_validate(content)
     except ValidationError as problem:
-        lines = [_explain(definition, item) for item in problem.errors()]
-        raise error(f"{source}: " + "; ".join(lines)) from None
+        raise error(f"{source}: {explain(definition, problem)}") from None
+
+
+def explain(definition: type[BaseModel], problem: ValidationError) -> str:
+    """What is wrong, each key by its dotted name, with the nearest one where it is unknown."""
+    return "; ".join(_explain(definition, item) for item in problem.errors())
 
 
 def _explain(definition: type[BaseModel], item: Any) -> str:

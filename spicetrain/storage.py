@@ -37,9 +37,7 @@ def storage_errors(path: Path) -> Iterator[None]:
         # pyarrow and torch raise OSErrors of their own; a full disk is recognised by number only.
         if error.errno not in _NEXT_STEP:
             raise
-        raise StorageError(
-            f"Cannot write {path}: {os.strerror(error.errno)}. {_NEXT_STEP[error.errno]}"
-        ) from error
+        raise StorageError(f"Cannot write {path}: {os.strerror(error.errno)}. {_NEXT_STEP[error.errno]}") from error
 
 
 @contextmanager

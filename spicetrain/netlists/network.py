@@ -1,6 +1,6 @@
 """The whole inverter-based memristive network, every device of it (flat) or with its first crossbar reduced.
 
-Nodes: x0_p, x0_n input rows; c0_3 column 3 of crossbar 0; n0_3, p0_3 behind its first and second inverter; o_2 an output.
+Nodes: x0_p, x0_n input rows; c0_3 column 3 of crossbar 0; n0_3, p0_3 behind its first and second inverter; o_2 output.
 """
 
 from __future__ import annotations

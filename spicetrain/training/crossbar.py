@@ -24,7 +24,7 @@ class Conductances(NamedTuple):
         return self.pos.sum(0) + self.neg.sum(0) + self.bias_pos + self.bias_neg
 
     def open_columns(self, signal: Tensor, rails: Rails) -> Tensor:
-        """Column voltages [samples, columns] when ideal sources hold the pairs at mid-rail +- signal [samples, rows]."""
+        """Column voltages [samples, columns], ideal sources holding the pairs at mid-rail +- signal [samples, rows]."""
         bias = rails.half_swing_V * (self.bias_pos - self.bias_neg)
         return rails.mid_V + torch.addmm(bias, signal, self.pos - self.neg) / self.column_sum()
 
@@ -78,5 +78,5 @@ class CrossbarParameters(nn.Module):
         return self.pos, self.neg, self.bias_pos, self.bias_neg
 
 
-# Most devices start near g_min: a column's signal is a mean over all its rows, and high conductances everywhere drown it.
+# Most devices start near g_min: a column's signal is a mean over its rows, and high conductances everywhere drown it.
 INITIAL_MEAN, INITIAL_SPREAD = -3.0, 1.5

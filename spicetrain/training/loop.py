@@ -54,7 +54,7 @@ def train(
     parts = _parts(dataset, settings, device)
     inputs, labels = parts["train"]
     batches = -(-len(inputs) // settings.batch_size)
-    identity = _identity(shape, settings, dataset, technology)
+    identity = _identity(shape, settings, dataset, technology, surface)
     checkpoint, metrics = folder / "checkpoint.safetensors", folder / "metrics.jsonl"
     done = resume(checkpoint, model, optimizer, identity)
     _keep_lines(metrics, done)
@@ -123,7 +123,11 @@ def _parts(dataset: Dataset, settings: TrainingSettings, device: torch.device) -
 
 
 def _identity(
-    shape: NetworkSettings, settings: TrainingSettings, dataset: Dataset, technology: Technology
+    shape: NetworkSettings,
+    settings: TrainingSettings,
+    dataset: Dataset,
+    technology: Technology,
+    surface: CurrentSurface,
 ) -> dict[str, Any]:
     """What must be the same for a checkpoint to go on; a longer training is another one, for the schedule's sake."""
     chosen = _json_ready(settings.model_dump(exclude={"device", "threads"}))
@@ -132,6 +136,7 @@ def _identity(
         "dataset": dataset.name,
         "technology": technology.name,
         "technology_fingerprint": technology.fingerprint,
+        "surface": surface.fingerprint,
         **shape.model_dump(mode="json"),
         **chosen,
     }

@@ -121,7 +121,7 @@ def _newton_step(
 def _newton(
     stage: _Stage, inverters: Inverters, v_in: Tensor, tolerance: Tolerance, effort: Effort
 ) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, ...]]:
-    """The solution (v_n, v_p, v_col), first on the coarse surface, then on the one that counts; the last linearization."""
+    """(v_n, v_p, v_col), solved on the coarse surface, then on the one that counts; and the last linearization."""
     mid = (inverters.low + inverters.high) / 2
     v_n = torch.clamp(mid - 6 * (v_in - mid), inverters.low, inverters.high)
     v_p = 2 * mid - v_n
@@ -146,7 +146,7 @@ def _newton(
 
 class _SolveStage(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         v_in: Tensor,
         g_n: Tensor,
@@ -223,7 +223,7 @@ def solve_stage(
 
 class _SolveUnloaded(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, v_in: Tensor, inverters: Inverters, tolerance: Tolerance, effort: Effort) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, v_in: Tensor, inverters: Inverters, tolerance: Tolerance, effort: Effort) -> Tensor:
         mid = (inverters.low + inverters.high) / 2
         v_out = torch.clamp(mid - 6 * (v_in - mid), inverters.low, inverters.high)
         taken = 0

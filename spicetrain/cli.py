@@ -1,0 +1,199 @@
+"""The command line: parse, call one function, print, exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spicetrain import __version__
+from spicetrain.errors import ConfigurationError, SpicetrainError
+
+if TYPE_CHECKING:
+    from spicetrain.experiment import Experiment, Run
+
+_VERBS = {
+    "run": "characterize, fit-surrogates, train, verify and report, in this order",
+    "characterize": "measure the technology in ngspice",
+    "fit-surrogates": "fit the small NNs to the measured tables",
+    "train": "train the network with the circuit in the loop",
+    "verify": "simulate the trained network in ngspice and compare",
+    "netlist": "write the deck of one test image, for plain ngspice",
+    "report": "draw everything a run folder holds on one page",
+    "doctor": "say what this machine has and lacks",
+}
+
+# Short names for what is asked for most often.
+_SHORT = {
+    "--images": "--verification.images",
+    "--netlist": "--verification.netlist",
+    "--flat-images": "--verification.flat-images",
+    "--hidden": "--verification.hidden",
+    "--data": "--dataset.folder",
+    "--epochs": "--training.epochs",
+    "--method": "--training.method",
+}
+
+_EPILOG = """TARGET is a preset ({presets}), the path of an experiment's TOML, or an existing run folder.
+Every setting of the experiment is a flag too (--training.epochs 5); `spicetrain run TARGET --help` lists them.
+Short for the commonest: {short}.
+
+Exit codes: 0 ok, 2 configuration or input, 3 ngspice missing or unusable, 4 simulation failed,
+5 verification outside its tolerance, 130 interrupted. What is finished is kept; the same command resumes."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; the exit code is returned."""
+    try:
+        return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
+    except SpicetrainError as error:
+        print(f"spicetrain: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("spicetrain: interrupted. What is finished is kept; the same command resumes.", file=sys.stderr)
+        return 130
+
+
+def _dispatch(arguments: list[str]) -> int:
+    options, rest = _parser().parse_known_args(arguments)
+    if options.verb == "doctor":
+        _refuse(rest)
+        from spicetrain.doctor import examine, print_findings
+
+        return print_findings(examine(options.ngspice))
+    run = _open(options, rest)
+    _ACTIONS[options.verb](run, options)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    from spicetrain.assets import presets_folder
+
+    names = ", ".join(sorted(path.stem for path in presets_folder().glob("*.toml")))
+    short = ", ".join(_SHORT)
+    parser = argparse.ArgumentParser(
+        prog="spicetrain",
+        description="Train memristive neural networks with the real circuit in the loop.",
+        epilog=_EPILOG.format(presets=names, short=short),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"spicetrain {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb, text in _VERBS.items():
+        # --help behind a target is left to the list of settings.
+        one = verbs.add_parser(verb, help=text, description=text, add_help=verb == "doctor", allow_abbrev=False)
+        one.add_argument("--ngspice", metavar="PATH", help="the ngspice to use")
+        if verb == "doctor":
+            continue
+        one.add_argument("target", metavar="TARGET")
+        one.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (default: runs/TARGET)")
+        one.add_argument("--workers", type=int, metavar="N", help="processes at a time (default: one a core)")
+        if verb == "netlist":
+            one.add_argument("--image", type=int, default=0, metavar="N", help="number of the test image")
+            one.add_argument("--form", choices=("flat", "reduced"), default="flat")
+    return parser
+
+
+def _open(options: argparse.Namespace, rest: list[str]) -> Run:
+    from spicetrain.experiment import Run, default_folder, load_experiment
+
+    if options.target in ("--help", "-h"):
+        _parser().print_help()
+        raise SystemExit(0)
+    experiment = load_experiment(options.target)
+    if rest:
+        experiment = _with_flags(experiment, rest, options.verb)
+    folder = options.out or default_folder(options.target)
+    return Run(experiment, folder, ngspice=options.ngspice, workers=options.workers)
+
+
+def _with_flags(experiment: Experiment, rest: list[str], verb: str) -> Experiment:
+    """The experiment with the settings given as flags, typed as in the TOML."""
+    import tyro
+    from pydantic import ValidationError
+
+    from spicetrain.experiment import Experiment
+
+    flags = [_SHORT.get(name, name) + equals + value for name, equals, value in (word.partition("=") for word in rest)]
+    try:
+        return tyro.cli(Experiment, args=flags, default=experiment, prog=f"spicetrain {verb} TARGET")
+    except ValidationError as error:
+        from spicetrain.schema import explain
+
+        raise ConfigurationError("flags: " + explain(Experiment, error)) from None
+
+
+def _refuse(rest: list[str]) -> None:
+    if rest:
+        raise ConfigurationError(f"Unknown arguments: {' '.join(rest)}.")
+
+
+def _print_tables(paths: dict[str, Path]) -> None:
+    for name, path in paths.items():
+        print(f"{name:20} {path}")
+
+
+def _characterize(run: Run, options: argparse.Namespace) -> None:
+    _print_tables(run.characterize())
+
+
+def _fit_surrogates(run: Run, options: argparse.Namespace) -> None:
+    for name, report in run.fit_surrogates()["surrogates"].items():
+        rms = {key: value for key, value in report["errors"].items() if key.startswith("rms")}
+        print(name, *(f"{key} {value:.3g}" for key, value in rms.items()), f"in {report['seconds']:.1f} s")
+
+
+def _train(run: Run, options: argparse.Namespace) -> None:
+    network = run.train()
+    print(f"{'-'.join(map(str, network.layers))} in {run.folder / 'network.safetensors'}")
+
+
+def _verify(run: Run, options: argparse.Namespace) -> None:
+    try:
+        run.verify()
+    finally:
+        _print_summary(run)
+
+
+def _run(run: Run, options: argparse.Namespace) -> None:
+    try:
+        run.all()
+    finally:
+        _print_summary(run)
+
+
+def _print_summary(run: Run) -> None:
+    """The verification's figures as a table, if it got that far."""
+    from rich.console import Console
+
+    from spicetrain.storage import read_json
+    from spicetrain.verification.figures import summary_table
+
+    path = run.folder / "summary.json"
+    if path.exists():
+        Console().print(summary_table(read_json(path)))
+        print(f"All of it in {run.folder}")
+
+
+def _netlist(run: Run, options: argparse.Namespace) -> None:
+    print(run.netlist(options.image, options.form))
+
+
+def _report(run: Run, options: argparse.Namespace) -> None:
+    print(run.report())
+
+
+_ACTIONS: dict[str, Callable[[Any, argparse.Namespace], None]] = {
+    "run": _run,
+    "characterize": _characterize,
+    "fit-surrogates": _fit_surrogates,
+    "train": _train,
+    "verify": _verify,
+    "netlist": _netlist,
+    "report": _report,
+}
+
+if __name__ == "__main__":
+    raise SystemExit(main())

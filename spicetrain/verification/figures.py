@@ -1,0 +1,69 @@
+"""Figures of a verification: accuracy, agreement and output error of the model against SPICE."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+
+from spicetrain.errors import VerificationError
+from spicetrain.verification.settings import VerificationSettings
+
+
+def compare(model_V: NDArray, spice_V: NDArray, labels: NDArray) -> dict[str, float | int]:
+    """Figures for outputs [images, outputs] in volts and labels [images].
+
+    agreement: share of images that model and SPICE put into the same class; error: |model - SPICE| over all outputs.
+    """
+    error = np.abs(model_V - spice_V)
+    in_model, in_spice = model_V.argmax(1), spice_V.argmax(1)
+    return {
+        "images": len(labels),
+        "accuracy_model": float(np.mean(in_model == labels)),
+        "accuracy_spice": float(np.mean(in_spice == labels)),
+        "agreement": float(np.mean(in_model == in_spice)),
+        "error_mean_V": float(error.mean()),
+        "error_rms_V": float(np.sqrt(np.mean(error**2))),
+        "error_max_V": float(error.max()),
+    }
+
+
+def require_within(summary: dict, settings: VerificationSettings) -> None:
+    """VerificationError naming every figure that is outside what the settings ask."""
+    flat = summary.get("flat") or {}
+    limits = (
+        ("accuracy_spice", summary["accuracy_spice"], settings.accuracy_min, "at least"),
+        ("agreement", summary["agreement"], settings.agreement_min, "at least"),
+        ("error_mean_V", summary["error_mean_V"], settings.error_mean_max_V, "at most"),
+        ("error_max_V", summary["error_max_V"], settings.error_max_max_V, "at most"),
+        ("flat.difference_max_V", flat.get("difference_max_V"), settings.flat_error_max_V, "at most"),
+    )
+    missed = [
+        f"{name} = {value:.6g}, asked {sense} {limit:g}"
+        for name, value, limit, sense in limits
+        if value is not None and limit is not None and (value < limit if sense == "at least" else value > limit)
+    ]
+    if missed:
+        raise VerificationError(
+            "The verification is outside its tolerance: " + "; ".join(missed) + ". All figures are in summary.json. "
+            "Likely: a method that neglects the load, too few epochs, or surrogates of another technology."
+        )
+
+
+def summary_table(summary: dict[str, Any]) -> Table:
+    """The figures of summary.json for a terminal."""
+    layers = "-".join(str(width) for width in summary["layers"])
+    table = Table(title=f"{summary['dataset']} {layers}, {summary['method']}, {summary['images']} images in ngspice")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    table.add_row("accuracy, own model", f"{summary['accuracy_model']:.2%}")
+    table.add_row("accuracy, SPICE", f"{summary['accuracy_spice']:.2%}")
+    table.add_row("agreement", f"{summary['agreement']:.2%}")
+    for name in ("mean", "rms", "max"):
+        table.add_row(f"output error, {name}", f"{summary[f'error_{name}_V'] * 1e6:.1f} uV")
+    if flat := summary.get("flat"):
+        table.add_row(f"flat - reduced, max of {flat['images']} images", f"{flat['difference_max_V'] * 1e6:.2f} uV")
+    table.add_row("seconds in ngspice", f"{summary['seconds_ngspice'] + (flat or {}).get('seconds_ngspice', 0):.1f}")
+    return table
