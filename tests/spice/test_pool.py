@@ -126,7 +126,7 @@ def test_a_failing_item_stops_the_others_and_keeps_its_deck(ngspice: Ngspice, te
     assert caught.value.folder is not None
     assert (caught.value.folder / "deck.cir").is_file()
     assert [path.name[: len(FAILED)] for path in temporary.glob("*/*")] == [FAILED]
-    assert not processes_in(temporary)
+    assert eventually(lambda: not processes_in(temporary))
 
 
 def test_a_killed_worker_loses_no_finished_work(ngspice: Ngspice, temporary: Path) -> None:
