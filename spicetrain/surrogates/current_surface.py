@@ -26,7 +26,7 @@ from spicetrain.errors import DomainError
 from spicetrain.storage import content_hash
 from spicetrain.surrogates.tensors import moved
 
-_CHUNK = 8192  # points at a time: what a layer holds of them stays in the processor's cache
+_CHUNK = 16384  # points at a time: what a layer holds of them stays in the processor's cache
 _EXACT = 40.0  # softplus beyond this is its argument to the last digit of float64; torch's own 20 is not
 
 
@@ -164,5 +164,5 @@ def _correction(surface: CurrentSurface, v_in: Tensor, v_out: Tensor) -> Current
     value = torch.baddbmm(biases[-1], weights[-1], a)[:, 0]
     sensitivity = weights[-1].mT
     for w, a in zip(reversed(weights[:-1]), reversed(activations), strict=True):
-        sensitivity = torch.bmm(w.mT, torch.addcmul(a, a, a, value=-1).mul_(sensitivity))
+        sensitivity = torch.bmm(w.mT, a.addcmul_(a, a, value=-1).mul_(sensitivity))
     return value, sensitivity[:, 0], sensitivity[:, 1]
