@@ -9,11 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from spicetrain.characterization import characterize as module
 from spicetrain.characterization.characterize import SUMMARY, characterize, covered
+from spicetrain.characterization.crossbars import random_crossbar
 from spicetrain.characterization.plan import Plan, load_plan
 from spicetrain.characterization.table import read_about, read_table, write_table
 from spicetrain.errors import SimulationError, StorageError
@@ -123,10 +125,6 @@ def test_anything_else_is_measured(
 def test_the_key_follows_a_trained_network(
     ptm90: Technology, smoke: Plan, counting: tuple[Ngspice, Path], tmp_path: Path
 ) -> None:
-    import numpy as np
-
-    from spicetrain.characterization.crossbars import random_crossbar
-
     assert smoke.effective_load is not None
     ngspice, count = counting
     loads = smoke.effective_load.model_copy(update={"shapes": (), "trained": (str(tmp_path / "n.safetensors"),)})
@@ -140,7 +138,7 @@ def test_the_key_follows_a_trained_network(
             assert starts(count) == expected
 
 
-@pytest.mark.parametrize("damage", ["empty", "other", "cut", "flip"])
+@pytest.mark.parametrize("damage", ["empty", "other", "cut", "flip", "foreign"])
 def test_a_damaged_cache_is_measured_again(
     damage: str, ptm90: Technology, smoke: Plan, ngspice: Ngspice, own_cache: Path, tmp_path: Path
 ) -> None:
@@ -150,7 +148,10 @@ def test_a_damaged_cache_is_measured_again(
     flipped = bytearray(content)
     flipped[300] ^= 0x10  # inside a page: only its checksum tells
     damaged = {"empty": b"", "other": b"PAR1 no parquet", "cut": content[:-100], "flip": bytes(flipped)}
-    kept.write_bytes(damaged[damage])
+    if damage == "foreign":  # whole, but of another plan
+        write_table(kept, read_table(kept) * 2, {"key": "another"})
+    else:
+        kept.write_bytes(damaged[damage])
     second = characterize(ptm90, smoke, ngspice, tmp_path / "b", workers=1)
     tables = json.loads((tmp_path / "b" / SUMMARY).read_text())["tables"]
     assert tables == {name: "measured" if name == "current_surface" else "cache" for name in first}
@@ -251,6 +252,18 @@ def test_reading_what_is_not_a_table_of_ours(tmp_path: Path) -> None:
         read_table(tmp_path / "other.parquet")
     write_table(tmp_path / "own.parquet", pd.DataFrame({"x": [1.0]}), {"a": 1})
     assert read_about(tmp_path / "own.parquet") == {"a": 1}
+
+
+def test_a_flipped_bit_does_not_pass_as_a_value(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    write_table(path, pd.DataFrame({"x": np.random.default_rng(0).random(500)}), {})
+    content = path.read_bytes()
+    for position in range(100, 4000, 191):
+        flipped = bytearray(content)
+        flipped[position] ^= 1
+        path.write_bytes(flipped)
+        with pytest.raises(StorageError, match="damaged"):
+            read_table(path)
 
 
 def test_a_folder_that_cannot_be_written(ptm90: Technology, smoke: Plan, ngspice: Ngspice, tmp_path: Path) -> None:
