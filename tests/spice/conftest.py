@@ -41,7 +41,7 @@ def processes_in(folder: Path) -> list[int]:
     return found
 
 
-def eventually(condition: Callable[[], object], seconds: float = 10.0) -> bool:
+def eventually(condition: Callable[[], object], seconds: float = 30.0) -> bool:
     """Whether `condition` comes true in time."""
     end = time.monotonic() + seconds
     while not condition():
