@@ -27,6 +27,12 @@ from spicetrain.technology import Technology
 TABLES = {"current_surface", "loaded_vtc", "effective_load", "memristor_iv"}
 
 
+@pytest.fixture(autouse=True)
+def own_temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs that fail are kept; here, with the test."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
 @pytest.fixture
 def smoke() -> Plan:
     return load_plan("smoke")
