@@ -26,7 +26,7 @@ from spicetrain.errors import DomainError
 from spicetrain.storage import content_hash
 from spicetrain.surrogates.tensors import moved
 
-_CHUNK = 16384  # points at a time: what a layer holds of them stays in the processor's cache
+_CHUNK = 8192  # points at a time: what a layer holds of them stays in the processor's cache
 _EXACT = 40.0  # softplus beyond this is its argument to the last digit of float64; torch's own 20 is not
 
 

@@ -49,7 +49,7 @@ def train(
     model = TrainableNetwork(shape, settings.method, circuit, settings.seed)
     if settings.initial is not None:
         model.assign(Network.load(settings.initial), str(settings.initial))
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
 
     parts = _parts(dataset, settings, device)
     inputs, labels = parts["train"]
