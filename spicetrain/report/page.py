@@ -1,0 +1,86 @@
+"""All sections in order, through the template, into report.html."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib import rc_context
+
+from spicetrain import __version__
+from spicetrain.errors import SpicetrainError
+from spicetrain.experiment import REPORT
+from spicetrain.report.artefacts import RunFolder
+from spicetrain.report.blocks import Section
+from spicetrain.report.circuit import circuit_section
+from spicetrain.report.comparison import verification_section
+from spicetrain.report.conductances import conductances_section
+from spicetrain.report.drawing import STYLE
+from spicetrain.report.fits import surrogates_section
+from spicetrain.report.learning import training_section
+from spicetrain.report.outputs import Outputs
+from spicetrain.report.provenance import headline, headline_section, provenance_section
+from spicetrain.report.worst import Inputs, worst_section
+from spicetrain.storage import write_atomic
+
+
+def write_report(folder: Path) -> Path:
+    """Write `folder`/report.html from whatever the run folder holds so far; its path.
+
+    One file that needs nothing else: style, figures and images are inside, no script. What is missing is named on the
+    page with the command that makes it.
+
+    Raises ConfigurationError when `folder` is no run folder, StorageError when an artefact is damaged or the page
+    cannot be written.
+    """
+    run = RunFolder(Path(folder))
+    with rc_context(STYLE):
+        sections = _sections(run)
+    environment = Environment(
+        loader=PackageLoader("spicetrain.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    html = environment.get_template("report.html.j2").render(
+        title=headline(run), technology=run.experiment.technology, sections=sections, version=__version__
+    )
+    path = run.folder / REPORT
+    with write_atomic(path) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+    return path
+
+
+def _sections(run: RunFolder) -> list[Section]:
+    frame = run.verification
+    outputs = None if frame is None else Outputs.of(frame)
+    inputs, classes, why_not = _test_images(run, outputs)
+    return [
+        headline_section(run),
+        circuit_section(run),
+        surrogates_section(run),
+        training_section(run),
+        verification_section(run, outputs, classes),
+        conductances_section(run),
+        worst_section(run, outputs, inputs, classes, why_not),
+        provenance_section(run),
+    ]
+
+
+def _test_images(run: RunFolder, outputs: Outputs | None) -> tuple[Inputs | None, tuple[str, ...], str]:
+    """(test images or None, names of the classes, why there are none)."""
+    if outputs is None:
+        return None, (), ""
+    numbered = tuple(str(j) for j in range(outputs.spice_V.shape[1]))
+    from spicetrain.datasets import load_dataset
+
+    settings = run.experiment.dataset
+    try:
+        dataset = load_dataset(settings.name, settings.folder)
+    except SpicetrainError as error:
+        return None, numbered, str(error)
+    known = outputs.image[-1] < len(dataset.test_labels) and len(dataset.classes) == len(numbered)
+    if not known or (dataset.test_labels[outputs.image] != outputs.label).any():
+        return None, numbered, f"the labels of {settings.name} are not those of verification.parquet."
+    return dataset.test_inputs, dataset.classes, ""
