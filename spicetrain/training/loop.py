@@ -92,8 +92,8 @@ def train(
                 "seconds": time.perf_counter() - started,
             }
             _require_finite(line)
+            _append(metrics, line)  # first: a line that the checkpoint does not know is dropped at the next start
             save_checkpoint(checkpoint, model, optimizer, epoch + 1, identity)
-            _append(metrics, line)
             bar.update(**{name: f"{value:.2%}" for name, value in accuracies.items()})
     return model.network(identity)
 
