@@ -1,0 +1,73 @@
+"""What the tests of training and verification share: one measured and fitted inverter, random crossbars."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from spicetrain.characterization.characterize import characterize
+from spicetrain.characterization.plan import CurrentSurfacePlan, Plan
+from spicetrain.network import Crossbar, Encoding, Network
+from spicetrain.spice.ngspice import find_ngspice
+from spicetrain.surrogates.current_fit import fit_current_surface
+from spicetrain.surrogates.current_surface import CurrentSurface, inverter_current
+from spicetrain.surrogates.settings import SurrogateSettings
+from spicetrain.technology import Technology, load_technology
+from spicetrain.training.stage import Inverters, Tolerance
+from spicetrain.training.tabulated import tabulate
+
+SETTINGS = SurrogateSettings(hidden=(12, 12), points=2000, iterations=100, starts=2)
+EXACT = Tolerance(step_V=1e-11, iterations=40)
+
+
+@cache
+def fitted_surface() -> CurrentSurface:
+    """The inverter of ptm90, measured by ngspice and fitted; once a process, because two folders of tests use it."""
+    technology = load_technology("ptm90")
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        folder = Path(name)
+        patch.setenv("SPICETRAIN_CACHE", str(folder / "cache"))
+        plan = Plan(current_surface=CurrentSurfacePlan(points=61), folder=folder)
+        tables = characterize(technology, plan, find_ngspice(), folder / "tables", workers=1)
+        surface, errors = fit_current_surface(pd.read_parquet(tables["current_surface"]), technology, SETTINGS)
+    assert errors["rms_relative"] < 4e-4, errors
+    return surface
+
+
+def inverters_of(surface: CurrentSurface, dtype: torch.dtype = torch.float64) -> Inverters:
+    surface = surface.to(dtype)
+
+    def current(v_in: torch.Tensor, v_out: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        return inverter_current(surface, v_in, v_out)
+
+    low, high = surface.vss_V, surface.vdd_V
+    return Inverters(current, tabulate(current, low, high, like=torch.zeros((), dtype=dtype)), low, high)
+
+
+def random_crossbar(technology: Technology, rows: int, columns: int, seed: int) -> Crossbar:
+    """Log-uniform over the device's range."""
+    rng, device = np.random.default_rng(seed), technology.memristor
+    ends = np.log(device.g_min_S), np.log(device.g_max_S)
+    shapes = ((rows, columns), (rows, columns), (columns,), (columns,))
+    return Crossbar(*(np.exp(rng.uniform(*ends, shape)) for shape in shapes))
+
+
+def random_network(
+    technology: Technology, *layers: int, sizes: tuple[float, ...] | None = None, encoding: Encoding = "unipolar"
+) -> Network:
+    """Random conductances; `sizes` a crossbar, None: random ones from 1 to 4 fingers."""
+    rng = np.random.default_rng(sum(layers))
+    widths = zip(layers, layers[1:], strict=False)
+    crossbars = [random_crossbar(technology, *shape, seed) for seed, shape in enumerate(widths)]
+    shapes = [(columns, 2) for columns in layers[1:-1]] + [(layers[-1], 1)]
+    if sizes is None:
+        fingers = [rng.uniform(1.0, 4.0, shape) for shape in shapes]
+    else:
+        fingers = [np.full(shape, size) for shape, size in zip(shapes, sizes, strict=True)]
+    return Network(tuple(crossbars), tuple(fingers), encoding)

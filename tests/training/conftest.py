@@ -1,0 +1,28 @@
+"""The measured inverter, and the circuit as float64 sees it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from spicetrain.surrogates.current_surface import CurrentSurface
+from spicetrain.technology import Technology
+from spicetrain.training.model import Circuit
+from spicetrain.training.stage import Inverters
+
+from .circuits import EXACT, fitted_surface, inverters_of
+
+
+@pytest.fixture(scope="session")
+def surface() -> CurrentSurface:
+    return fitted_surface()
+
+
+@pytest.fixture(scope="session")
+def inverters(surface: CurrentSurface) -> Inverters:
+    return inverters_of(surface)
+
+
+@pytest.fixture
+def circuit(ptm90: Technology, surface: CurrentSurface) -> Circuit:
+    return Circuit(ptm90, surface, torch.float64, tolerance=EXACT)
