@@ -43,7 +43,10 @@ def require_within(summary: dict, settings: VerificationSettings) -> None:
     missed = [
         f"{name} = {value:.6g}, asked {sense} {limit:g}"
         for name, value, limit, sense in limits
-        if value is not None and limit is not None and (value < limit if sense == "at least" else value > limit)
+        if value is not None
+        and limit is not None
+        # not (... >= ...): a figure that is not a number is outside
+        and not (value >= limit if sense == "at least" else value <= limit)
     ]
     if missed:
         raise VerificationError(

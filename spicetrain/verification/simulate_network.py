@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,5 +112,5 @@ def _read(file: Path) -> tuple[NDArray[np.float64], float] | None:
     try:
         with np.load(file, allow_pickle=False) as stored:
             return stored["voltages"], float(stored["seconds"])
-    except (OSError, ValueError, KeyError, EOFError, pickle.UnpicklingError):
+    except (OSError, ValueError, KeyError, EOFError, pickle.UnpicklingError, BadZipFile):
         return None
