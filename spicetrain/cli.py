@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spicetrain import __version__
-from spicetrain.errors import ConfigurationError, SpicetrainError
+from spicetrain.errors import ConfigurationError, SpicetrainError, VerificationError
 
 if TYPE_CHECKING:
     from spicetrain.experiment import Experiment, Run
@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--ngspice", metavar="PATH", help="the ngspice to use")
         if verb == "doctor":
             continue
-        one.add_argument("target", metavar="TARGET")
+        one.add_argument("target", metavar="TARGET", nargs="?")
         one.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (default: runs/TARGET)")
         one.add_argument("--workers", type=int, metavar="N", help="processes at a time (default: one a core)")
         if verb == "netlist":
@@ -97,11 +97,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _open(options: argparse.Namespace, rest: list[str]) -> Run:
-    from spicetrain.experiment import Run, default_folder, load_experiment
+    from spicetrain.experiment import Run, default_folder, load_experiment, presets
 
-    if options.target in ("--help", "-h"):
-        _parser().print_help()
-        raise SystemExit(0)
+    if options.target is None:
+        if {"-h", "--help"} & set(rest):
+            _parser().print_help()
+            raise SystemExit(0)
+        raise ConfigurationError(
+            f"`spicetrain {options.verb}` needs a TARGET: {', '.join(presets())}, a TOML or a run folder."
+        )
     experiment = load_experiment(options.target)
     if rest:
         experiment = _with_flags(experiment, rest, options.verb)
@@ -151,30 +155,27 @@ def _train(run: Run, options: argparse.Namespace) -> None:
 
 
 def _verify(run: Run, options: argparse.Namespace) -> None:
-    try:
-        run.verify()
-    finally:
-        _print_summary(run)
+    _print_summary(run, run.verify)
 
 
 def _run(run: Run, options: argparse.Namespace) -> None:
-    try:
-        run.all()
-    finally:
-        _print_summary(run)
+    _print_summary(run, run.all)
 
 
-def _print_summary(run: Run) -> None:
-    """The verification's figures as a table, if it got that far."""
+def _print_summary(run: Run, verb: Callable[[], dict[str, Any]]) -> None:
+    """The figures of the verification that `verb` ends in, also when they are outside its tolerance."""
     from rich.console import Console
 
     from spicetrain.storage import read_json
     from spicetrain.verification.figures import summary_table
 
-    path = run.folder / "summary.json"
-    if path.exists():
-        Console().print(summary_table(read_json(path)))
-        print(f"All of it in {run.folder}")
+    try:
+        verb()
+    except VerificationError:
+        Console().print(summary_table(read_json(run.folder / "summary.json")))
+        raise
+    Console().print(summary_table(read_json(run.folder / "summary.json")))
+    print(f"All of it in {run.folder}")
 
 
 def _netlist(run: Run, options: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ import tomli_w
 from pydantic import Field
 
 from spicetrain import __version__, assets
-from spicetrain.errors import ConfigurationError, nearest
+from spicetrain.errors import ArchitectureMismatch, ConfigurationError, nearest
 from spicetrain.schema import Definition, parse, read_toml
 from spicetrain.spice.ngspice import Ngspice, find_ngspice
 from spicetrain.storage import make_folder, read_json, sha256_of_file, write_atomic, write_json
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from spicetrain.datasets import Dataset
     from spicetrain.network import Network
 
-DEFINITION, MANIFEST = "experiment.toml", "manifest.json"
+DEFINITION, MANIFEST, CHECKPOINT = "experiment.toml", "manifest.json", "checkpoint.safetensors"
 NETWORK, SURROGATES, SUMMARY, REPORT = "network.safetensors", "surrogates.safetensors", "summary.json", "report.html"
 
 
@@ -58,6 +58,11 @@ class Experiment(Definition):
     network: NetworkSettings = Field(default_factory=NetworkSettings)
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     verification: VerificationSettings = Field(default_factory=VerificationSettings)
+
+    def trained_as(self) -> dict[str, Any]:
+        """What a trained network depends on, by dotted name."""
+        settings = self.training.model_dump(exclude={"device", "threads"}) | self.network.model_dump()
+        return {"technology": self.technology, "dataset": self.dataset.name, **settings}
 
 
 def load_experiment(target: str | Path) -> Experiment:
@@ -204,6 +209,7 @@ class Run:
     def _room(self, name: str, **details: Any) -> Iterator[None]:
         """Write the resolved experiment, do the work, and note in the manifest what it was done with."""
         make_folder(self.folder)
+        self._require_same_training()
         with write_atomic(self.folder / DEFINITION) as temporary:
             temporary.write_text(tomli_w.dumps(self.experiment.model_dump(mode="json", exclude_none=True)))
         started = time.time()
@@ -223,6 +229,19 @@ class Run:
             "artefacts_sha256": self._artefacts(),
         }
         write_json(path, manifest)
+
+    def _require_same_training(self) -> None:
+        """A folder with trained work in it belongs to the training that made it."""
+        definition = self.folder / DEFINITION
+        if not definition.exists() or not (self.folder / CHECKPOINT).exists():
+            return
+        found, wanted = (e.trained_as() for e in (load_experiment(self.folder), self.experiment))
+        differing = [f"{key} {found[key]!r} there, {wanted[key]!r} here" for key in wanted if found[key] != wanted[key]]
+        if differing:
+            raise ArchitectureMismatch(
+                f"{self.folder} holds a network trained otherwise ({'; '.join(differing)}). It is left as it is: "
+                "choose another folder with --out, or remove this one."
+            )
 
     def _artefacts(self) -> dict[str, str]:
         files = [self.folder / name for name in (SURROGATES, NETWORK)]

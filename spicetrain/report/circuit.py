@@ -83,7 +83,7 @@ def _several_load_voltages(vtc: pd.DataFrame) -> Drawing:
     chosen = _spread(np.unique(vtc["v_load_V"]), 5)
     for v_load, colour in zip(chosen, ordered_colours(len(chosen)), strict=True):
         part = vtc[(vtc["g_load_S"] == g) & (vtc["v_load_V"] == v_load)]
-        _curve(axis, part, colour, f"{1e3 * v_load:+.0f} mV")
+        _curve(axis, part, colour, quantity(v_load, "V"))
     _volts(axis)
     axis.legend(title="load to", title_fontsize=8)
     caption = (

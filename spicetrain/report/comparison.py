@@ -44,7 +44,7 @@ def _scatter(outputs: Outputs) -> Drawing:
     figure, axis = axes()
     low, high = min(model.min(), spice.min()), max(model.max(), spice.max())
     axis.plot([1e3 * low, 1e3 * high], [1e3 * low, 1e3 * high], color=INK, linewidth=0.7)
-    axis.plot(1e3 * model, 1e3 * spice, ".", color=DOTS, markersize=3, alpha=0.5, rasterized=True)
+    axis.plot(1e3 * model, 1e3 * spice, ".", color=DOTS, markersize=_dot_size(outputs), alpha=0.5, rasterized=True)
     axis.set(xlabel="model (mV)", ylabel="SPICE (mV)")
     axis.set_aspect("equal", "box")
     caption = "Every output of every image. What leaves the diagonal is what the model does not know of the circuit."
@@ -73,9 +73,12 @@ def _by_output(outputs: Outputs) -> Drawing:
     spice, error = _thinned(outputs.spice_V), _thinned(outputs.model_V - outputs.spice_V)
     figure, axis = axes()
     axis.axhline(0, color=INK, linewidth=0.7)
-    axis.plot(1e3 * spice, 1e6 * error, ".", color=DOTS, markersize=3, alpha=0.5, rasterized=True)
+    axis.plot(1e3 * spice, 1e6 * error, ".", color=DOTS, markersize=_dot_size(outputs), alpha=0.5, rasterized=True)
     axis.set(xlabel="SPICE (mV)", ylabel="model - SPICE (µV)")
-    caption = "The same errors with their sign, over the output voltage. Between the rails the last inverter is steep and passes on the most."
+    caption = (
+        "The same errors with their sign, over the output voltage. Between the rails the last inverter is steep and "
+        "passes on the most."
+    )
     return Drawing(svg(figure, "Signed error over output voltage"), caption)
 
 
@@ -108,6 +111,10 @@ def _confusion_caption(matrix: NDArray[np.int_], classes: tuple[str, ...]) -> st
     i, j = np.unravel_index(off.argmax(), off.shape)
     times = count(int(off[i, j]), "time")
     return f"{text} Most often, {times}, {classes[int(i)]} is taken for {classes[int(j)]}."
+
+
+def _dot_size(outputs: Outputs) -> float:
+    return 5.0 if outputs.error.size < 1000 else 2.5
 
 
 def _thinned(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -69,7 +69,7 @@ def logarithmic(axis: Axes, which: Literal["x", "y"]) -> None:
     axis.set(**{f"{which}scale": "log"})
     one = axis.xaxis if which == "x" else axis.yaxis
     low, high = sorted(one.get_view_interval())
-    narrow = high < 30 * low
+    narrow = high < 100 * low
     one.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,)))
     one.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     one.set_minor_formatter(NullFormatter())

@@ -51,7 +51,7 @@ class Circuit:
         if memristor.nonlinearity(swing) > LARGEST_NONLINEARITY:
             raise ConfigurationError(
                 f"The memristor's current exceeds g V by {memristor.nonlinearity(swing):.1e} at {swing:g} V; "
-                f"the solver takes devices that are ohmic to {LARGEST_NONLINEARITY:g}. Lower the rails or memristor.b_per_V."
+                f"the solver takes devices that are ohmic to {LARGEST_NONLINEARITY:g}. Lower the rails or b_per_V."
             )
         surface = self.surface.to(self.dtype, self.device)
 

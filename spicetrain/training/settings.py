@@ -46,10 +46,10 @@ class TrainingSettings(Definition):
     """
 
     method: Literal["kcl", "ideal"] = "kcl"
-    epochs: int = Field(default=30, ge=1)
+    epochs: int = Field(default=20, ge=1)
     batch_size: int = Field(default=256, ge=1)
-    learning_rate: Positive = 0.01
-    logit_V: Positive = 0.02
+    learning_rate: Positive = 0.1
+    logit_V: Positive = 0.05
     validation: int = Field(default=0, ge=0)
     seed: int = 0
     initial: Path | None = None
