@@ -38,7 +38,7 @@ def test_the_same_settings_give_the_same_surface(ptm90: Technology) -> None:
 
 def test_the_measured_inverter_is_met(measured: Measured) -> None:
     errors = measured.errors("current_surface")
-    assert errors["rms_relative"] < 2e-3  # a coarse table, a small net; 2e-5 with the default settings
+    assert errors["rms_relative"] < 6e-4  # a coarse table, a small net; 2e-5 with the default settings
     assert errors["baseline"]["rms_relative"] > 20 * errors["rms_relative"]
     table = measured.table("current_surface")
     v_in, v_out, i_out = (torch.tensor(table[name].to_numpy()) for name in ("v_in_V", "v_out_V", "i_out_A"))

@@ -145,6 +145,7 @@ def test_a_damaged_file_is_fitted_anew(tables: Path, tmp_path: Path, ptm90: Tech
         ({"hidden": []}, "hidden"),
         ({"hidden": [0]}, "hidden.0 = 0"),
         ({"held_out": 1.0}, "held_out = 1.0"),
+        ({"points": 10}, "points = 10"),
         ({"iterations": 0}, "iterations = 0"),
     ],
 )

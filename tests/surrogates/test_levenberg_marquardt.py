@@ -27,12 +27,14 @@ def test_arrives_where_scipy_does() -> None:
     expected = least_squares(residuals, START, jacobian, method="lm", xtol=1e-14, ftol=1e-14, gtol=1e-14)
     assert found.parameters == pytest.approx(expected.x, rel=1e-6)
     assert found.cost == pytest.approx(2 * expected.cost, rel=1e-10)
-    assert found.steps < 30  # quadratic at the end: gradient descent would need thousands
+    assert found.steps <= 8  # quadratic at the end; with constant damping it takes more
 
 
-def test_every_reported_step_lowers_the_cost_and_the_limit_holds() -> None:
-    costs = [float(residuals(START) @ residuals(START))]
-    found = minimise(residuals, jacobian, START, 4, costs.append)
+@pytest.mark.parametrize("start", [START, np.array([1.0, 5.0, 0.0])])
+def test_every_reported_step_lowers_the_cost_and_the_limit_holds(start: np.ndarray) -> None:
+    """From the second start a plain Gauss-Newton step would raise it to 1e20."""
+    costs = [float(residuals(start) @ residuals(start))]
+    found = minimise(residuals, jacobian, start, 4, costs.append)
     assert found.steps == 4 and len(costs) == 5
     assert all(after < before for before, after in zip(costs, costs[1:], strict=False))
     assert costs[-1] == found.cost == pytest.approx(float(residuals(found.parameters) @ residuals(found.parameters)))

@@ -23,10 +23,10 @@ def tensors(table: pd.DataFrame, *names: str) -> list[Tensor]:
 
 def test_loaded_vtc_meets_the_table(measured: Measured) -> None:
     errors = measured.errors("loaded_vtc")
-    assert errors["rms_V"] < 6e-3 < errors["baseline"]["rms_V"] / 5  # 2214 points; 0.4 mV with the shipped plan
+    assert errors["rms_V"] < 3.5e-3 < errors["baseline"]["rms_V"] / 5  # 2214 points; 0.4 mV with the shipped plan
     v_in, g_load, v_load, v_out = tensors(measured.table("loaded_vtc"), "v_in_V", "g_load_S", "v_load_V", "v_out_V")
     model = load_loaded_vtc(measured.folder)(v_in, g_load, v_load)
-    assert (model - v_out).pow(2).mean().sqrt() < 6e-3
+    assert (model - v_out).pow(2).mean().sqrt() < 3.5e-3
     assert not g_load.min()  # no load at all is part of it
 
 
@@ -79,8 +79,9 @@ def test_effective_load_of_crossbars_solved_by_hand(ptm90: Technology) -> None:
     table = pd.concat([crossbar_rows(rng, number) for number in range(40)], ignore_index=True)
     _, errors = fit_effective_load(table, ptm90, SETTINGS)
     assert errors["points"] == 8 * 12  # whole crossbars are held out
-    assert errors["g_load"]["rms_relative"] < 0.02 < errors["naive"]["g_load"]["rms_relative"]
-    assert errors["v_return"]["rms_V"] < 2e-3 < errors["naive"]["v_return"]["rms_V"]
+    assert errors["g_load"]["rms_relative"] < 5e-3 < errors["naive"]["g_load"]["rms_relative"]
+    assert errors["formula"]["g_load"]["rms_relative"] < 5e-3
+    assert errors["v_return"]["rms_V"] < 8e-4 < errors["naive"]["v_return"]["rms_V"]
 
 
 def test_tables_that_cannot_be_split_or_scaled_are_refused(ptm90: Technology, measured: Measured) -> None:

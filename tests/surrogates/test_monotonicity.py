@@ -58,6 +58,14 @@ def test_between_the_grid_points_too(surface: CurrentSurface, steepness: float, 
     assert true_maximum <= found.bound_di_dv_out_S < 3 * true_maximum
 
 
+def test_a_grid_too_coarse_widens_its_bound(surface: CurrentSurface) -> None:
+    """Every second point misses this bump: by how much is added, and gone once the grid is fine enough."""
+    bumpy = with_a_bump(surface, 30.0, 0.0)
+    coarse, fine = certify(bumpy, 31), certify(bumpy, 301)
+    assert coarse.bound_di_dv_out_S > 1.8 * fine.bound_di_dv_out_S
+    assert fine.bound_di_dv_out_S < 1.02 * fine.max_di_dv_out_S
+
+
 def test_a_current_that_rises_with_v_in_is_noticed(surface: CurrentSurface) -> None:
     bumpy = with_a_bump(surface, 20.0)
     plain = replace(bumpy, scale=torch.zeros(2, dtype=torch.float64))
