@@ -53,18 +53,20 @@ def write_report(folder: Path) -> Path:
 
 
 def _sections(run: RunFolder) -> list[Section]:
+    provenance, result, surrogates = provenance_section(run), headline_section(run), surrogates_section(run)
+    run.metrics, run.network  # noqa: B018  # what is damaged shows before the drawing begins
     frame = run.verification
     outputs = None if frame is None else Outputs.of(frame)
     inputs, classes, why_not = _test_images(run, outputs)
     return [
-        headline_section(run),
+        result,
         circuit_section(run),
-        surrogates_section(run),
+        surrogates,
         training_section(run),
         verification_section(run, outputs, classes),
         conductances_section(run),
         worst_section(run, outputs, inputs, classes, why_not),
-        provenance_section(run),
+        provenance,
     ]
 
 

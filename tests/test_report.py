@@ -1,0 +1,419 @@
+"""The report: one file that says what the artefacts say, whatever of them is there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spicetrain.characterization.table import write_table
+from spicetrain.errors import ConfigurationError, StorageError
+from spicetrain.network import Crossbar, Network
+from spicetrain.report import write_report
+from spicetrain.report.outputs import Outputs
+from spicetrain.report.units import percent, quantity, resistance, seconds
+from spicetrain.storage import sha256_of_file, write_json
+
+SECTIONS = ("result", "circuit", "surrogates", "training", "verification", "crossbars", "worst", "provenance")
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c63f80f00010101001bb6ee56"
+    "0000000049454e44ae426082"
+)
+
+
+class Page(HTMLParser):
+    """Checks the nesting; collects text by section, ids, and whatever could point outside."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.targets: list[str] = []
+        self.text: dict[str, str] = {}
+        self.svgs: dict[str, int] = {}
+        self._section = ""
+        self.feed(html)
+        self.close()
+        assert not self.open, f"never closed: {self.open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.tags.append(tag)
+        self.ids += [str(values["id"])] if "id" in values else []
+        self.targets += [str(values[key]) for key in ("src", "href", "xlink:href", "srcset", "data") if key in values]
+        if tag == "section":
+            self._section = str(values["id"])
+        if tag == "svg":
+            self.svgs[self._section] = self.svgs.get(self._section, 0) + 1
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag, f"</{tag}> out of order"
+
+    def handle_data(self, data: str) -> None:
+        self.text[self._section] = self.text.get(self._section, "") + data
+
+
+def report(folder: Path) -> Page:
+    path = write_report(folder)
+    assert path == folder / "report.html"
+    return Page(path.read_text(encoding="utf-8"))
+
+
+def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    content = json.loads(path.read_text())
+    change(content)
+    write_json(path, content)
+
+
+def keep_only(folder: Path, *kept: str) -> None:
+    """Of a run, the artefacts whose names begin so; the rest would only cost time."""
+    for path in folder.iterdir():
+        if not path.name.startswith(("experiment", *kept)):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Page]:
+    """A made-up run of iris and its page; not to be changed."""
+    folder = tmp_path_factory.mktemp("whole")
+    _fill(folder)
+    return folder, report(folder)
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Path:
+    """The same run without its page, to be changed."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    _fill(folder)
+    return folder
+
+
+def _fill(folder: Path) -> None:
+    _definition(folder, "ptm90")
+    _characterization(folder)
+    _surrogates(folder)
+    _training(folder)
+    _verification(folder)
+    rooms = {
+        "verify": {
+            "ngspice": 43,
+            "seconds": 75.0,
+            "finished": "2031-02-03T04:05:06Z",
+            "artefacts_sha256": {"network.safetensors": sha256_of_file(folder / "network.safetensors")},
+        }
+    }
+    technology = {"name": "ptm90", "fingerprint": "f" * 64, "library_sha256": "1" * 64}
+    origin = {"spicetrain": "9.8.7", "git_revision": None, "python": "3.11.0", "packages": {"numpy": "7.7"}, "cores": 3}
+    write_json(folder / "manifest.json", {"rooms": rooms, "technology": technology, **origin})
+
+
+def _definition(folder: Path, technology: str) -> None:
+    text = f"technology = {json.dumps(technology)}\n# by hand: <b>bold</b>\n"
+    text += '[dataset]\nname = "iris"\n[network]\nlayers = [4, 2, 3]\n[training]\nepochs = 3\n'
+    (folder / "experiment.toml").write_text(text)
+
+
+def _characterization(folder: Path) -> None:
+    v = np.linspace(-0.2, 0.2, 9)
+    grid = pd.MultiIndex.from_product([v, v], names=["v_in_V", "v_out_V"]).to_frame(index=False)
+    tables = {"current_surface": grid.assign(i_out_A=lambda t: -1e-5 * (t.v_in_V + t.v_out_V / 5))}
+    loads = pd.MultiIndex.from_product([np.linspace(-0.2, 0.2, 41), [0.0, 1e-6, 1e-4], [-0.2, 0.0, 0.2]])
+    vtc = loads.set_names(["v_in_V", "g_load_S", "v_load_V"]).to_frame(index=False)
+    # Falls by 5 V/V around a threshold of 20 mV.
+    tables["loaded_vtc"] = vtc.assign(v_out_V=lambda t: np.clip(-5 * (t.v_in_V - 0.02), -0.2, 0.2))
+    row = {"rows": 5, "columns": 3, "g_sum_S": 2e-5, "g_square_S2": 4e-11, "column_sum_S": 1e-5, "g_load_S": 1.6e-5}
+    tables["effective_load"] = pd.DataFrame([row, row | {"rows": 7}])
+    tables["memristor_iv"] = pd.DataFrame(
+        [{"form": "ohmic", "g_S": g, "v_V": x, "i_A": g * x} for g in (1.2e-7, 7.88e-6) for x in v]
+    )
+    for name, table in tables.items():
+        write_table(folder / "characterization" / f"{name}.parquet", table, {})
+
+
+def _surrogates(folder: Path) -> None:
+    def errors(suffix: str, rms: float) -> dict[str, float]:
+        return {f"rms_{suffix}": rms, f"q99_{suffix}": 3 * rms, f"max_{suffix}": 9 * rms}
+
+    certificate = {
+        "grid": 301, "certified": True, "falls_with_v_in": True, "margin_S": 2.5e-6, "bound_di_dv_out_S": -2.5e-6,
+        "least_unique_load_S": 0.0,
+    }  # fmt: skip
+    surface = {"errors": errors("relative", 2e-5) | {"points": 1234, "baseline": errors("relative", 0.5)}}
+    surface |= {"monotonicity": certificate, "seconds": 2.0}  # type: ignore[dict-item]
+    vtc = {"errors": errors("V", 4e-4) | {"points": 99, "baseline": errors("V", 5e-2)}, "seconds": 3.0}
+    content = {
+        "surrogates": {"current_surface": surface, "loaded_vtc": vtc},
+        "skipped": {"effective_load": "its table is not there"},
+    }
+    write_json(folder / "surrogates.json", content)
+    (folder / "surrogates-current_surface.png").write_bytes(PIXEL)
+
+
+def _training(folder: Path) -> None:
+    lines = [
+        {
+            "epoch": i, "loss": 3.0 / i, "accuracy_test": 0.3 * i, "learning_rate": 0.01 / i, "solver_step_V": 2e-5 * i,
+            "solver_iterations": 6, "solver_unconverged": 0, "seconds": 1.5,
+        } for i in (1, 2, 3)
+    ]  # fmt: skip
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    _network((4, 2, 3)).save(folder / "network.safetensors")
+
+
+def _network(layers: tuple[int, ...]) -> Network:
+    rng = np.random.default_rng(0)
+    crossbars, sizes = [], []
+    for rows, columns in zip(layers, layers[1:], strict=False):
+        pos, neg = rng.uniform(1.2e-7, 7.88e-6, (2, rows, columns))
+        crossbars.append(Crossbar(pos, neg, *rng.uniform(1.2e-7, 7.88e-6, (2, columns))))
+        sizes.append(np.ones((columns, 2)))
+    return Network(tuple(crossbars), tuple(sizes))
+
+
+def _verification(folder: Path) -> None:
+    from spicetrain.datasets import load_dataset
+
+    label = load_dataset("iris").test_labels
+    spice = np.where(np.arange(3) == label[:, None], 0.2, -0.2) + np.linspace(0, 0.01, 3)
+    # image 3: wrong in SPICE by 150 mV, right in the model; the model is 1 mV off elsewhere at most
+    wrong, right = (label[3] + 1) % 3, label[3]
+    spice[3] = -0.2
+    spice[3, wrong], spice[3, right] = 0.1, -0.05
+    model = spice + 1e-6
+    model[3, right] = 0.15
+    columns = {
+        f"{kind}_o_{j}_V": values[:, j] for kind, values in (("model", model), ("spice", spice)) for j in range(3)
+    }
+    pd.DataFrame({"image": np.arange(30), "label": label, **columns}).to_parquet(folder / "verification.parquet")
+    summary = {
+        "system": "inverter", "method": "kcl", "dataset": "iris", "technology": "ptm90", "layers": [4, 2, 3],
+        "netlist": "reduced", "images": 30, "accuracy_model": 0.98765, "accuracy_spice": 0.96543, "agreement": 0.99321,
+        "error_mean_V": 4.321e-7, "error_rms_V": 8.88e-7, "error_max_V": 3.456e-3, "solver_unconverged": 0,
+        "seconds_ngspice": 12.3, "ngspice_version": 43, "seconds_total": 153.2,
+        "flat": {"images": 5, "difference_max_V": 1.57e-7, "seconds_ngspice": 0.27},
+    }  # fmt: skip
+    write_json(folder / "summary.json", summary)
+
+
+def test_numbers_are_written_as_people_read_them() -> None:
+    assert quantity(4.99e-7, "V") == "499 nV"
+    assert quantity(9.996e-7, "V") == "1.00 µV"  # rounding carries into the next prefix
+    assert quantity(-0.0234, "V") == "-23.4 mV"
+    assert quantity(0.0, "S") == "0 S"
+    assert resistance(1.2e-7) == "8.33 MΩ"
+    assert percent(0.9713) == "97.13 %"
+    assert seconds(153.2) == "2 min 33 s"
+
+
+def test_page_has_every_section_and_the_figures_of_the_summary(whole: tuple[Path, Page]) -> None:
+    folder, page = whole
+    assert [key for key in page.ids if key in SECTIONS] == list(SECTIONS)
+    result = page.text["result"]
+    for figure in ("96.54 %", "98.77 %", "99.32 %", "432 nV", "3.46 mV", "888 nV", "157 nV", "2 min 33 s"):
+        assert figure in result
+    for word in ("iris", "4-2-3", "kcl", "reduced", "version 43"):
+        assert word in result
+    assert json.loads(_listing(folder, "summary.json")) == json.loads((folder / "summary.json").read_text())
+
+
+def test_figures_and_what_is_said_of_them(whole: tuple[Path, Page]) -> None:
+    _, page = whole
+    # circuit: three VTCs, current map, load, memristor; verification: scatter, histogram, errors, confusion
+    assert {key: page.svgs[key] for key in ("circuit", "training", "verification", "crossbars")} == {
+        "circuit": 6, "training": 4, "verification": 4, "crossbars": 4,
+    }  # fmt: skip
+    assert "v_in = 20.0 mV" in page.text["circuit"] and "-5.0 V/V" in page.text["circuit"]
+    assert "127 kΩ to 8.33 MΩ" in page.text["circuit"]
+    assert "20 ppm" in page.text["surrogates"] and "25,000 ×" in page.text["surrogates"]
+    assert "Monotone, certified" in page.text["surrogates"] and "2.50 µS a finger" in page.text["surrogates"]
+    assert "its table is not there" in page.text["surrogates"]
+    assert "in every epoch the solver met its tolerance" in page.text["training"]
+    assert "different classes for 1 image; SPICE is wrong about 1." in page.text["verification"]
+    assert "margin -150 mV" in page.text["worst"]
+
+
+def test_nothing_is_loaded_from_elsewhere(whole: tuple[Path, Page]) -> None:
+    folder, page = whole
+    html = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.targets and all(target.startswith(("data:image/png;base64,", "#")) for target in page.targets)
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert "://" not in html and "@import" not in html and "xmlns" not in html
+    assert not re.findall(r"url\((?!#)", html)
+    assert len(page.ids) == len(set(page.ids))
+    inside = {f"#{key}" for key in page.ids}
+    assert all(target in inside for target in page.targets if target.startswith("#"))
+    assert set(re.findall(r"url\((#[^)]*)\)", html)) <= inside
+
+
+def test_figures_take_the_colours_of_the_page(whole: tuple[Path, Page]) -> None:
+    folder, _ = whole
+    html = (folder / "report.html").read_text(encoding="utf-8")
+    assert "#0b0c" not in html  # what stands for the page's colours while matplotlib draws
+    assert "currentColor" in html and "stroke: var(--accent)" in html
+
+
+@pytest.mark.parametrize(
+    ("kept", "empty", "command"),
+    [
+        ((), "circuit", "characterize"),
+        (("characterization",), "surrogates", "fit-surrogates"),
+        (("characterization", "surrogates"), "training", "train"),
+        (("characterization", "surrogates", "metrics", "network"), "verification", "verify"),
+    ],
+)
+def test_a_part_of_a_run_says_what_makes_the_rest(
+    run_folder: Path, kept: tuple[str, ...], empty: str, command: str
+) -> None:
+    keep_only(run_folder, *kept)
+    page = report(run_folder)
+    assert f"spicetrain {command} {run_folder}" in page.text[empty]
+    assert f"spicetrain verify {run_folder}" in page.text["result"]
+    assert f"spicetrain {command} " not in "".join(page.text[key] for key in SECTIONS[1 : SECTIONS.index(empty)])
+    assert page.svgs.get("verification", 0) == 0
+
+
+def test_convergence_is_said_plainly(run_folder: Path) -> None:
+    keep_only(run_folder, "metrics")
+    path = run_folder / "metrics.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[1]["solver_unconverged"] = 17
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines[:2]) + '{"epoch": 3, "lo')
+    text = report(run_folder).text["training"]
+    assert "in 1 epoch of 2 the solver left samples unconverged, 17 in all, 17 of them in epoch 2" in text
+    assert "2 epochs of 3 are done" in text
+
+
+def test_surface_that_is_not_certified(run_folder: Path) -> None:
+    keep_only(run_folder, "surrogates")
+    bad = {"certified": False, "bound_di_dv_out_S": 3e-8, "least_unique_load_S": 3e-8, "falls_with_v_in": False}
+    edit(run_folder / "surrogates.json", lambda all_: all_["surrogates"]["current_surface"]["monotonicity"].update(bad))
+    text = report(run_folder).text["surrogates"]
+    assert "Not certified as monotone" in text and "30.0 nS a finger" in text and "not certain to fall" in text
+    assert "Monotone, certified" not in text
+
+
+def test_images_have_thumbnails_and_first_columns_are_images(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import spicetrain.datasets as datasets
+
+    keep_only(run_folder, "verification", "summary", "manifest")
+    iris = datasets.load_dataset("iris")
+    images = np.random.default_rng(0).random((30, 64), dtype=np.float32)
+    eight = datasets.Dataset("eight", images, iris.test_labels, images, iris.test_labels, iris.classes)
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, folder=None: eight)
+    _network((64, 30, 3)).save(run_folder / "network.safetensors")
+    page = report(run_folder)
+    html = (run_folder / "report.html").read_text(encoding="utf-8")
+    assert html.count('class="thumbnail"') == 8 + 1 + 1
+    assert f'alt="test image 3, a {iris.classes[iris.test_labels[3]]}"' in html
+    assert "20 of its columns as images" in page.text["crossbars"]
+    assert "has changed since it was verified" in page.text["result"]
+
+
+@pytest.mark.parametrize("how", ["absent", "another"])
+def test_without_its_dataset_the_page_has_no_pictures_and_says_so(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    import spicetrain.datasets as datasets
+    from spicetrain.errors import DatasetError
+
+    keep_only(run_folder, "verification")
+    iris = datasets.load_dataset("iris")
+    other = datasets.Dataset(
+        "o", iris.train_inputs, iris.train_labels, iris.test_inputs, iris.test_labels[::-1], iris.classes
+    )
+
+    def load(name: str, folder: Path | None = None) -> datasets.Dataset:
+        if how == "absent":
+            raise DatasetError("the images are at the bottom of the sea")
+        return other
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    text = report(run_folder).text["worst"]
+    reason = "bottom of the sea" if how == "absent" else "labels of iris are not those of verification.parquet"
+    assert "Without pictures" in text and reason in text and "margin -150 mV" in text
+
+
+def test_hostile_names_stay_text(run_folder: Path) -> None:
+    keep_only(run_folder, "summary")
+    hostile = '<script>alert("x")</script>&amp;.toml'
+    _definition(run_folder, hostile)
+    edit(run_folder / "summary.json", lambda summary: summary.update(technology=hostile))
+    page = report(run_folder)
+    assert "script" not in page.tags
+    assert hostile in page.text["result"] and hostile in page.text[""]
+    assert "<b>bold</b>" in page.text["provenance"]  # experiment.toml, verbatim
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("summary.json", b'{"system": "inverter", "acc'),
+        ("summary.json", b'{"system": "inverter"}'),
+        ("summary.json", b"7"),
+        ("surrogates.json", b'{"surrogates": {"current_surface": {}}}'),
+        ("manifest.json", b'{"rooms": {"verify": {}}}'),
+        ("manifest.json", b'{"rooms": []}'),
+        ("metrics.jsonl", b'{"epoch": 1}\n'),
+        ("metrics.jsonl", b'{"epoch": 1,\n{"epoch": 2}\n'),
+        ("verification.parquet", b"PAR1 not at all"),
+        ("characterization/loaded_vtc.parquet", b"PAR1 not at all"),
+        ("network.safetensors", b"\x00\x01"),
+    ],
+)
+def test_damaged_artefacts_are_named(run_folder: Path, name: str, content: bytes) -> None:
+    (run_folder / name).write_bytes(content)
+    with pytest.raises(StorageError, match=re.escape(Path(name).name)):
+        write_report(run_folder)
+    assert not (run_folder / "report.html").exists()
+
+
+def test_summary_whose_figures_are_no_numbers(run_folder: Path) -> None:
+    edit(run_folder / "summary.json", lambda summary: summary.update(accuracy_spice="good"))
+    with pytest.raises(StorageError, match="summary.json is not what a verification writes"):
+        write_report(run_folder)
+
+
+def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="is not a run folder: it has no experiment.toml"):
+        write_report(tmp_path / "nowhere")
+
+
+def test_margin_is_the_true_output_less_the_highest_other() -> None:
+    spice = np.array([[0.2, -0.1, 0.1], [0.0, -0.2, 0.05]])
+    table = {f"{kind}_o_{j}_V": spice[:, j] for kind in ("model", "spice") for j in range(3)}
+    outputs = Outputs.of(pd.DataFrame({"image": [0, 1], "label": [0, 1], **table}))
+    np.testing.assert_allclose(outputs.margin, [0.1, -0.25])
+
+
+def test_labels_without_an_output_are_refused() -> None:
+    frame = pd.DataFrame({"image": [0], "label": [2], "model_o_0_V": [0.1], "spice_o_0_V": [0.1]})
+    with pytest.raises(StorageError, match="labels that do not belong"):
+        Outputs.of(frame)
+
+
+def _listing(folder: Path, name: str) -> str:
+    import html
+
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    found = re.search(rf"<summary>{re.escape(name)}</summary><pre>(.*?)</pre>", page, re.S)
+    assert found
+    return html.unescape(found.group(1))
