@@ -18,6 +18,7 @@ uses the linearization of the last Newton step, so it is as exact as that step w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,27 +122,44 @@ def _newton_step(
 def _newton(
     stage: _Stage, inverters: Inverters, v_in: Tensor, tolerance: Tolerance, effort: Effort
 ) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, ...]]:
-    """(v_n, v_p, v_col), solved on the coarse surface, then on the one that counts; and the last linearization."""
-    mid = (inverters.low + inverters.high) / 2
-    v_n = torch.clamp(mid - 6 * (v_in - mid), inverters.low, inverters.high)
-    v_p = 2 * mid - v_n
-    v_col = torch.addmm(stage.i_bias, v_n, stage.g_n).addmm_(v_p, stage.g_p).div_(stage.S)
+    """(v_n, v_p, v_col) of the solution, and the last linearization."""
     low, high = inverters.low, inverters.high
+    v_n = _first_guess(v_in, inverters)
+    v_p = low + high - v_n
+    v_col = torch.addmm(stage.i_bias, v_n, stage.g_n).addmm_(v_p, stage.g_p).div_(stage.S)
+    linear: tuple[Tensor, ...] = ()
+
+    def step(current: Current) -> Tensor:
+        nonlocal linear
+        linear = stage.linearize(current, v_in, v_n, v_p)
+        dv_n, dv_p, dv_col = _newton_step(stage, linear, v_n, v_p, v_col)
+        for v, dv in ((v_n, dv_n), (v_p, dv_p), (v_col, dv_col)):
+            v.add_(dv).clamp_(low, high)
+        return torch.maximum(dv_n.abs_().amax(1), dv_p.abs_().amax(1))
+
+    _iterate(step, inverters, tolerance, effort)
+    return (v_n, v_p, v_col), linear
+
+
+def _first_guess(v_in: Tensor, inverters: Inverters) -> Tensor:
+    """An inverter of gain 6 between the rails."""
+    mid = (inverters.low + inverters.high) / 2
+    return torch.clamp(mid - 6 * (v_in - mid), inverters.low, inverters.high)
+
+
+def _iterate(step: Callable[[Current], Tensor], inverters: Inverters, tolerance: Tolerance, effort: Effort) -> None:
+    """Newton steps on the coarse surface, then on the one that counts; `step` takes one, gives its size [samples]."""
     taken = 0
     for current, enough, limit in (
         (inverters.coarse, tolerance.coarse_step_V, tolerance.coarse_iterations),
         (inverters.current, tolerance.step_V, tolerance.iterations),
     ):
         for _ in range(limit):
-            linear = stage.linearize(current, v_in, v_n, v_p)
-            dv_n, dv_p, dv_col = _newton_step(stage, linear, v_n, v_p, v_col)
-            v_n, v_p, v_col = (v.add_(dv).clamp_(low, high) for v, dv in ((v_n, dv_n), (v_p, dv_p), (v_col, dv_col)))
-            step = torch.maximum(dv_n.abs_().amax(1), dv_p.abs_().amax(1))
+            size = step(current)
             taken += 1
-            if bool(step.max() <= enough):
+            if bool(size.max() <= enough):
                 break
-    effort.note(step, taken, tolerance.step_V)
-    return (v_n, v_p, v_col), linear
+    effort.note(size, taken, tolerance.step_V)
 
 
 class _SolveStage(torch.autograd.Function):
@@ -224,23 +242,17 @@ def solve_stage(
 class _SolveUnloaded(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, v_in: Tensor, inverters: Inverters, tolerance: Tolerance, effort: Effort) -> Tensor:
-        mid = (inverters.low + inverters.high) / 2
-        v_out = torch.clamp(mid - 6 * (v_in - mid), inverters.low, inverters.high)
-        taken = 0
-        for current, enough, limit in (
-            (inverters.coarse, tolerance.coarse_step_V, tolerance.coarse_iterations),
-            (inverters.current, tolerance.step_V, tolerance.iterations),
-        ):
-            for _ in range(limit):
-                i, di_in, di_out = current(v_in, v_out)
-                before = v_out
-                v_out = (v_out - i / di_out).clamp_(inverters.low, inverters.high)
-                step = (v_out - before).abs().amax(1)
-                taken += 1
-                if bool(step.max() <= enough):
-                    break
-        effort.note(step, taken, tolerance.step_V)
-        ctx.save_for_backward(di_in / di_out)
+        v_out, slope = _first_guess(v_in, inverters), v_in
+
+        def step(current: Current) -> Tensor:
+            nonlocal v_out, slope
+            i, di_in, di_out = current(v_in, v_out)
+            before, slope = v_out, di_in / di_out
+            v_out = (v_out - i / di_out).clamp_(inverters.low, inverters.high)
+            return (v_out - before).abs_().amax(1)
+
+        _iterate(step, inverters, tolerance, effort)
+        ctx.save_for_backward(slope)
         return v_out
 
     @staticmethod
