@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.ticker import EngFormatter
 from numpy.typing import NDArray
 
 from spicetrain.report.artefacts import RunFolder
@@ -56,11 +57,11 @@ def _histogram(outputs: Outputs) -> Drawing:
     floor = max(float(np.quantile(error, 0.001)), 1e-12)
     bins = np.geomspace(floor, max(float(error.max()), 2 * floor), 40)
     figure, axis = axes()
-    axis.hist(1e6 * np.maximum(error, floor), list(1e6 * bins), color=ACCENT)
+    axis.hist(np.maximum(error, floor), list(bins), color=ACCENT)
     mean = float(error.mean())
-    axis.axvline(1e6 * mean, color=INK, linewidth=0.8, linestyle=":")
-    axis.set(xlabel="|model - SPICE| (µV)", ylabel="outputs")
-    logarithmic(axis, "x")
+    axis.axvline(mean, color=INK, linewidth=0.8, linestyle=":")
+    axis.set(xlabel="|model - SPICE|", ylabel="outputs")
+    logarithmic(axis, "x", EngFormatter("V"))
     logarithmic(axis, "y")
     quantiles = " and ".join(
         f"{percent(q, 0)} below {quantity(float(np.quantile(error, q)), 'V')}" for q in (0.5, 0.99)
@@ -73,8 +74,9 @@ def _by_output(outputs: Outputs) -> Drawing:
     spice, error = _thinned(outputs.spice_V), _thinned(outputs.model_V - outputs.spice_V)
     figure, axis = axes()
     axis.axhline(0, color=INK, linewidth=0.7)
-    axis.plot(1e3 * spice, 1e6 * error, ".", color=DOTS, markersize=_dot_size(outputs), alpha=0.5, rasterized=True)
-    axis.set(xlabel="SPICE (mV)", ylabel="model - SPICE (µV)")
+    axis.plot(1e3 * spice, error, ".", color=DOTS, markersize=_dot_size(outputs), alpha=0.5, rasterized=True)
+    axis.set(xlabel="SPICE (mV)", ylabel="model - SPICE")
+    axis.yaxis.set_major_formatter(EngFormatter("V"))
     caption = (
         "The same errors with their sign, over the output voltage. Between the rails the last inverter is steep and "
         "passes on the most."

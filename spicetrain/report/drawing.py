@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import Formatter, FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
 # Colours that stand for the page's: matplotlib draws with these, the SVG then names the page's variables.
@@ -64,14 +64,14 @@ def axes(width: float = 4.6, height: float = 3.2) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def logarithmic(axis: Axes, which: Literal["x", "y"]) -> None:
+def logarithmic(axis: Axes, which: Literal["x", "y"], numbers: Formatter | None = None) -> None:
     """A logarithmic axis with plain numbers on it, also within one decade."""
     axis.set(**{f"{which}scale": "log"})
     one = axis.xaxis if which == "x" else axis.yaxis
     low, high = sorted(one.get_view_interval())
     narrow = high < 100 * low
-    one.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,)))
-    one.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    one.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,), numticks=7))
+    one.set_major_formatter(numbers or FuncFormatter(lambda value, _: f"{value:,g}"))
     one.set_minor_formatter(NullFormatter())
 
 
@@ -90,7 +90,6 @@ def svg(figure: Figure, alt: str) -> Markup:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<style .*?</style>|<!--.*?-->", "", text, flags=re.S)
     text = re.sub(r'<g id="[^"]*"', "<g", text)
-    text = text.replace("xlink:href=", "href=")
     for colour, name in _PAGE_COLOURS.items():
         text = text.replace(colour, name)
     text = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", text)
