@@ -58,12 +58,12 @@ def _circumstances(summary: dict[str, Any]) -> Table:
         ("technology", str(summary["technology"])),
         ("netlist", str(summary["netlist"])),
         ("images", f"{int(summary['images']):,}"),
-        ("ngspice", f"version {summary['ngspice_version']}, {seconds(summary['seconds_ngspice'])} of its own"),
+        ("ngspice", f"version {summary['ngspice_version']}, {seconds(summary['seconds_ngspice'])} summed over its processes"),
         ("verified in", seconds(summary["seconds_total"])),
     ]
     if flat := summary.get("flat"):
         difference, took = quantity(flat["difference_max_V"], "V"), seconds(flat["seconds_ngspice"])
-        text = f"{difference} at most, on {count(int(flat['images']), 'image')} ({took} in ngspice)"
+        text = f"{difference} at most, on {count(int(flat['images']), 'image')} ({took} in ngspice, summed likewise)"
         rows.append(("flat less reduced netlist", text))
     return Table((), rows)
 
