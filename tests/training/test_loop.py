@@ -22,7 +22,7 @@ from spicetrain.training.settings import NetworkSettings, TrainingSettings
 from .circuits import random_network
 
 SHAPE = NetworkSettings(layers=(4, 3, 3), encoding="bipolar")
-SETTINGS = TrainingSettings(epochs=4, batch_size=40, learning_rate=0.05, device="cpu", threads=1)
+SETTINGS = TrainingSettings(epochs=4, batch_size=40, learning_rate=0.05, logit_V=0.02, device="cpu", threads=1)
 STEPS = 3  # 120 flowers in batches of 40
 
 

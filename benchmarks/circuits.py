@@ -1,0 +1,49 @@
+"""The circuits the benchmarks are run on: a run folder's, or measured, fitted and drawn here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from common import empty_cache
+
+from spicetrain.characterization.characterize import characterize
+from spicetrain.characterization.plan import CurrentSurfacePlan, Plan
+from spicetrain.characterization.table import read_table
+from spicetrain.experiment import NETWORK, load_experiment
+from spicetrain.network import Crossbar, Network
+from spicetrain.spice.ngspice import find_ngspice
+from spicetrain.surrogates.current_fit import fit_current_surface
+from spicetrain.surrogates.current_surface import CurrentSurface
+from spicetrain.surrogates.settings import SurrogateSettings
+from spicetrain.surrogates.store import load_current_surface
+from spicetrain.technology import Technology, load_technology
+
+SHAPE = (784, 100, 10)
+
+
+def circuit(run: Path | None) -> tuple[Technology, CurrentSurface]:
+    """Technology and inverter of a run folder; without one ptm90, measured and fitted now (some seconds)."""
+    if run is not None:
+        return load_technology(load_experiment(run).technology), load_current_surface(run)
+    technology, defaults = load_technology("ptm90"), SurrogateSettings()
+    with empty_cache() as folder:
+        plan = Plan(current_surface=CurrentSurfacePlan(), folder=folder)
+        paths = characterize(technology, plan, find_ngspice(), folder / "tables")
+        table = read_table(paths["current_surface"])
+    return technology, fit_current_surface(table, technology, defaults)[0]
+
+
+def network(run: Path | None, technology: Technology, layers: tuple[int, ...] = SHAPE) -> Network:
+    """The trained network of a run folder; without one log-uniform conductances over the device's range."""
+    if run is not None:
+        return Network.load(run / NETWORK)
+    rng, device = np.random.default_rng(0), technology.memristor
+    ends = np.log(device.g_min_S), np.log(device.g_max_S)
+
+    def crossbar(rows: int, columns: int) -> Crossbar:
+        shapes = ((rows, columns), (rows, columns), (columns,), (columns,))
+        return Crossbar(*(np.exp(rng.uniform(*ends, shape)) for shape in shapes))
+
+    sizes = [np.ones((columns, 2)) for columns in layers[1:-1]] + [np.ones((layers[-1], 1))]
+    return Network(tuple(map(crossbar, layers, layers[1:])), tuple(sizes))

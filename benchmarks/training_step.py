@@ -1,0 +1,181 @@
+"""One kcl training step against a plain torch MLP step of the same shape, on the CPU. Target: at most 12 times.
+
+Both as in the training loop: forward, loss, backward, fused Adam, the loss read back. Also says where the kcl step's
+time goes: `first crossbar` is the conductances, products and gradients of the input layer, timed alone; `other` is what
+is left of Newton's arithmetic and of the gradient.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from circuits import SHAPE, circuit, network
+from common import alternate, finish, parser, seconds
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from spicetrain.datasets import load_dataset
+from spicetrain.surrogates.current_surface import CurrentSurface
+from spicetrain.technology import Technology
+from spicetrain.training import stage
+from spicetrain.training.model import Circuit, TrainableNetwork
+from spicetrain.training.settings import NetworkSettings, TrainingSettings
+
+TARGET = 12.0
+CLOCKED: dict[tuple[Any, str], str] = {
+    (torch.linalg, "solve"): "linear solves",
+    (stage._Stage, "__init__"): "conductance products",
+    (stage._Stage, "matrix"): "Newton matrices",
+}
+Step = Callable[[], object]
+
+
+def main() -> None:
+    arguments = parser("training_step", __doc__)
+    arguments.add_argument("--run", type=Path, help="run folder with surrogates and network (default: all made here)")
+    arguments.add_argument("--layers", type=int, nargs="+", default=SHAPE, help="without --run (default: %(default)s)")
+    arguments.add_argument("--batch", type=int, default=256)
+    arguments.add_argument("--warm-up", type=int, default=60, help="steps before the clock starts")
+    arguments.add_argument("--rounds", type=int, default=40, help="timed steps of each, in turn (default: %(default)s)")
+    arguments.add_argument("--threads", type=int, default=0, help="of torch; 0 leaves it to torch")
+    options = arguments.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    technology, surface = circuit(options.run)
+    kcl = kcl_model(technology, surface, tuple(options.layers), options.run)
+    layers = kcl.settings.layers
+    batches = batches_of(layers, options.batch)
+    kcl_step = step_of(kcl, batches, technology.rails.mid_V, TrainingSettings().logit_V)
+    mlp_step = step_of(mlp_model(layers), batches, 0.0, 1.0)
+    for step in (kcl_step, mlp_step):
+        for _ in range(options.warm_up):
+            step()
+    times = alternate({"kcl": kcl_step, "mlp": mlp_step}, options.rounds)
+    taken = {name: median(values) for name, values in times.items()}
+    shares = shares_of(kcl, kcl_step, batches, options.rounds)
+    ratio = taken["kcl"] / taken["mlp"]
+    rows = {f"{name} step": f"{value * 1e3:.2f} ms" for name, value in taken.items()}
+    rows |= {"ratio": f"{ratio:.1f} (target {TARGET:g})"}
+    rows |= {f"share of {part}": f"{share:.1%}" for part, share in shares.items()}
+    result: dict[str, Any] = {"layers": list(layers), "batch": options.batch, "threads": torch.get_num_threads()}
+    result |= {
+        "step_s": taken,
+        "ratio": ratio,
+        "shares": shares,
+        "bound_by": max(shares, key=lambda part: shares[part]),
+    }
+    finish(options.out, f"training step {list(layers)}, batch {options.batch}", rows, result, ratio <= TARGET)
+
+
+def kcl_model(
+    technology: Technology, surface: CurrentSurface, layers: tuple[int, ...], run: Path | None
+) -> TrainableNetwork:
+    """The run's network, else one as it is before training."""
+    circuit_seen = Circuit(technology, surface, torch.float32)
+    if run is None:
+        settings = NetworkSettings(layers=layers, inverter_sizes=(1.0,) * (len(layers) - 1))
+        return TrainableNetwork(settings, "kcl", circuit_seen)
+    trained = network(run, technology)
+    sizes = tuple(float(size[0, 0]) for size in trained.sizes)
+    settings = NetworkSettings(layers=trained.layers, inverter_sizes=sizes, encoding=trained.encoding)
+    model = TrainableNetwork(settings, "kcl", circuit_seen)
+    model.assign(trained, str(run))
+    return model
+
+
+def mlp_model(layers: tuple[int, ...]) -> nn.Sequential:
+    parts: list[nn.Module] = []
+    for rows, columns in zip(layers, layers[1:], strict=False):
+        parts += [nn.Linear(rows, columns), nn.Tanh()]
+    return nn.Sequential(*parts[:-1])
+
+
+def batches_of(layers: tuple[int, ...], batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """MNIST in random order where it fits, else random numbers; without end."""
+    if (layers[0], layers[-1]) == (784, 10):
+        dataset = load_dataset("mnist")
+        inputs, labels = torch.from_numpy(dataset.train_inputs), torch.from_numpy(dataset.train_labels)
+    else:
+        inputs, labels = torch.rand(4 * batch, layers[0]), torch.randint(layers[-1], (4 * batch,))
+    while True:
+        for chosen in torch.randperm(len(inputs)).split(batch):
+            if len(chosen) == batch:
+                yield inputs[chosen], labels[chosen]
+
+
+def step_of(model: nn.Module, batches: Iterator[tuple[Tensor, Tensor]], mid_V: float, logit_V: float) -> Step:
+    optimizer = torch.optim.Adam(model.parameters(), lr=TrainingSettings().learning_rate / 10, fused=True)
+
+    def step() -> float:
+        inputs, labels = next(batches)
+        loss = cross_entropy((model(inputs) - mid_V) / logit_V, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        with clock("optimizer"):
+            optimizer.step()
+        return loss.item()
+
+    return step
+
+
+spent: dict[str, float] = {}
+
+
+@contextmanager
+def clock(part: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    spent[part] = spent.get(part, 0.0) + time.perf_counter() - start
+
+
+def clocked(part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapped(*arguments: Any, **keywords: Any) -> Any:
+        with clock(part):
+            return function(*arguments, **keywords)
+
+    return wrapped
+
+
+def shares_of(
+    model: TrainableNetwork, step: Step, batches: Iterator[tuple[Tensor, Tensor]], rounds: int
+) -> dict[str, float]:
+    """Shares of a step's time, by clocks around the parts."""
+    seen = model.circuit
+    whole = seen.inverters
+    plain = [(owner, name, getattr(owner, name)) for owner, name in CLOCKED]
+    seen.inverters = replace(
+        whole, current=clocked("surface", whole.current), coarse=clocked("coarse surface", whole.coarse)
+    )
+    for owner, name, function in plain:
+        setattr(owner, name, clocked(CLOCKED[owner, name], function))
+    try:
+        spent.clear()
+        total = sum(seconds(step) for _ in range(rounds))
+    finally:
+        seen.inverters = whole
+        for owner, name, function in plain:
+            setattr(owner, name, function)
+    parts = dict(spent) | {"first crossbar": first_crossbar_s(model, batches) * rounds}
+    shares = {part: value / total for part, value in parts.items()}
+    return shares | {"other": 1 - sum(shares.values())}
+
+
+def first_crossbar_s(model: TrainableNetwork, batches: Iterator[tuple[Tensor, Tensor]]) -> float:
+    signal, rails = model.circuit.signal(next(batches)[0], "unipolar"), model.circuit.technology.rails
+
+    def job() -> None:
+        model.crossbars[0]().open_columns(signal, rails).sum().backward()
+
+    return median(alternate({"job": job}, 10)["job"])
+
+
+if __name__ == "__main__":
+    main()

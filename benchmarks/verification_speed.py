@@ -1,0 +1,159 @@
+"""One sweep over an image index against altering every source and asking for one .op per image, same netlist, same
+ngspice. Targets: reduced 8 times, flat 40 times faster per image.
+
+The sweep is charged with everything (building the deck, starting ngspice, ordering the matrix); altering only with
+what one more image costs inside a running process.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from circuits import SHAPE, network
+from common import finish, parser, seconds
+from numpy.typing import NDArray
+
+from spicetrain.datasets import load_dataset
+from spicetrain.experiment import load_experiment
+from spicetrain.netlists.network import Form, network_deck
+from spicetrain.network import Network, encode
+from spicetrain.spice.ngspice import Ngspice, find_ngspice
+from spicetrain.technology import Technology, load_technology
+from spicetrain.verification.simulate_network import simulate_network
+
+TARGET = {"reduced": 8.0, "flat": 40.0}
+SAME_V = 1e-6
+
+
+def main() -> None:
+    arguments = parser("verification_speed", __doc__)
+    arguments.add_argument("--run", type=Path, help="run folder with a trained network (default: random conductances)")
+    arguments.add_argument("--layers", type=int, nargs="+", default=SHAPE, help="of the random network")
+    arguments.add_argument("--images", type=int, default=500, help="swept, reduced (default: %(default)s)")
+    arguments.add_argument("--altered", type=int, default=40, help="altered, reduced (default: %(default)s)")
+    arguments.add_argument("--flat-images", type=int, default=100, help="swept, flat; 0: none (default: %(default)s)")
+    arguments.add_argument("--flat-altered", type=int, default=3, help="altered, flat (default: %(default)s)")
+    arguments.add_argument("--rounds", type=int, default=3, help="of the reduced form; flat has one")
+    options = arguments.parse_args()
+    technology = load_technology(load_experiment(options.run).technology if options.run else "ptm90")
+    benchmark = Benchmark(network(options.run, technology, tuple(options.layers)), technology, find_ngspice())
+    result: dict[str, Any] = {
+        "layers": list(benchmark.network.layers),
+        "ngspice_version": benchmark.ngspice.version,
+        "reduced": benchmark.compare("reduced", options.images, options.altered, options.rounds),
+    }
+    if options.flat_images:
+        result["flat"] = benchmark.compare("flat", options.flat_images, options.flat_altered, 1)
+        result["flat"] |= benchmark.marginal(options.flat_images, result["flat"]["sweep_s"])
+    found = {form: result[form] for form in TARGET if form in result}
+    met = all(part["ratio"] >= TARGET[form] and part["difference_V"] <= SAME_V for form, part in found.items())
+    rows = {f"{form}, {name}": text for form, part in found.items() for name, text in described(form, part).items()}
+    finish(options.out, f"{result['layers']} in ngspice {benchmark.ngspice.version}, one process", rows, result, met)
+
+
+def described(form: str, part: dict[str, Any]) -> dict[str, str]:
+    rows = {
+        "sweep, all included": f"{part['sweep_s_per_image'] * 1e3:.1f} ms an image ({part['images']} images)",
+        "alter and .op": f"{part['alter_s_per_image'] * 1e3:.1f} ms an image",
+        "ratio": f"{part['ratio']:.1f} (target {TARGET[form]:g})",
+        "largest difference": f"{part['difference_V'] * 1e6:.3f} uV",
+    }
+    if "set_up_s" in part:
+        rows["sweep, set-up and each further image"] = f"{part['set_up_s']:.1f} s, {part['marginal_s'] * 1e3:.1f} ms"
+    return rows
+
+
+class Benchmark:
+    """One network, whose images are MNIST's where it has as many inputs, else random ones."""
+
+    def __init__(self, network: Network, technology: Technology, ngspice: Ngspice) -> None:
+        self.network, self.technology, self.ngspice = network, technology, ngspice
+
+    def inputs(self, images: int) -> NDArray[np.float32]:
+        if self.network.layers[0] == 784:
+            return load_dataset("mnist").test_inputs[:images]
+        return np.random.default_rng(1).random((images, self.network.layers[0])).astype(np.float32)
+
+    def compare(self, form: Form, images: int, altered: int, rounds: int) -> dict[str, Any]:
+        inputs = self.inputs(images)
+        sweep_s, alter_s = [], []
+        for _ in range(rounds):  # A B A B
+            swept: list[NDArray] = []
+            sweep_s.append(seconds(lambda swept=swept: swept.append(self.sweep(form, inputs))))  # type: ignore[misc]
+            in_turn, each_s = self.alter(form, inputs[:altered])
+            alter_s.append(each_s)
+        per_image = median(sweep_s) / images
+        return {
+            "images": images,
+            "altered": altered,
+            "sweep_s": median(sweep_s),
+            "sweep_s_per_image": per_image,
+            "alter_s_per_image": median(alter_s),
+            "ratio": median(alter_s) / per_image,
+            "difference_V": float(np.abs(swept[0][:altered] - in_turn).max()),
+        }
+
+    def sweep(self, form: Form, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Outputs [images, outputs] as the verification gets them, in one process at a time."""
+        with tempfile.TemporaryDirectory(prefix="spicetrain-benchmark-") as name:
+            file = Path(name) / "network.safetensors"
+            self.network.save(file)
+            return simulate_network(
+                file, self.technology, inputs, form, self.ngspice, Path(name) / "pieces", workers=1
+            ).voltages
+
+    def marginal(self, images: int, sweep_s: float) -> dict[str, float]:
+        """What a flat sweep costs before its first image, and for each: from a second, short one."""
+        few = 2
+        short_s = seconds(lambda: self.sweep("flat", self.inputs(few)))
+        each = (sweep_s - short_s) / (images - few)
+        return {"set_up_s": short_s - few * each, "marginal_s": each}
+
+    def alter(self, form: Form, inputs: NDArray[np.float32]) -> tuple[NDArray[np.float64], float]:
+        """(outputs [images, outputs], seconds for each image after the first) by alter and op in one process."""
+        # A deck of one image has plain sources.
+        deck = network_deck(self.network, self.technology, inputs[:1], form)
+        text = deck.text(self.ngspice).replace(f"\n{deck.analysis}\n", "\n").removesuffix(".end\n")
+        stamp, names = "shell sh stamp", self.sources(form, inputs[:1])
+        images = []
+        for values in zip(*self.sources(form, inputs).values(), strict=True):
+            settings = [f"alter {name} = {float(v)!r}" for name, v in zip(names, values, strict=True)]
+            images.append([*settings, "op", *(f"print {name}" for name in deck.saves), "destroy all"])
+        commands = [*images[0], stamp, *(line for image in images[1:] for line in image), stamp]
+        control = [".control", "set numdgt=12", *commands, "quit", ".endc", ".end", ""]
+        log, times = self.run(text + "\n".join(control))
+        volts = [float(line.split("=")[1]) for line in log.splitlines() if line.startswith("v(o_")]
+        return np.reshape(volts, (len(inputs), -1)), (times[1] - times[0]) / (len(inputs) - 1)
+
+    def sources(self, form: Form, inputs: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+        """Voltages [images] of the input sources of the netlist, by name."""
+        v_pos, v_neg = encode(inputs, self.network.encoding, self.technology.rails)
+        if form == "reduced":
+            v = self.network.crossbars[0].open_column_voltage(v_pos, v_neg, self.technology.rails)
+            return named("vt_{}", v)
+        return named("vx{}_p", v_pos) | named("vx{}_n", v_neg)
+
+    def run(self, text: str) -> tuple[str, list[float]]:
+        """What ngspice prints, and the times it stamped."""
+        with tempfile.TemporaryDirectory(prefix="spicetrain-benchmark-") as name:
+            folder = Path(name)
+            (folder / "deck.cir").write_text(text)
+            (folder / "stamp").write_text("date +%s.%N >> times")  # ngspice would take >> for its own
+            (folder / ".spiceinit").write_text("set num_threads=1\nset no_mem_check\n")
+            command = [str(self.ngspice.executable), "-b", "deck.cir"]
+            log = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+            return log, [float(line) for line in (folder / "times").read_text().split()]
+
+
+def named(pattern: str, columns: Iterable[NDArray]) -> dict[str, NDArray]:
+    return {pattern.format(i): column for i, column in enumerate(np.asarray(columns).T)}
+
+
+if __name__ == "__main__":
+    main()
