@@ -51,6 +51,7 @@ def _tiles(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _circumstances(summary: dict[str, Any]) -> Table:
+    took = seconds(summary["seconds_ngspice"])
     rows = [
         ("dataset", str(summary["dataset"])),
         ("layers", shape_text(summary["layers"])),
@@ -58,7 +59,7 @@ def _circumstances(summary: dict[str, Any]) -> Table:
         ("technology", str(summary["technology"])),
         ("netlist", str(summary["netlist"])),
         ("images", f"{int(summary['images']):,}"),
-        ("ngspice", f"version {summary['ngspice_version']}, {seconds(summary['seconds_ngspice'])} summed over its processes"),
+        ("ngspice", f"version {summary['ngspice_version']}, {took} summed over its processes"),
         ("verified in", seconds(summary["seconds_total"])),
     ]
     if flat := summary.get("flat"):
