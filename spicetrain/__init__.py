@@ -1,6 +1,33 @@
 """spicetrain: memristive neural networks trained with the real circuit in the loop, on ngspice.
 
-Importing this package does nothing; import the verb you need from its module.
+The commands are methods of a `Run`, an experiment and its run folder:
+
+    from spicetrain import Run, load_experiment
+
+    run = Run(load_experiment("iris-kcl"), "runs/iris-kcl")
+    run.characterize()
+    run.fit_surrogates()
+    run.train()
+    print(run.verify()["accuracy_spice"])
+
+`run.all()` does these and `run.report()`, and keeps what is there already; `run.netlist(0)` writes a deck for plain
+ngspice. `load_experiment` takes a preset's name, the path of a TOML or a run folder. Every error is a
+`spicetrain.errors.SpicetrainError`. Importing this package does nothing: the two names are looked up when asked for.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spicetrain.experiment import Run, load_experiment
+
 __version__ = "0.1.0"
+__all__ = ["Run", "__version__", "load_experiment"]
+
+
+def __getattr__(name: str) -> object:
+    if name in ("Run", "load_experiment"):
+        return getattr(import_module("spicetrain.experiment"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,7 @@ _VERBS = {
     "report": "draw everything a run folder holds on one page",
     "doctor": "say what this machine has and lacks",
 }
+_SIMULATING = ("run", "characterize", "verify")
 
 # Short names for what is asked for most often.
 _SHORT = {
@@ -36,35 +39,65 @@ _SHORT = {
     "--method": "--training.method",
 }
 
-_EPILOG = """TARGET is a preset ({presets}), the path of an experiment's TOML, or an existing run folder.
+_EPILOG = """TARGET is a preset ({presets}),
+the path of an experiment's TOML, or an existing run folder. It comes first, right behind the verb.
 Every setting of the experiment is a flag too (--training.epochs 5); `spicetrain run TARGET --help` lists them.
 Short for the commonest: {short}.
 
 Exit codes: 0 ok, 2 configuration or input, 3 ngspice missing or unusable, 4 simulation failed,
 5 verification outside its tolerance, 130 interrupted. What is finished is kept; the same command resumes."""
 
+_BROKEN_PIPE = 141
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; the exit code is returned."""
     try:
-        return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
+        with _flushed():
+            return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
     except SpicetrainError as error:
-        print(f"spicetrain: {error}", file=sys.stderr)
-        return error.exit_code
+        return _complain(str(error), error.exit_code)
     except KeyboardInterrupt:
-        print("spicetrain: interrupted. What is finished is kept; the same command resumes.", file=sys.stderr)
-        return 130
+        return _complain("interrupted. What is finished is kept; the same command resumes.", 130)
+    except BrokenPipeError:
+        return _BROKEN_PIPE  # as a program that dies of it: who read our output has seen enough
+    except OSError as error:
+        return _complain(f"{error}. What is finished is kept; the same command resumes.", 2)
+
+
+def _complain(text: str, exit_code: int) -> int:
+    print(f"spicetrain: {text}", file=sys.stderr)
+    return exit_code
+
+
+@contextmanager
+def _flushed() -> Iterator[None]:
+    """Print all of it here, where an error can be answered, and not when Python exits."""
+    try:
+        yield
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush
+            raise
 
 
 def _dispatch(arguments: list[str]) -> int:
-    options, rest = _parser().parse_known_args(arguments)
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
     if options.verb == "doctor":
-        _refuse(rest)
+        if rest:
+            raise ConfigurationError(f"Unknown arguments: {' '.join(rest)}.")
         from spicetrain.doctor import examine, print_findings
 
         return print_findings(examine(options.ngspice))
-    run = _open(options, rest)
-    _ACTIONS[options.verb](run, options)
+    if {"-h", "--help"} & set(rest):
+        options.parser.print_help()
+        if options.target is None:
+            return 0
+        print()
+    _ACTIONS[options.verb](_open(options, rest, arguments), options)
     return 0
 
 
@@ -72,45 +105,48 @@ def _parser() -> argparse.ArgumentParser:
     from spicetrain.assets import presets_folder
 
     names = ", ".join(sorted(path.stem for path in presets_folder().glob("*.toml")))
-    short = ", ".join(_SHORT)
+    epilog = _EPILOG.format(presets=names, short=", ".join(_SHORT))
+    style: Any = {"epilog": epilog, "formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
     parser = argparse.ArgumentParser(
-        prog="spicetrain",
-        description="Train memristive neural networks with the real circuit in the loop.",
-        epilog=_EPILOG.format(presets=names, short=short),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="spicetrain", description="Train memristive neural networks with the real circuit in the loop.", **style
     )
     parser.add_argument("--version", action="version", version=f"spicetrain {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb, text in _VERBS.items():
-        # --help behind a target is left to the list of settings.
-        one = verbs.add_parser(verb, help=text, description=text, add_help=verb == "doctor", allow_abbrev=False)
-        one.add_argument("--ngspice", metavar="PATH", help="the ngspice to use")
-        if verb == "doctor":
-            continue
-        one.add_argument("target", metavar="TARGET", nargs="?")
-        one.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (default: runs/TARGET)")
-        one.add_argument("--workers", type=int, metavar="N", help="processes at a time (default: one a core)")
+        # --help is answered in _dispatch: behind a TARGET the list of settings follows.
+        one = verbs.add_parser(verb, help=text, description=text, add_help=verb == "doctor", **style)
+        one.set_defaults(parser=one)
+        if verb != "doctor":
+            one.add_argument("target", metavar="TARGET", nargs="?", help="preset, TOML or run folder")
+            one.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (default: runs/TARGET)")
+        if verb in (*_SIMULATING, "doctor"):
+            one.add_argument("--ngspice", metavar="PATH", help="the ngspice to use")
+        if verb in _SIMULATING:
+            one.add_argument("--workers", type=int, metavar="N", help="processes at a time (default: one a core)")
         if verb == "netlist":
             one.add_argument("--image", type=int, default=0, metavar="N", help="number of the test image")
             one.add_argument("--form", choices=("flat", "reduced"), default="flat")
     return parser
 
 
-def _open(options: argparse.Namespace, rest: list[str]) -> Run:
+def _open(options: argparse.Namespace, rest: list[str], arguments: list[str]) -> Run:
     from spicetrain.experiment import Run, default_folder, load_experiment, presets
 
     if options.target is None:
-        if {"-h", "--help"} & set(rest):
-            _parser().print_help()
-            raise SystemExit(0)
         raise ConfigurationError(
-            f"`spicetrain {options.verb}` needs a TARGET: {', '.join(presets())}, a TOML or a run folder."
+            f"`spicetrain {options.verb}` needs a TARGET: a preset ({', '.join(presets())}), a TOML or a run folder."
+        )
+    if rest and arguments.index(rest[0]) < arguments.index(options.target):
+        raise ConfigurationError(
+            f"{rest[0]} stands before TARGET, so {options.target!r} may be its value: write TARGET first, "
+            f"`spicetrain {options.verb} TARGET {rest[0]} ...`."
         )
     experiment = load_experiment(options.target)
     if rest:
         experiment = _with_flags(experiment, rest, options.verb)
     folder = options.out or default_folder(options.target)
-    return Run(experiment, folder, ngspice=options.ngspice, workers=options.workers)
+    simulating = {key: getattr(options, key) for key in ("ngspice", "workers") if hasattr(options, key)}
+    return Run(experiment, folder, **simulating)
 
 
 def _with_flags(experiment: Experiment, rest: list[str], verb: str) -> Experiment:
@@ -127,11 +163,6 @@ def _with_flags(experiment: Experiment, rest: list[str], verb: str) -> Experimen
         from spicetrain.schema import explain
 
         raise ConfigurationError("flags: " + explain(Experiment, error)) from None
-
-
-def _refuse(rest: list[str]) -> None:
-    if rest:
-        raise ConfigurationError(f"Unknown arguments: {' '.join(rest)}.")
 
 
 def _print_tables(paths: dict[str, Path]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self, cast, get_args
 
@@ -17,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from spicetrain.errors import ArchitectureMismatch, StorageError
-from spicetrain.storage import write_atomic
+from spicetrain.storage import content_hash, write_atomic
 from spicetrain.technology import Rails
 
 FORMAT = "spicetrain-network-1"
@@ -83,6 +84,12 @@ class Network:
     @property
     def layers(self) -> tuple[int, ...]:
         return (self.crossbars[0].rows, *(crossbar.columns for crossbar in self.crossbars))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of what is programmed and of its provenance; a file's own bytes differ from one writing to the next."""
+        arrays = [array for crossbar in self.crossbars for array in vars(crossbar).values()] + list(self.sizes)
+        return content_hash(*(array.tobytes() for array in arrays), self.layers, self.encoding, self.about)
 
     def save(self, path: Path) -> None:
         """Write safetensors, atomically; StorageError when that fails."""

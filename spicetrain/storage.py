@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -33,11 +34,19 @@ def storage_errors(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        # pyarrow and torch raise OSErrors of their own; a full disk is recognised by number only.
-        if error.errno not in _NEXT_STEP:
+    except Exception as error:
+        number = _error_number(error)
+        if number not in _NEXT_STEP:
             raise
-        raise StorageError(f"Cannot write {path}: {os.strerror(error.errno)}. {_NEXT_STEP[error.errno]}") from error
+        raise StorageError(f"Cannot write {path}: {os.strerror(number)}. {_NEXT_STEP[number]}") from error
+
+
+def _error_number(error: Exception) -> int | None:
+    """The operating system's number, by which alone a full disk is recognised: libraries have texts of their own."""
+    if isinstance(error, OSError):
+        return error.errno
+    found = re.search(r"\(os error (\d+)\)", str(error))  # safetensors is written in Rust
+    return int(found[1]) if found else None
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from spicetrain.datasets import Dataset
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError
 from spicetrain.network import Network, shape_text
 from spicetrain.progress import track
-from spicetrain.storage import storage_errors
+from spicetrain.storage import storage_errors, write_atomic
 from spicetrain.surrogates.current_surface import CurrentSurface
 from spicetrain.technology import Technology
 from spicetrain.training.checkpoint import resume, save_checkpoint
@@ -182,6 +182,6 @@ def _append(path: Path, line: dict[str, Any]) -> None:
 def _keep_lines(path: Path, count: int) -> None:
     """Drop the lines of epochs that the checkpoint does not know."""
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(lines[:count]), encoding="utf-8")
+    if lines[count:] or not path.exists():
+        with write_atomic(path) as temporary:
+            temporary.write_text("".join(lines[:count]), encoding="utf-8")

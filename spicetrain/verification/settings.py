@@ -30,4 +30,4 @@ class VerificationSettings(Definition):
     agreement_min: Share | None = None
     error_mean_max_V: Volts | None = None
     error_max_max_V: Volts | None = None
-    flat_error_max_V: Volts | None = 1e-6
+    flat_error_max_V: Volts | None = None

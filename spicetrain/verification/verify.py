@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from spicetrain.datasets import Dataset
-from spicetrain.errors import ConfigurationError
+from spicetrain.errors import ConfigurationError, StorageError
 from spicetrain.network import Network
 from spicetrain.spice.ngspice import Ngspice
-from spicetrain.storage import write_atomic, write_json
+from spicetrain.storage import content_hash, read_json, sha256_of_file, write_atomic, write_json
 from spicetrain.surrogates.current_surface import CurrentSurface
 from spicetrain.technology import Technology
 from spicetrain.training.model import Circuit, predict
@@ -28,6 +28,9 @@ from spicetrain.verification.simulate_network import simulate_network
 
 # Far below what is compared: Newton goes on until a step of a nanovolt.
 EXACT = Tolerance(step_V=1e-9, iterations=30)
+
+VERSION = 1
+"""Part of the key by which a finished verification is recognised: raise it when its figures change."""
 
 
 def verify(
@@ -71,6 +74,7 @@ def verify(
         "solver_unconverged": circuit.effort.unconverged,
         "seconds_ngspice": spice.seconds_ngspice,
         "ngspice_version": ngspice.version,
+        "key": _key(network_file, technology, surface, dataset, settings, ngspice),
     }
     if settings.flat_images and settings.netlist != "flat":
         some = inputs[: settings.flat_images]
@@ -86,6 +90,44 @@ def verify(
     shutil.rmtree(scratch, ignore_errors=True)
     require_within(summary, settings)
     return summary
+
+
+def kept_verification(
+    network_file: Path,
+    technology: Technology,
+    surface: CurrentSurface,
+    dataset: Dataset,
+    settings: VerificationSettings,
+    ngspice: Ngspice,
+    folder: Path,
+) -> dict[str, Any] | None:
+    """The summary in `folder` when a verification of these very inputs wrote it and its tables; its figures are not
+    judged again. None otherwise, also when it is damaged."""
+    tables = ["verification.parquet", *(["hidden.parquet"] if settings.hidden else [])]
+    if not all((folder / name).is_file() for name in tables):
+        return None
+    try:
+        summary = read_json(folder / "summary.json")
+    except StorageError:
+        return None
+    key = _key(network_file, technology, surface, dataset, settings, ngspice)
+    return summary if isinstance(summary, dict) and summary.get("key") == key else None
+
+
+def _key(
+    network_file: Path,
+    technology: Technology,
+    surface: CurrentSurface,
+    dataset: Dataset,
+    settings: VerificationSettings,
+    ngspice: Ngspice,
+) -> str:
+    """Of everything the figures depend on."""
+    chosen = settings.model_dump(include={"images", "netlist", "flat_images", "hidden"})
+    return content_hash(
+        VERSION, sha256_of_file(network_file), technology.fingerprint, surface.fingerprint, dataset.name, chosen,
+        ngspice.version,
+    )  # fmt: skip
 
 
 def named_voltages(layers: list[LayerVoltages]) -> dict[str, NDArray]:

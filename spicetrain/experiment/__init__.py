@@ -1,0 +1,31 @@
+"""One TOML, all rooms in order, one run folder."""
+
+from spicetrain.experiment.definition import (
+    CHECKPOINT,
+    DEFINITION,
+    MANIFEST,
+    NETWORK,
+    REPORT,
+    SUMMARY,
+    SURROGATES,
+    Experiment,
+    default_folder,
+    load_experiment,
+    presets,
+)
+from spicetrain.experiment.run import Run
+
+__all__ = [
+    "CHECKPOINT",
+    "DEFINITION",
+    "MANIFEST",
+    "NETWORK",
+    "REPORT",
+    "SUMMARY",
+    "SURROGATES",
+    "Experiment",
+    "Run",
+    "default_folder",
+    "load_experiment",
+    "presets",
+]
