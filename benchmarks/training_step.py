@@ -25,6 +25,7 @@ from spicetrain.datasets import load_dataset
 from spicetrain.surrogates.current_surface import CurrentSurface
 from spicetrain.technology import Technology
 from spicetrain.training import stage
+from spicetrain.training.crossbar import row_signal
 from spicetrain.training.model import Circuit, TrainableNetwork
 from spicetrain.training.settings import NetworkSettings, TrainingSettings
 
@@ -169,7 +170,8 @@ def shares_of(
 
 
 def first_crossbar_s(model: TrainableNetwork, batches: Iterator[tuple[Tensor, Tensor]]) -> float:
-    signal, rails = model.circuit.signal(next(batches)[0], "unipolar"), model.circuit.technology.rails
+    rails = model.circuit.technology.rails
+    signal = row_signal(next(batches)[0], "unipolar", rails)
 
     def job() -> None:
         model.crossbars[0]().open_columns(signal, rails).sum().backward()

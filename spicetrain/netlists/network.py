@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
 from numpy.typing import NDArray
 from PySpice.Spice.Netlist import Circuit
 
@@ -92,14 +91,16 @@ def add_crossbar(
     circuit: Circuit, layer: int, crossbar: Crossbar, rows: list[tuple[str, str]], technology: Technology
 ) -> None:
     """Every device of a crossbar; `rows` are the positive and the negative node of each pair."""
-    sides = ((crossbar.pos, crossbar.bias_pos, VDD), (crossbar.neg, crossbar.bias_neg, VSS))
-    for side, (g, g_bias, rail) in enumerate(sides):
-        sign = "pn"[side]
-        for i, j in np.ndindex(g.shape):
-            name = f"m{layer}_{i}_{j}{sign}"
-            add_memristor(circuit, name, rows[i][side], f"c{layer}_{j}", float(g[i, j]), technology.memristor)
-        for j, g_j in enumerate(g_bias):
-            add_memristor(circuit, f"b{layer}_{j}{sign}", rail, f"c{layer}_{j}", g_j, technology.memristor)
+    sides = (("p", crossbar.pos, crossbar.bias_pos, VDD), ("n", crossbar.neg, crossbar.bias_neg, VSS))
+    # Column by column: written row by row, ngspice's Sparse needs eight times as long to order the matrix.
+    for j in range(crossbar.columns):
+        column = f"c{layer}_{j}"
+        for i, pair in enumerate(rows):
+            for node, (sign, g, _, _) in zip(pair, sides, strict=True):
+                name = f"m{layer}_{i}_{j}{sign}"
+                add_memristor(circuit, name, node, column, float(g[i, j]), technology.memristor)
+        for sign, _, g_bias, rail in sides:
+            add_memristor(circuit, f"b{layer}_{j}{sign}", rail, column, float(g_bias[j]), technology.memristor)
 
 
 def _add_inverter_pairs(circuit: Circuit, layer: int, sizes: NDArray) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spicetrain.network import Crossbar
+from spicetrain.network import Crossbar, Encoding
 from spicetrain.technology import Memristor, Rails
 
 
@@ -32,6 +32,12 @@ class Conductances(NamedTuple):
     def of(cls, crossbar: Crossbar, dtype: torch.dtype, device: torch.device | str = "cpu") -> Conductances:
         values = (crossbar.pos, crossbar.neg, crossbar.bias_pos, crossbar.bias_neg)
         return cls(*(torch.as_tensor(value, dtype=dtype, device=device) for value in values))
+
+
+def row_signal(inputs: Tensor, encoding: Encoding, rails: Rails) -> Tensor:
+    """Deviation from mid-rail of the positive row of each pair, volts, for inputs in 0..1; see network.encode."""
+    swing = rails.half_swing_V
+    return inputs * swing if encoding == "unipolar" else inputs * (2 * swing) - swing
 
 
 class CrossbarParameters(nn.Module):

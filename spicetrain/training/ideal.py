@@ -13,7 +13,7 @@ from torch import Tensor
 
 from spicetrain.technology import Rails
 from spicetrain.training.crossbar import Conductances
-from spicetrain.training.stage import Inverters
+from spicetrain.training.tabulated import Current
 from spicetrain.training.voltages import LayerVoltages
 
 
@@ -36,11 +36,11 @@ def ideal_voltages(crossbars: Sequence[Conductances], signal: Tensor, rails: Rai
 
 
 @torch.no_grad()
-def unloaded_gain(inverters: Inverters, dtype: torch.dtype = torch.float64) -> float:
-    """-dv_out/dv_in of the unloaded inverter where its output is at mid-rail."""
-    mid = torch.full((1,), (inverters.low + inverters.high) / 2, dtype=dtype)
+def unloaded_gain(current: Current, rails: Rails) -> float:
+    """-dv_out/dv_in of the unloaded inverter where its output is at mid-rail; `current` in float64."""
+    mid = torch.full((1,), rails.mid_V, dtype=torch.float64)
     v_in = mid.clone()
     for _ in range(50):  # i_out(v_in, mid) falls monotonically with v_in
-        i, di_in, di_out = inverters.current(v_in, mid)
-        v_in = (v_in - i / di_in).clamp(inverters.low, inverters.high)
+        i, di_in, di_out = current(v_in, mid)
+        v_in = (v_in - i / di_in).clamp(rails.vss_V, rails.vdd_V)
     return float(di_in / di_out)

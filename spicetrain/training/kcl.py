@@ -11,7 +11,8 @@ from torch import Tensor
 
 from spicetrain.technology import Rails
 from spicetrain.training.crossbar import Conductances
-from spicetrain.training.stage import Effort, Inverters, Tolerance, solve_stage, solve_unloaded
+from spicetrain.training.inverters import Inverters
+from spicetrain.training.stage import Effort, Tolerance, solve_stage, solve_unloaded
 from spicetrain.training.voltages import LayerVoltages
 
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from spicetrain.errors import ConfigurationError
+from spicetrain.errors import ConfigurationError, DomainError
 from spicetrain.network import Network
-from spicetrain.surrogates.current_surface import CurrentSurface, inverter_current
+from spicetrain.surrogates.current_surface import CurrentSurface, inverter_current, require_inside
 from spicetrain.technology import Technology
-from spicetrain.training.crossbar import Conductances, CrossbarParameters
+from spicetrain.training.crossbar import Conductances, CrossbarParameters, row_signal
 from spicetrain.training.ideal import ideal_voltages, unloaded_gain
+from spicetrain.training.inverters import inverters_of
 from spicetrain.training.kcl import kcl_voltages
 from spicetrain.training.settings import NetworkSettings
-from spicetrain.training.stage import Effort, Inverters, Tolerance
-from spicetrain.training.tabulated import tabulate
+from spicetrain.training.stage import Effort, Tolerance
 from spicetrain.training.voltages import LayerVoltages
 
 # The solver takes a crossbar as ohmic: above this relative excess of a device's current it would be wrong silently.
@@ -36,6 +37,9 @@ class Circuit:
     """What every method needs of the circuit, in one precision on one device.
 
     effort  what the stage solver noted since it was last replaced
+
+    DomainError when the surface was not measured up to the technology's rails, between which every node stays;
+    ConfigurationError when the memristors are not ohmic enough.
     """
 
     technology: Technology
@@ -53,14 +57,9 @@ class Circuit:
                 f"The memristor's current exceeds g V by {memristor.nonlinearity(swing):.1e} at {swing:g} V; "
                 f"the solver takes devices that are ohmic to {LARGEST_NONLINEARITY:g}. Lower the rails or b_per_V."
             )
-        surface = self.surface.to(self.dtype, self.device)
-
-        def current(v_in: Tensor, v_out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            return inverter_current(surface, v_in, v_out)
-
-        like = torch.zeros((), dtype=self.dtype, device=self.device)
-        coarse = tabulate(current, rails.vss_V, rails.vdd_V, like=like)
-        self.inverters = Inverters(current, coarse, rails.vss_V, rails.vdd_V)
+        corners = torch.tensor([rails.vss_V, rails.vdd_V], dtype=torch.float64)
+        require_inside(self.surface, corners, corners)
+        self.inverters = inverters_of(self.surface.to(self.dtype, self.device))
 
     def method(self, name: str) -> Voltages:
         """The named method as a function (crossbars, sizes, signal) -> voltages of every layer."""
@@ -69,19 +68,8 @@ class Circuit:
             return lambda crossbars, sizes, signal: kcl_voltages(
                 crossbars, sizes, signal, rails, self.inverters, self.tolerance, self.effort
             )
-        exact = Inverters(
-            lambda v_in, v_out: inverter_current(self.surface.to(torch.float64), v_in, v_out),
-            self.inverters.coarse,
-            rails.vss_V,
-            rails.vdd_V,
-        )
-        gain = unloaded_gain(exact)
+        gain = unloaded_gain(partial(inverter_current, self.surface.to(torch.float64)), rails)
         return lambda crossbars, sizes, signal: ideal_voltages(crossbars, signal, rails, gain)
-
-    def signal(self, inputs: Tensor, encoding: str) -> Tensor:
-        """Deviation from mid-rail of the positive row of each pair, volts, for inputs in 0..1."""
-        swing = self.technology.rails.half_swing_V
-        return inputs * swing if encoding == "unipolar" else inputs * (2 * swing) - swing
 
 
 class TrainableNetwork(nn.Module):
@@ -108,7 +96,7 @@ class TrainableNetwork(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Output voltages [samples, outputs] for inputs [samples, rows] in 0..1."""
-        signal = self.circuit.signal(inputs, self.settings.encoding)
+        signal = row_signal(inputs, self.settings.encoding, self.circuit.technology.rails)
         return self.voltages([crossbar() for crossbar in self.crossbars], self.sizes, signal)[-1].v_n
 
     def assign(self, network: Network, source: str) -> None:
@@ -131,15 +119,28 @@ def predict(
     """Node voltages of a programmed network as `method` sees it, for inputs [samples, rows] in 0..1.
 
     The precision and the device are the circuit's; float64 with a tight tolerance is what SPICE is compared with.
+    DomainError when an input is not in 0..1: it would drive a row beyond the rails, where nothing was measured.
     """
+    _require_unit_inputs(inputs)
     voltages = circuit.method(method)
     crossbars = [Conductances.of(crossbar, circuit.dtype, circuit.device) for crossbar in network.crossbars]
     sizes = [torch.as_tensor(size, dtype=circuit.dtype, device=circuit.device) for size in network.sizes]
     parts = []
     for start in range(0, len(inputs), batch):
         x = torch.as_tensor(np.asarray(inputs[start : start + batch]), dtype=circuit.dtype, device=circuit.device)
-        parts.append(voltages(crossbars, sizes, circuit.signal(x, network.encoding)))
+        parts.append(voltages(crossbars, sizes, row_signal(x, network.encoding, circuit.technology.rails)))
     return [_joined(layers) for layers in zip(*parts, strict=True)]
+
+
+def _require_unit_inputs(inputs: NDArray) -> None:
+    x = np.asarray(inputs)
+    outside = ~((x >= 0) & (x <= 1))  # also what is not a number
+    if outside.any():
+        raise DomainError(
+            f"An input is {x[outside][0]:.6g} ({int(outside.sum())} of {x.size} values), outside 0 .. 1: it would "
+            "drive its row beyond the rails, where the inverter was not measured. Likely grey values 0 .. 255 (divide "
+            "by 255) or standardized features: scale them to 0 .. 1 with the training samples' range."
+        )
 
 
 def _joined(parts: Sequence[LayerVoltages]) -> LayerVoltages:

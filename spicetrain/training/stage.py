@@ -25,22 +25,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spicetrain.training.inverters import Inverters
 from spicetrain.training.tabulated import Current
-
-
-@dataclass(frozen=True)
-class Inverters:
-    """What the solver knows of the inverters.
-
-    current   surface of one finger, the one that counts
-    coarse    the same, cheap and rough, to start from
-    low, high the rails, volts: no node can leave them
-    """
-
-    current: Current
-    coarse: Current
-    low: float
-    high: float
 
 
 @dataclass
@@ -53,7 +39,7 @@ class Effort:
 
     def note(self, step: Tensor, iterations: int, tolerance_V: float) -> None:
         """`step` [samples]: the last Newton step of each sample, volts. NaN counts as unconverged."""
-        self.step_V = max(self.step_V, float(step.max()))
+        self.step_V = max(self.step_V, float(step.nan_to_num(nan=float("inf")).max()))
         self.iterations = max(self.iterations, iterations)
         self.unconverged += int((~(step <= tolerance_V)).sum())
 
@@ -66,7 +52,7 @@ class Tolerance:
     """
 
     step_V: float = 1e-3
-    coarse_step_V: float = 2e-3
+    coarse_step_V: float = 5e-3
     coarse_iterations: int = 12
     iterations: int = 12
 
@@ -124,8 +110,8 @@ def _newton(
 ) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, ...]]:
     """(v_n, v_p, v_col) of the solution, and the last linearization."""
     low, high = inverters.low, inverters.high
-    v_n = _first_guess(v_in, inverters)
-    v_p = low + high - v_n
+    v_n = inverters.vtc(v_in)
+    v_p = inverters.vtc(v_n)
     v_col = torch.addmm(stage.i_bias, v_n, stage.g_n).addmm_(v_p, stage.g_p).div_(stage.S)
     linear: tuple[Tensor, ...] = ()
 
@@ -139,12 +125,6 @@ def _newton(
 
     _iterate(step, inverters, tolerance, effort)
     return (v_n, v_p, v_col), linear
-
-
-def _first_guess(v_in: Tensor, inverters: Inverters) -> Tensor:
-    """An inverter of gain 6 between the rails."""
-    mid = (inverters.low + inverters.high) / 2
-    return torch.clamp(mid - 6 * (v_in - mid), inverters.low, inverters.high)
 
 
 def _iterate(step: Callable[[Current], Tensor], inverters: Inverters, tolerance: Tolerance, effort: Effort) -> None:
@@ -242,7 +222,7 @@ def solve_stage(
 class _SolveUnloaded(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, v_in: Tensor, inverters: Inverters, tolerance: Tolerance, effort: Effort) -> Tensor:
-        v_out, slope = _first_guess(v_in, inverters), v_in
+        v_out, slope = inverters.vtc(v_in), v_in
 
         def step(current: Current) -> Tensor:
             nonlocal v_out, slope

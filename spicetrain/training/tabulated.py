@@ -43,6 +43,37 @@ class TabulatedCurrent:
         return cell, position.sub_(cell)
 
 
+@dataclass(frozen=True)
+class TabulatedVtc:
+    """v_out(v_in) of the unloaded inverter at equidistant v_in from `low` on, linear in between; volts.
+
+    values  [points, 2]: v_out, and by how much the next point is higher
+    """
+
+    values: Tensor
+    low: float
+    step: float
+
+    def __call__(self, v_in: Tensor) -> Tensor:
+        position = (v_in - self.low).mul_(1 / self.step)
+        cell = position.to(torch.int32).clamp_(0, len(self.values) - 1)
+        value, rise = torch.nn.functional.embedding(cell, self.values).unbind(-1)
+        return torch.addcmul(value, rise, position.sub_(cell))
+
+
+@torch.no_grad()
+def tabulate_vtc(current: Current, low: float, high: float, *, like: Tensor, cells: int = 250) -> TabulatedVtc:
+    """The unloaded VTC of `current`, where i_out = 0, by bisection: i_out falls with v_out."""
+    v_in = torch.linspace(low, high, cells + 1, dtype=like.dtype, device=like.device)
+    lowest, highest = torch.full_like(v_in, low), torch.full_like(v_in, high)
+    for _ in range(24):
+        middle = (lowest + highest) / 2
+        rises = current(v_in, middle)[0] > 0
+        lowest, highest = torch.where(rises, middle, lowest), torch.where(rises, highest, middle)
+    values = torch.stack([lowest[:-1], lowest.diff()], dim=-1)
+    return TabulatedVtc(values.contiguous(), low, (high - low) / cells)
+
+
 @torch.no_grad()
 def tabulate(current: Current, low: float, high: float, *, like: Tensor, cells: int = 250) -> TabulatedCurrent:
     """Tabulate `current` over the square low..high (volts) with the dtype and device of `like`."""

@@ -9,18 +9,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from spicetrain.characterization.characterize import characterize
 from spicetrain.characterization.plan import CurrentSurfacePlan, Plan
 from spicetrain.network import Crossbar, Encoding, Network
 from spicetrain.spice.ngspice import find_ngspice
 from spicetrain.surrogates.current_fit import fit_current_surface
-from spicetrain.surrogates.current_surface import CurrentSurface, inverter_current
+from spicetrain.surrogates.current_surface import CurrentSurface
 from spicetrain.surrogates.settings import SurrogateSettings
 from spicetrain.technology import Technology, load_technology
-from spicetrain.training.stage import Inverters, Tolerance
-from spicetrain.training.tabulated import tabulate
+from spicetrain.training.stage import Tolerance
 
 SETTINGS = SurrogateSettings(hidden=(12, 12), points=2000, iterations=100, starts=2)
 EXACT = Tolerance(step_V=1e-11, iterations=40)
@@ -38,16 +36,6 @@ def fitted_surface() -> CurrentSurface:
         surface, errors = fit_current_surface(pd.read_parquet(tables["current_surface"]), technology, SETTINGS)
     assert errors["rms_relative"] < 4e-4, errors
     return surface
-
-
-def inverters_of(surface: CurrentSurface, dtype: torch.dtype = torch.float64) -> Inverters:
-    surface = surface.to(dtype)
-
-    def current(v_in: torch.Tensor, v_out: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        return inverter_current(surface, v_in, v_out)
-
-    low, high = surface.vss_V, surface.vdd_V
-    return Inverters(current, tabulate(current, low, high, like=torch.zeros((), dtype=dtype)), low, high)
 
 
 def random_crossbar(technology: Technology, rows: int, columns: int, seed: int) -> Crossbar:

@@ -7,10 +7,10 @@ import torch
 
 from spicetrain.surrogates.current_surface import CurrentSurface
 from spicetrain.technology import Technology
+from spicetrain.training.inverters import Inverters, inverters_of
 from spicetrain.training.model import Circuit
-from spicetrain.training.stage import Inverters
 
-from .circuits import EXACT, fitted_surface, inverters_of
+from .circuits import EXACT, fitted_surface
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,8 @@ import pytest
 import torch
 
 from spicetrain.network import encode
-from spicetrain.surrogates.current_surface import CurrentSurface
 from spicetrain.technology import Technology
-from spicetrain.training.crossbar import Conductances, CrossbarParameters
-from spicetrain.training.model import Circuit
+from spicetrain.training.crossbar import Conductances, CrossbarParameters, row_signal
 
 from .circuits import random_crossbar
 
@@ -77,13 +75,13 @@ def test_gradients_of_the_conductances(ptm90: Technology, ratios: bool) -> None:
 @pytest.mark.parametrize("encoding", ["unipolar", "bipolar"])
 @pytest.mark.parametrize("shape", [(1, 1), (5, 3), (3, 7)])
 def test_open_columns_and_signal_are_numpys(
-    ptm90: Technology, made_up: Technology, surface: CurrentSurface, shape: tuple[int, int], encoding: str
+    ptm90: Technology, made_up: Technology, shape: tuple[int, int], encoding: str
 ) -> None:
     inputs = np.random.default_rng(2).random((6, shape[0]))
     for technology in (ptm90, made_up):  # the second has a mid-rail that is not 0
         rails, box = technology.rails, random_crossbar(technology, *shape, seed=1)
         v_pos, v_neg = encode(inputs, encoding, rails)  # type: ignore[arg-type]
-        signal = Circuit(technology, surface).signal(torch.from_numpy(inputs), encoding)
+        signal = row_signal(torch.from_numpy(inputs), encoding, rails)  # type: ignore[arg-type]
         np.testing.assert_allclose(signal.numpy(), v_pos - rails.mid_V, atol=1e-15)
         np.testing.assert_allclose(signal.numpy(), rails.mid_V - v_neg, atol=1e-15)
         found = Conductances.of(box, torch.float64).open_columns(signal, rails)

@@ -14,7 +14,7 @@ from spicetrain.spice.simulate import simulate
 from spicetrain.technology import Technology
 from spicetrain.training.crossbar import Conductances
 from spicetrain.training.ideal import ideal_voltages, unloaded_gain
-from spicetrain.training.stage import Inverters
+from spicetrain.training.inverters import Inverters
 
 from .circuits import random_network
 
@@ -61,5 +61,5 @@ def test_the_gain_is_the_slope_of_the_measured_vtc(ptm90: Technology, inverters:
     v_out = simulate(deck, ngspice).values["v(v_out)"]
     at_mid_rail = int(np.abs(v_out).argmin())
     slope = (v_out[at_mid_rail + 1] - v_out[at_mid_rail - 1]) / 0.0002
-    assert unloaded_gain(inverters) == pytest.approx(-slope, rel=3e-3)
-    assert unloaded_gain(inverters) > 2
+    assert unloaded_gain(inverters.current, ptm90.rails) == pytest.approx(-slope, rel=3e-3)
+    assert unloaded_gain(inverters.current, ptm90.rails) > 2

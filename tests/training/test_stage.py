@@ -13,10 +13,11 @@ from torch import Tensor
 
 from spicetrain.surrogates.current_surface import CurrentSurface
 from spicetrain.technology import Technology
-from spicetrain.training.stage import Effort, Inverters, Tolerance, solve_stage, solve_unloaded
+from spicetrain.training.inverters import Inverters, inverters_of
+from spicetrain.training.stage import Effort, Tolerance, solve_stage, solve_unloaded
 from spicetrain.training.tabulated import tabulate
 
-from .circuits import EXACT, inverters_of, random_crossbar
+from .circuits import EXACT, random_crossbar
 
 SHAPES = [(1, 1), (5, 3), (3, 7), (40, 2)]
 SAMPLES = 6
@@ -138,7 +139,7 @@ def test_float32_with_the_tolerance_of_training_is_near_float64(
 ) -> None:
     arrays, effort = stage(ptm90, rows, columns), Effort()
     exact = solve(arrays, inverters, EXACT)
-    single = solve([x.float() for x in arrays], inverters_of(surface, torch.float32), Tolerance(), effort)
+    single = solve([x.float() for x in arrays], inverters_of(surface.to(torch.float32)), Tolerance(), effort)
     assert effort.unconverged == 0
     for name, x, y in zip(("v_n", "v_p", "v_col"), exact, single, strict=True):
         assert y.dtype == torch.float32
