@@ -60,10 +60,11 @@ def main() -> None:
 
 
 def described(form: str, part: dict[str, Any]) -> dict[str, str]:
+    each = {key: f"{part[f'{key}_s_per_image'] * 1e3:.1f} ms an image" for key in ("sweep", "parallel", "alter")}
     rows = {
-        "sweep, one process": f"{part['sweep_s_per_image'] * 1e3:.1f} ms an image ({part['images']} images)",
-        "sweep, as verify runs it": f"{part['parallel_s_per_image'] * 1e3:.1f} ms an image, {part['workers']} processes",
-        "alter and .op": f"{part['alter_s_per_image'] * 1e3:.1f} ms an image",
+        "sweep, one process": f"{each['sweep']} ({part['images']} images)",
+        "sweep, as verify runs it": f"{each['parallel']}, {part['workers']} processes",
+        "alter and .op": each["alter"],
         "ratio, one process": f"{part['ratio_one_process']:.1f}",
         "ratio, as verify runs it": f"{part['ratio']:.1f} (target {TARGET[form]:g})",
         "largest difference": f"{part['difference_V'] * 1e6:.3f} uV",

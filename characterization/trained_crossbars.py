@@ -1,4 +1,4 @@
-"""Write trained-crossbars.safetensors: the crossbars of a trained run that load inverters, for the load table.
+"""Write trained-<shape>.safetensors: the crossbars of a trained run that load inverters, for the load table.
 
     python characterization/trained_crossbars.py runs/demo
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from spicetrain.network import Crossbar, Network
+from spicetrain.network import Crossbar, Network, shape_text
 
 
 def main(run: Path) -> None:
@@ -19,7 +19,7 @@ def main(run: Path) -> None:
     stub = Crossbar(first.pos[:1], first.neg[:1], first.bias_pos, first.bias_neg)
     about = network.about | {"made_by": "characterization/trained_crossbars.py"}
     kept = Network((stub, *network.crossbars[1:]), network.sizes, network.encoding, about)
-    kept.save(Path(__file__).with_name("trained-crossbars.safetensors"))
+    kept.save(Path(__file__).with_name(f"trained-{shape_text(network.layers[1:])}.safetensors"))
 
 
 if __name__ == "__main__":
