@@ -2,7 +2,7 @@
 
     python characterization/trained_crossbars.py runs/demo
 
-The first crossbar is driven by the inputs, not by inverters, and is nearly all of a network's size: a stub stands for it.
+The first crossbar is driven by the inputs, not by inverters, and is nearly all of a network's size: a stub is kept.
 """
 
 from __future__ import annotations
