@@ -54,7 +54,7 @@ def find_ngspice(executable: str | Path | None = None) -> Ngspice:
     is older than version 39.
     """
     wanted = str(executable or os.environ.get(VARIABLE) or "ngspice")
-    found = shutil.which(Path(wanted).expanduser())
+    found = shutil.which(os.path.expanduser(wanted))  # a Path would lose the ./ that keeps it off the PATH
     if found is None:
         raise NgspiceError(f"No executable {wanted!r} {_looked_in(wanted)}. {_INSTALL}")
     return _probe(Path(found).absolute())

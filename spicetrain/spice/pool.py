@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager, suppress
+from multiprocessing.resource_tracker import ensure_running
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,14 +38,15 @@ def map_unordered(
     """
     listed = list(items)
     if executor is not None:
-        yield from _results(executor, function, listed)
+        yield from _results(executor, function, listed, cancel=True)
         return
     count = min(workers or available_cores(), len(listed))
     if count <= 1:
         yield from ((index, function(item)) for index, item in enumerate(listed))
         return
     with _own_pool(count) as own:
-        yield from _results(own, function, listed)
+        # A killed pool ends its futures itself, and trips over a cancelled one.
+        yield from _results(own, function, listed, cancel=False)
 
 
 def available_cores() -> int:
@@ -54,7 +56,9 @@ def available_cores() -> int:
     return int(loky.cpu_count())
 
 
-def _results(executor: Executor, function: Callable[[Item], Result], items: list[Item]) -> Iterator[tuple[int, Result]]:
+def _results(
+    executor: Executor, function: Callable[[Item], Result], items: list[Item], *, cancel: bool
+) -> Iterator[tuple[int, Result]]:
     pending: dict[Future[Result], int] = {}
     try:
         with _interrupts_held():  # workers start here and inherit it: Ctrl-C is the parent's alone
@@ -71,7 +75,7 @@ def _results(executor: Executor, function: Callable[[Item], Result], items: list
             "again, with fewer workers if memory was short."
         ) from error
     finally:
-        for future in pending:
+        for future in pending if cancel else ():
             future.cancel()
 
 
@@ -84,6 +88,7 @@ def _own_pool(workers: int) -> Iterator[Executor]:
     """Worker processes and their temporary folder, both gone at the end; what the error names as kept, stays."""
     import loky
 
+    ensure_running()  # before Ctrl-C is held back: its start ends with letting Ctrl-C through
     folder = Path(tempfile.mkdtemp(prefix="spicetrain-pool-"))
     pool = loky.ProcessPoolExecutor(workers, initializer=_start_worker, initargs=(os.getpid(), str(folder)))
     kept: Path | None = None
