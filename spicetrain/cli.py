@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spicetrain import __version__
-from spicetrain.errors import ConfigurationError, SpicetrainError, VerificationError
+from spicetrain.errors import ConfigurationError, SpicetrainError, VerificationError, nearest
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from spicetrain.experiment import Experiment, Run
 
 _VERBS = {
@@ -156,13 +158,30 @@ def _with_flags(experiment: Experiment, rest: list[str], verb: str) -> Experimen
 
     from spicetrain.experiment import Experiment
 
-    flags = [_SHORT.get(name, name) + equals + value for name, equals, value in (word.partition("=") for word in rest)]
+    words = [word.partition("=") for word in rest]
+    known = {*_SHORT, *_settings(Experiment), "-h", "--help"}
+    for name, _, _ in words:
+        if name.startswith("--") and name.replace("_", "-") not in known:
+            raise ConfigurationError(f"Unknown flag {name}.{nearest(name, known)}")
+    flags = [_SHORT.get(name, name) + equals + value for name, equals, value in words]
     try:
         return tyro.cli(Experiment, args=flags, default=experiment, prog=f"spicetrain {verb} TARGET")
     except ValidationError as error:
         from spicetrain.schema import explain
 
         raise ConfigurationError("flags: " + explain(Experiment, error)) from None
+
+
+def _settings(definition: type[BaseModel], table: str = "") -> Iterator[str]:
+    """The flags that tyro makes of a definition."""
+    for key, field in definition.model_fields.items():
+        name = key.replace("_", "-")
+        if isinstance(field.annotation, type) and hasattr(field.annotation, "model_fields"):
+            yield from _settings(field.annotation, f"{table}{name}.")
+        else:
+            yield f"--{table}{name}"
+            if field.annotation is bool:
+                yield f"--{table}no-{name}"
 
 
 def _print_tables(paths: dict[str, Path]) -> None:

@@ -111,7 +111,10 @@ class Network:
                     raise StorageError(f"{path} is not a spicetrain network (format {header.get('format')!r}).")
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
         except (OSError, SafetensorError) as error:
-            raise StorageError(f"Cannot read the network {path}: {error}.") from error
+            raise StorageError(
+                f"Cannot read the network {path}: {error}. Likely it is absent or damaged: `spicetrain train` writes "
+                "that of a run folder again, from the checkpoint beside it."
+            ) from error
         try:
             return cls._from(tensors, header)
         except (KeyError, ValueError) as error:

@@ -105,6 +105,9 @@ def _definition_of(target: str | Path) -> Path:
     if _is_run_folder(path):
         return path / DEFINITION
     if path.suffix == ".toml":
+        if not path.is_file():
+            beside = [other.name for other in path.parent.glob("*.toml")]
+            raise ConfigurationError(f"There is no experiment {path}.{nearest(path.name, beside)}")
         return path
     if str(target) in presets():
         return assets.presets_folder() / f"{target}.toml"

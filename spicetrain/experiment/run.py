@@ -147,9 +147,13 @@ class Run:
 
         A verification of the same inputs is kept; its figures are judged again.
         """
+        from spicetrain.training.loop import require_fit
         from spicetrain.verification.figures import require_within
+        from spicetrain.verification.verify import require_images
 
-        self.ngspice, self.dataset  # noqa: B018  # what is missing shows before the work begins
+        self.ngspice  # noqa: B018  # what is missing or does not fit shows before the work begins
+        require_fit(self.experiment.network, self.experiment.training, self.dataset)
+        require_images(self.experiment.verification, self.dataset)
         self.characterize()
         self.fit_surrogates()
         self.train()
@@ -225,11 +229,10 @@ class Run:
         make_folder(self.folder)
         inputs = {"technology": self.technology.fingerprint} | (inputs or {})
         self._require_same_training(inputs)
-        with write_atomic(self.folder / DEFINITION) as temporary:
-            temporary.write_text(tomli_w.dumps(self.experiment.model_dump(mode="json", exclude_none=True)))
         started, missed = time.time(), None
         try:
-            yield
+            with self._defined():
+                yield
         except VerificationError as error:  # its files are written all the same
             missed = error
         manifest = self._manifest()
@@ -244,6 +247,25 @@ class Run:
         write_json(self.folder / MANIFEST, manifest)
         if missed is not None:
             raise missed
+
+    @contextmanager
+    def _defined(self) -> Iterator[None]:
+        """The resolved experiment in the folder; what is refused with it leaves the one before."""
+        path = self.folder / DEFINITION
+        before = path.read_bytes() if path.exists() else None
+        with write_atomic(path) as temporary:
+            temporary.write_text(tomli_w.dumps(self.experiment.model_dump(mode="json", exclude_none=True)))
+        try:
+            yield
+        except StorageError:
+            raise
+        except ConfigurationError:
+            if before is None:
+                path.unlink()
+            else:
+                with write_atomic(path) as temporary:
+                    temporary.write_bytes(before)
+            raise
 
     def _manifest(self) -> dict[str, Any]:
         path = self.folder / MANIFEST

@@ -41,7 +41,7 @@ def train(
     Raises ArchitectureMismatch (dataset, checkpoint or `initial` of another shape), ConfigurationError (no CUDA, more
     validation images than there are), StorageError (folder). An interrupt loses the epoch it falls into, no more.
     """
-    _require_fit(shape, settings, dataset)
+    require_fit(shape, settings, dataset)
     device = _device(settings.device)
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -63,7 +63,7 @@ def train(
         bar.advance(done * batches)
         for epoch in range(done, settings.epochs):
             started, circuit.effort = time.perf_counter(), Effort()
-            circuit_loss = torch.zeros((), device=device)
+            loss_sum = torch.zeros((), device=device)
             order = torch.randperm(
                 len(inputs), generator=torch.Generator().manual_seed(settings.seed * 100_003 + epoch)
             )
@@ -75,7 +75,7 @@ def train(
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-                circuit_loss += loss.detach() * len(chosen)
+                loss_sum += loss.detach() * len(chosen)
                 bar.advance(loss=loss.item(), residual=f"{circuit.effort.step_V:.1e} V")
             training_effort, circuit.effort = circuit.effort, Effort()
             accuracies = {
@@ -83,7 +83,7 @@ def train(
             }
             line = {
                 "epoch": epoch + 1,
-                "loss": float(circuit_loss) / len(inputs),
+                "loss": float(loss_sum) / len(inputs),
                 **accuracies,
                 "learning_rate": optimizer.param_groups[0]["lr"],
                 "solver_step_V": training_effort.step_V,
@@ -152,7 +152,8 @@ def _device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def _require_fit(shape: NetworkSettings, settings: TrainingSettings, dataset: Dataset) -> None:
+def require_fit(shape: NetworkSettings, settings: TrainingSettings, dataset: Dataset) -> None:
+    """ArchitectureMismatch or ConfigurationError when the dataset cannot be learnt with these settings."""
     rows, classes = dataset.train_inputs.shape[1], len(dataset.classes)
     if (shape.layers[0], shape.layers[-1]) != (rows, classes):
         raise ArchitectureMismatch(
@@ -181,7 +182,7 @@ def _append(path: Path, line: dict[str, Any]) -> None:
 
 def _keep_lines(path: Path, count: int) -> None:
     """Drop the lines of epochs that the checkpoint does not know."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
     if lines[count:] or not path.exists():
         with write_atomic(path) as temporary:
-            temporary.write_text("".join(lines[:count]), encoding="utf-8")
+            temporary.write_bytes(b"".join(lines[:count]))

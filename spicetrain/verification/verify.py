@@ -176,6 +176,11 @@ def _require_fit(network: Network, technology: Technology, dataset: Dataset, set
     network.require_layers(
         (dataset.test_inputs.shape[1], *network.layers[1:-1], len(dataset.classes)), "network.safetensors"
     )
+    require_images(settings, dataset)
+
+
+def require_images(settings: VerificationSettings, dataset: Dataset) -> None:
+    """ConfigurationError when there are not so many test images."""
     if settings.images > len(dataset.test_inputs):
         raise ConfigurationError(
             f"verification.images = {settings.images}, but {dataset.name} has {len(dataset.test_inputs)} test images."
