@@ -15,7 +15,8 @@ from spicetrain.training.settings import NetworkSettings, TrainingSettings
 from spicetrain.verification.settings import VerificationSettings
 
 DEFINITION, MANIFEST, CHECKPOINT = "experiment.toml", "manifest.json", "checkpoint.safetensors"
-NETWORK, SURROGATES, SUMMARY, REPORT = "network.safetensors", "surrogates.safetensors", "summary.json", "report.html"
+SURROGATES, FIT, NETWORK = "surrogates.safetensors", "surrogates.json", "network.safetensors"
+SUMMARY, REPORT = "summary.json", "report.html"
 
 
 class DatasetSettings(Definition):

@@ -15,6 +15,7 @@ from spicetrain.errors import ArchitectureMismatch, ConfigurationError, StorageE
 from spicetrain.experiment.definition import (
     CHECKPOINT,
     DEFINITION,
+    FIT,
     MANIFEST,
     NETWORK,
     SURROGATES,
@@ -37,7 +38,7 @@ class Run:
 
     characterize, fit_surrogates and train keep a result that is there already, made from the same inputs; verify
     always simulates. A folder with trained work keeps its definition: only [verification] may change, another training
-    is refused and nothing is overwritten.
+    is refused and nothing is overwritten. What a verb needs and does not find is said before torch is loaded.
 
     ngspice   an executable (None: $SPICETRAIN_NGSPICE, else the one on the PATH)
     workers   processes at a time (None: one a core)
@@ -91,9 +92,9 @@ class Run:
 
     def train(self) -> Network:
         """Train: network.safetensors, metrics.jsonl."""
+        surface, settings = self._surface(), self.experiment.training
         from spicetrain.training.loop import train
 
-        surface, settings = self._surface(), self.experiment.training
         with self._room("train", dataset_sha256(self.dataset), seed=settings.seed, device=settings.device):
             network = train(self.experiment.network, settings, self.dataset, self.technology, surface, self.folder)
             self._keep(network)
@@ -104,9 +105,9 @@ class Run:
 
         VerificationError, after all is written, when a figure is outside what [verification] asks.
         """
+        network, surface, settings = self._made_by("train", NETWORK), self._surface(), self.experiment.verification
         from spicetrain.verification.verify import verify
 
-        network, surface, settings = self._made_by("train", NETWORK), self._surface(), self.experiment.verification
         with self._room("verify", dataset_sha256(self.dataset), ngspice=self.ngspice.version):
             self.netlist(0, "reduced" if self.technology.memristor.form == "ohmic" else "flat")
             return verify(
@@ -196,10 +197,9 @@ class Run:
 
     def _surface(self) -> CurrentSurface:
         """The fitted current surface; ConfigurationError when it is not of this technology and this folder's fit."""
-        from spicetrain.surrogates.fit import REPORT as FIT
+        path, report = (self._made_by("fit-surrogates", name) for name in (SURROGATES, FIT))
         from spicetrain.surrogates.store import load_current_surface, load_surrogates
 
-        path, report = (self._made_by("fit-surrogates", name) for name in (SURROGATES, FIT))
         surface, kept = load_current_surface(path), load_surrogates(path)[1]
         fit = read_json(report)
         try:

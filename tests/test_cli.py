@@ -1,0 +1,254 @@
+"""Words in, exit codes and text out; what the verbs do is tested beside them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import TOML, finished, write_experiment
+
+from spicetrain import __version__, cli, errors
+from spicetrain.cli import main
+from spicetrain.experiment import Run, load_experiment
+
+VERBS = ("run", "characterize", "fit-surrogates", "train", "verify", "netlist", "report", "doctor")
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class Opened:
+    """Stands in for the verbs: keeps the run that a command line asked for."""
+
+    run: Run
+    options: Any
+
+    def __call__(self, run: Run, options: Any) -> None:
+        self.run, self.options = run, options
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
+    found = Opened()
+    for verb in cli._ACTIONS:
+        monkeypatch.setitem(cli._ACTIONS, verb, found)
+    return found
+
+
+def code_of(*arguments: str) -> int:
+    try:
+        return main(arguments)
+    except SystemExit as leaving:  # of argparse and tyro
+        assert isinstance(leaving.code, int)
+        return leaving.code
+
+
+# Help
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([verb, "--help"] for verb in VERBS)], ids=" ".join)
+def test_help_everywhere(arguments: list[str], capsys: Capture) -> None:
+    assert code_of(*arguments) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("usage: spicetrain") and not err
+    assert "130 interrupted" in out
+    assert "mnist-kcl" in out
+
+
+def test_help_behind_a_target_lists_every_setting(capsys: Capture) -> None:
+    assert code_of("netlist", "iris-kcl", "--help") == 0
+    out = capsys.readouterr().out
+    for text in ("--image N", "--form", "--training.learning-rate", "--verification.error-mean-max-V", "--technology"):
+        assert text in out, text
+
+
+def test_version(capsys: Capture) -> None:
+    assert code_of("--version") == 0
+    assert capsys.readouterr().out == f"spicetrain {__version__}\n"
+
+
+def test_help_loads_nothing_heavy() -> None:
+    program = "import sys\nfrom spicetrain.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    heavy = "{'torch', 'numpy', 'pydantic', 'rich', 'tyro', 'pandas'}"
+    program += f"print('heavy', *sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "heavy"
+
+
+def test_what_is_missing_is_said_before_torch_is_loaded() -> None:
+    program = "import sys\nfrom spicetrain.cli import main\n"
+    program += "main(['train', 'iris-kcl', '--epochs', '3'])\nmain(['verify', 'iris-kcl'])\n"
+    program += "print(*sorted({'torch', 'pandas', 'sklearn', 'matplotlib'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "spicetrain fit-surrogates" in done.stderr and "spicetrain train" in done.stderr
+    assert done.stdout.strip() == ""
+
+
+# Settings
+
+
+def test_flags_are_typed_and_the_commonest_are_short(opened: Opened, own_folder: Path) -> None:
+    write_experiment(own_folder)
+    flags = "--epochs 5 --training.learning-rate=1e-3 --images 7 --hidden --netlist flat --network.layers 4 6 3"
+    assert main(["train", "tiny.toml", *flags.split(), "--data", "images"]) == 0
+    experiment = opened.run.experiment
+    assert (experiment.training.epochs, experiment.training.learning_rate) == (5, 1e-3)
+    assert (experiment.verification.images, experiment.verification.netlist) == (7, "flat")
+    assert experiment.verification.hidden is True
+    assert experiment.network.layers == (4, 6, 3)
+    assert experiment.dataset.folder == own_folder / "images"
+    assert experiment.training.batch_size == 40  # as in the file
+    assert opened.run.folder == Path("runs/tiny")
+
+
+def test_every_short_flag_stands_for_a_setting() -> None:
+    from spicetrain.experiment import Experiment
+
+    assert set(cli._SHORT.values()) <= set(cli._settings(Experiment))
+
+
+def test_out_ngspice_and_workers(opened: Opened, own_folder: Path) -> None:
+    toml = str(write_experiment(own_folder))
+    assert main(["verify", toml, "--out", "elsewhere", "--ngspice", "./mine", "--workers", "3"]) == 0
+    assert (opened.run.folder, opened.run.workers, opened.run._ngspice) == (Path("elsewhere"), 3, "./mine")
+    assert main(["netlist", toml, "--image", "4", "--form", "reduced"]) == 0
+    assert (opened.options.image, opened.options.form) == (4, "reduced")
+
+
+def test_a_run_folder_is_its_own(opened: Opened, own_folder: Path) -> None:
+    (own_folder / "a").mkdir()
+    (own_folder / "a" / "experiment.toml").write_text(TOML)
+    assert main(["train", "a"]) == 0
+    assert opened.run.folder == Path("a")
+
+
+REFUSED = {
+    "no verb": ("", "required: VERB"),
+    "unknown verb": ("trian iris-kcl", "invalid choice: 'trian'"),
+    "no target": ("train", "needs a TARGET: a preset (fashion-mnist-kcl, iris-kcl"),
+    "unknown preset": ("run mnist-kl", "Did you mean 'mnist-kcl'?"),
+    "no such TOML": ("run tin.toml", "Did you mean 'tiny.toml'?"),
+    "unknown flag": ("train tiny.toml --epoch 3", "Unknown flag --epoch. Did you mean '--epochs'?"),
+    "unknown long flag": ("train tiny.toml --training.epoch=3", "Did you mean '--training.epochs'?"),
+    "a flag of another verb": ("train tiny.toml --workers 3", "Unknown flag --workers"),
+    "a stray word": ("train tiny.toml another", "another"),
+    "a flag before the target": ("train --epochs 3 tiny.toml", "write TARGET first"),
+    "doctor's unknown flag": ("doctor --epochs 3", "Unknown arguments: --epochs 3"),
+    "a word for a number": ("train tiny.toml --epochs many", "many"),
+    "an impossible number": ("train tiny.toml --epochs -3", "greater than or equal to 1"),
+    "zero images": ("verify tiny.toml --images 0", "greater than or equal to 1"),
+    "an unknown choice": ("train tiny.toml --method kc", "kc"),
+    "zero workers": ("verify tiny.toml --workers 0", "workers = 0: at least one process"),
+    "a word for the workers": ("verify tiny.toml --workers two", "invalid int value: 'two'"),
+    "a file as run folder": ("run tiny.toml --out tiny.toml", "is a file, not a run folder"),
+    "sizes that do not fit": ("train tiny.toml --network.layers 4 3 3 3", "2 numbers for 3 crossbars"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_words_that_are_refused(case: str, own_folder: Path, capsys: Capture) -> None:
+    write_experiment(own_folder)
+    words, text = REFUSED[case]
+    assert code_of(*words.split()) == 2
+    out, err = capsys.readouterr()
+    assert text in " ".join(err.replace("│", " ").split())
+    assert "Traceback" not in err and not out
+    assert sorted(path.name for path in own_folder.iterdir()) == ["plan.toml", "tiny.toml"]
+
+
+# Exit codes
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code"),
+    [
+        (errors.DatasetError("it is this"), 2),
+        (errors.NgspiceError("it is this"), 3),
+        (errors.SimulationError("it is this"), 4),
+        (errors.VerificationError("it is this"), 5),
+        (OSError(errno.EMFILE, "it is this"), 2),
+        (KeyboardInterrupt(), 130),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_every_error_has_its_exit_code(
+    error: BaseException, exit_code: int, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "_dispatch", fail)
+    assert main([]) == exit_code
+    err = capsys.readouterr().err
+    assert ("interrupted" if exit_code == 130 else "it is this") in err
+    assert err.startswith("spicetrain: ")
+
+
+def spicetrain(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "spicetrain.cli", *arguments]
+    usual = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=60, env=usual, **options)
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = spicetrain("--help", stdout=writing)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_output_that_cannot_be_written_is_an_error_without_traceback() -> None:
+    with open("/dev/full", "w") as full:
+        done = spicetrain("--help", stdout=full)
+    assert done.returncode == 2
+    assert done.stderr.startswith("spicetrain: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+# The verbs, one after another
+
+
+def test_each_verb_prints_what_it_made(own_folder: Path, capsys: Capture) -> None:
+    write_experiment(own_folder)
+
+    def said(*arguments: str) -> str:
+        assert main(arguments) == 0, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    table = said("characterize", "tiny.toml", "--workers", "1").split()
+    assert table == ["current_surface", "runs/tiny/characterization/current_surface.parquet"]
+    assert said("fit-surrogates", "tiny.toml").startswith("current_surface rms_relative ")
+    assert said("train", "tiny.toml") == "4-3-3 in runs/tiny/network.safetensors\n"
+    verified = said("verify", "tiny.toml", "--workers", "1")
+    assert "iris 4-3-3, kcl, 30 images in ngspice" in verified
+    assert verified.endswith("All of it in runs/tiny\n")
+    assert said("netlist", "runs/tiny", "--image", "2") == "runs/tiny/network-flat-2.cir\n"
+    assert said("report", "runs/tiny") == "runs/tiny/report.html\n"
+    assert load_experiment("runs/tiny") == load_experiment("tiny.toml")
+    assert "accuracy, SPICE" in said("run", "tiny.toml")
+
+
+def test_outside_its_tolerance_the_table_is_printed_and_everything_is_written(
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("SPICETRAIN_CACHE", str(finished().cache))
+    folder = finished().copy(own_folder / "run")
+    for name in ("summary.json", "verification.parquet", "report.html"):
+        (folder / name).unlink()
+    for verb, written in (("verify", "verification.parquet"), ("run", "report.html")):
+        assert main([verb, str(folder), "--verification.error-max-max-V", "1e-12", "--workers", "1"]) == 5
+        out, err = capsys.readouterr()
+        assert "output error, max" in out
+        assert "error_max_V = " in err and "asked at most 1e-12" in err
+        assert (folder / "summary.json").exists() and (folder / written).exists()
