@@ -27,9 +27,7 @@ def _lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The package and its rules, free to be broken."""
-    shutil.copytree(
-        ROOT / "spicetrain", tmp_path / "spicetrain", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    shutil.copytree(ROOT / "spicetrain", tmp_path / "spicetrain", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
@@ -62,8 +60,6 @@ def test_a_planted_violation_is_found(copy: Path, module: str, planted: str, bro
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
-    program = (
-        "import sys, spicetrain; print(*sorted({'torch', 'numpy', 'PySpice', 'rich'} & set(sys.modules)))"
-    )
+    program = "import sys, spicetrain; print(*sorted({'torch', 'numpy', 'PySpice', 'rich'} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == ""

@@ -16,9 +16,7 @@ def test_a_checkout_uses_its_own_folders() -> None:
     assert assets.presets_folder() == root / "spicetrain" / "presets"
 
 
-def test_an_installed_wheel_uses_the_copies_it_carries(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_installed_wheel_uses_the_copies_it_carries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "site-packages" / "spicetrain"
     for name in ("netlists", "characterization", "data"):
         (package / "_assets" / name).mkdir(parents=True)

@@ -76,9 +76,7 @@ def mirror(tmp_path: Path) -> Iterator[tuple[Path, str]]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))
-    )
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield folder, f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -123,10 +121,7 @@ def test_iris_is_stratified_scaled_and_the_same_each_time() -> None:
     assert data.train_inputs.shape == (120, 4) and data.test_inputs.shape == (30, 4)
     assert np.bincount(data.train_labels).tolist() == [40, 40, 40]
     assert np.bincount(data.test_labels).tolist() == [10, 10, 10]
-    assert (
-        data.train_inputs.min(axis=0).tolist() == [0] * 4
-        and data.train_inputs.max(axis=0).tolist() == [1] * 4
-    )
+    assert data.train_inputs.min(axis=0).tolist() == [0] * 4 and data.train_inputs.max(axis=0).tolist() == [1] * 4
     assert data.test_inputs.min() >= 0 and data.test_inputs.max() <= 1
     assert data.train_inputs.dtype == np.float32 and data.train_labels.dtype == np.int64
     assert data.classes == ("setosa", "versicolor", "virginica")
@@ -194,9 +189,7 @@ _IMAGES = _CONTENT["train_images"][1]
         pytest.param(gzip.compress(_IMAGES + b"x"), "holds 41 bytes of IDX.*announces 40", id="too long"),
         pytest.param(gzip.compress(_IMAGES[:10]), "holds 10 bytes of IDX", id="cut in the header"),
         pytest.param(gzip.compress(b"\0\0\x0d" + _IMAGES[3:]), "begins with 00000d03", id="floats"),
-        pytest.param(
-            gzip.compress(_IMAGES[:-1] + b"x"), "wrong checksum.*expected [0-9a-f]{64}", id="altered"
-        ),
+        pytest.param(gzip.compress(_IMAGES[:-1] + b"x"), "wrong checksum.*expected [0-9a-f]{64}", id="altered"),
         pytest.param(gzip.compress(_idx(np.zeros((2, 2, 4), np.uint8))), "2 items, .* 3", id="fewer images"),
     ],
 )

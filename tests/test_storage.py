@@ -71,9 +71,7 @@ def test_full_disk_in_the_writer_is_a_storage_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
-def test_refused_rename_is_a_storage_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
+def test_refused_rename_is_a_storage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     def refuse(source: object, target: object) -> None:
         raise OSError(number, os.strerror(number))
 
@@ -84,9 +82,7 @@ def test_refused_rename_is_a_storage_error(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_delayed_allocation_reports_the_full_disk_at_the_flush(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_delayed_allocation_reports_the_full_disk_at_the_flush(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 

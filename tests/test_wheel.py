@@ -24,9 +24,7 @@ class Installed:
     empty: Path  # the working directory
 
     def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        kept = {
-            k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV", "SPICETRAIN_DATA")
-        }
+        kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV", "SPICETRAIN_DATA")}
         return subprocess.run(
             [self.bin / program, *arguments],
             cwd=self.empty,
