@@ -45,7 +45,7 @@ PLAN = """
 points = 31
 """
 
-# The real ngspice until it has run as often as the file `left` says; then ACTION instead, as one process, as ngspice is one.
+# The real ngspice until it has run as often as the file `left` says; then ACTION instead, in one process, as ngspice is.
 _WRAPPER = """#!/bin/sh
 if [ "$1" = -b ]; then
     echo x >> "{folder}/runs"
