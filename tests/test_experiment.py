@@ -199,7 +199,7 @@ def test_the_git_revision_is_our_checkouts(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_second_run_keeps_everything_and_starts_no_ngspice(done: Path, tmp_path: Path) -> None:
-    counting = Wrapper.make(tmp_path / "counting", "true")
+    counting = Wrapper.make(tmp_path / "counting")
     before, summary = content(done), read_json(done / "summary.json")
     run = Run(load_experiment(done), done, ngspice=counting.executable)
     assert run.ngspice.version
@@ -240,10 +240,10 @@ def test_a_verification_that_lost_a_file_is_made_again(lost: str, done: Path) ->
 
 
 def test_verify_by_name_always_simulates(done: Path, tmp_path: Path) -> None:
-    counting = Wrapper.make(tmp_path / "counting", "true")
+    counting = Wrapper.make(tmp_path / "counting")
     run = Run(load_experiment(done), done, ngspice=counting.executable, workers=1)
     assert run.ngspice.version
-    counting.allow(1000)
+    counting.allow()
     run.verify()
     assert counting.runs == 2  # reduced, flat
 

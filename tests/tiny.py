@@ -45,11 +45,17 @@ PLAN = """
 points = 31
 """
 
-# The real ngspice until it has run as often as the file `left` says; then ACTION instead, in one process, as ngspice is.
+# The real ngspice for as many runs as there are files in `left`, or for ever; then ACTION instead, as one process, as
+# ngspice is one. Of two that want the same file only one can move it.
 _WRAPPER = """#!/bin/sh
 if [ "$1" = -b ]; then
     echo x >> "{folder}/runs"
-    [ $(wc -l < "{folder}/runs") -le $(cat "{folder}/left") ] || {action}
+    [ -e "{folder}/unlimited" ] && mine=yes
+    for run in "{folder}/left/"*; do
+        [ -n "$mine" ] && break
+        mv "$run" "{folder}/used/" 2> /dev/null && mine=yes
+    done
+    [ -n "$mine" ] || {action}
 fi
 exec "{real}" "$@"
 """
@@ -97,8 +103,9 @@ class Wrapper:
     executable: Path
 
     @classmethod
-    def make(cls, folder: Path, action: str, left: int = 1000) -> Wrapper:
-        folder.mkdir()
+    def make(cls, folder: Path, action: str = "true", left: int | None = None) -> Wrapper:
+        for inner in ("left", "used"):
+            (folder / inner).mkdir(parents=True)
         wrapper = cls(folder, folder / "ngspice")
         real = find_ngspice().executable
         wrapper.executable.write_text(_WRAPPER.format(folder=folder, action=action, real=real))
@@ -106,10 +113,15 @@ class Wrapper:
         wrapper.allow(left)
         return wrapper
 
-    def allow(self, left: int) -> None:
-        """Begin to count again: so many runs are real ones."""
-        (self.folder / "left").write_text(str(left))
+    def allow(self, left: int | None = None) -> None:
+        """Begin to count again: so many runs are real ones, None: all."""
         (self.folder / "runs").write_text("")
+        if left is None:
+            (self.folder / "unlimited").touch()
+        else:
+            (self.folder / "unlimited").unlink(missing_ok=True)
+            for number in range(left):
+                (self.folder / "left" / str(number)).touch()
 
     @property
     def runs(self) -> int:
