@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -73,6 +74,7 @@ def test_what_the_wheel_carries(built: Path) -> None:
     assert {
         "spicetrain/errors.py",
         "spicetrain/presets/mnist-kcl.toml",
+        "spicetrain/report/report.html.j2",
         "spicetrain/_assets/data/SOURCES.toml",
         "spicetrain/_assets/netlists/technologies/ptm90.toml",
         "spicetrain/_assets/netlists/technologies/ptm90.lib",
@@ -107,5 +109,8 @@ def test_a_small_characterization_from_an_empty_directory(installed: Installed) 
     command = ("characterize", "iris-kcl", "--out", "run", "--characterization.plan", "smoke")
     result = installed.run("spicetrain", *command)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert (installed.empty / "run" / "characterization.parquet").stat().st_size > 0
+    tables = {path.stem for path in (installed.empty / "run" / "characterization").glob("*.parquet")}
+    assert tables == {"current_surface", "loaded_vtc", "effective_load", "memristor_iv"}
+    manifest = json.loads((installed.empty / "run" / "manifest.json").read_text())
+    assert manifest["git_revision"] is None
     assert [f.name for f in installed.empty.iterdir()] == ["run"]
