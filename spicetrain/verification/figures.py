@@ -38,6 +38,7 @@ def require_within(summary: dict, settings: VerificationSettings) -> None:
         ("agreement", summary["agreement"], settings.agreement_min, "at least"),
         ("error_mean_V", summary["error_mean_V"], settings.error_mean_max_V, "at most"),
         ("error_max_V", summary["error_max_V"], settings.error_max_max_V, "at most"),
+        ("solver_unconverged", summary["solver_unconverged"], 0, "at most"),
         ("flat.difference_max_V", flat.get("difference_max_V"), settings.flat_error_max_V, "at most"),
     )
     missed = [

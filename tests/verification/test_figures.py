@@ -30,7 +30,7 @@ def test_the_figures_of_four_images() -> None:
 
 
 def summary(**changes: object) -> dict:
-    about = {"dataset": "iris", "layers": [4, 3, 2], "method": "kcl", "seconds_ngspice": 1.0}
+    about = {"dataset": "iris", "layers": [4, 3, 2], "method": "kcl", "seconds_ngspice": 1.0, "solver_unconverged": 0}
     return compare(MODEL, SPICE, LABELS) | about | {"flat": {"images": 2, "difference_max_V": 2e-6}} | changes
 
 
@@ -73,6 +73,11 @@ def test_limits_that_are_not_set_or_have_no_figure_are_not_missed() -> None:
 def test_a_figure_that_is_not_a_number_is_not_within_any_limit() -> None:
     with pytest.raises(VerificationError, match="error_max_V = nan"):
         require_within(summary(error_max_V=float("nan")), VerificationSettings(**WITHIN))
+
+
+def test_a_sample_that_the_solver_did_not_solve_is_not_passed_over() -> None:
+    with pytest.raises(VerificationError, match="solver_unconverged = 2"):
+        require_within(summary(solver_unconverged=2), VerificationSettings(**WITHIN))
 
 
 def test_the_table_shows_percent_and_microvolts() -> None:
