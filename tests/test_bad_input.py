@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tiny
 import torch
-from tiny import Wrapper, finished, write_experiment
+from tiny import Wrapper, write_experiment
 
 from spicetrain import assets, storage
 from spicetrain.cli import main
@@ -48,8 +49,8 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def done(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A finished run folder, `run`."""
-    monkeypatch.setenv("SPICETRAIN_CACHE", str(finished().cache))
-    return finished().copy(own_folder / "run")
+    monkeypatch.setenv("SPICETRAIN_CACHE", str(tiny.finished().cache))
+    return tiny.finished().copy(own_folder / "run")
 
 
 @pytest.fixture
@@ -172,8 +173,8 @@ def test_doctor_without_ngspice(capsys: Capture) -> None:
 
 
 def test_an_ngspice_beside_us_is_named_with_a_dot(own_folder: Path) -> None:
-    Wrapper.make(own_folder / "w").executable.rename(own_folder / "ngspice")
-    assert main(["characterize", "tiny.toml", "--ngspice", "./ngspice", "--workers", "1"]) == 0
+    Wrapper.make(own_folder / "w").executable.rename(own_folder / "own-ngspice")
+    assert main(["characterize", "tiny.toml", "--ngspice", "./own-ngspice", "--workers", "1"]) == 0
 
 
 TABLES = ("current_surface", "loaded_vtc", "effective_load", "memristor_iv")
@@ -371,18 +372,19 @@ def interrupted(words: str, when: Callable[[], object], folder: Path) -> None:
     assert not list(folder.rglob("*.tmp*"))
 
 
-def test_ctrl_c_while_characterizing(own_folder: Path, own_cache: Path) -> None:
-    wrapper = Wrapper.make(own_folder / "w", "exec sleep 600", left=4)
+@pytest.mark.parametrize("finished", [0, 3])
+def test_ctrl_c_while_characterizing(finished: int, own_folder: Path, own_cache: Path) -> None:
+    wrapper = Wrapper.make(own_folder / "w", "exec sleep 600", left=1 + finished)  # and the probe
     command = f"characterize tiny.toml --characterization.plan smoke --workers 2 --ngspice {wrapper.executable}"
 
     def sweeps_kept() -> int:
         """The memristor is one sweep, every other table two."""
         return sum(1 if "part-" in name or "memristor" in name else 2 for name in parts(own_cache))
 
-    interrupted(command, lambda: wrapper.runs == 6 and sweeps_kept() == 3, own_folder)
+    interrupted(command, lambda: wrapper.runs == 1 + finished + 2 and sweeps_kept() == finished, own_folder)
     wrapper.allow()
     assert main(command.split()) == 0
-    assert wrapper.runs == 1 + 7 - 3  # the probe, for this process is another one, and what was missing
+    assert wrapper.runs == 1 + 7 - finished  # the probe, for this process is another one, and what was missing
     resumed = {name: pd.read_parquet(f"runs/tiny/characterization/{name}.parquet") for name in TABLES}
     shutil.rmtree(own_cache)
     assert main([*command.split(), "--out", "whole"]) == 0

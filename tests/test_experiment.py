@@ -201,6 +201,7 @@ def test_the_git_revision_is_our_checkouts(tmp_path: Path, monkeypatch: pytest.M
 def test_a_second_run_keeps_everything_and_starts_no_ngspice(done: Path, tmp_path: Path) -> None:
     counting = Wrapper.make(tmp_path / "counting")
     before, summary = content(done), read_json(done / "summary.json")
+    inodes = {path: path.stat().st_ino for path in (*done.glob("*.safetensors"), *done.glob("*.parquet"))}
     run = Run(load_experiment(done), done, ngspice=counting.executable)
     assert run.ngspice.version
     counting.allow(0)  # the probe is over
@@ -210,10 +211,13 @@ def test_a_second_run_keeps_everything_and_starts_no_ngspice(done: Path, tmp_pat
     changed = {name for name in before | after if before.get(name) != after.get(name)}
     assert changed <= {"manifest.json", "report.html", "characterization/characterization.json", "surrogates.json"}
     assert read_json(done / "surrogates.json")["fitted_now"] == []
+    assert len(inodes) == 4
+    assert {path: path.stat().st_ino for path in inodes} == inodes  # not even written again
 
 
 def test_other_images_are_verified_again_and_another_tolerance_is_judged_without_ngspice(done: Path) -> None:
     network = (done / "network.safetensors").read_bytes()
+    (done / "manifest.json").unlink()
     run = run_of(done, verification={"images": 12, "error_max_max_V": 1e-12})
     with pytest.raises(VerificationError, match="error_max_V"):
         run.all()
