@@ -16,7 +16,7 @@ from spicetrain.spice.ngspice import find_ngspice
 from spicetrain.surrogates.current_fit import fit_current_surface
 from spicetrain.surrogates.current_surface import CurrentSurface
 from spicetrain.surrogates.settings import SurrogateSettings
-from spicetrain.surrogates.store import load_current_surface
+from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import Technology, load_technology
 
 SHAPE = (784, 100, 10)
@@ -25,7 +25,7 @@ SHAPE = (784, 100, 10)
 def circuit(run: Path | None) -> tuple[Technology, CurrentSurface]:
     """Technology and inverter of a run folder; without one ptm90, measured and fitted now (some seconds)."""
     if run is not None:
-        return load_technology(load_experiment(run).technology), load_current_surface(run)
+        return load_technology(load_experiment(run).technology), Surrogates.load(run).current_surface
     technology, defaults = load_technology("ptm90"), SurrogateSettings()
     with empty_cache() as folder:
         plan = Plan(current_surface=CurrentSurfacePlan(), folder=folder)

@@ -23,10 +23,13 @@ from torch.nn.functional import cross_entropy
 
 from spicetrain.datasets import load_dataset
 from spicetrain.surrogates.current_surface import CurrentSurface
+from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import Technology
 from spicetrain.training import stage
+from spicetrain.training.circuit import Circuit
 from spicetrain.training.crossbar import row_signal
-from spicetrain.training.model import Circuit, TrainableNetwork
+from spicetrain.training.methods import METHODS
+from spicetrain.training.model import TrainableNetwork
 from spicetrain.training.settings import NetworkSettings, TrainingSettings
 
 TARGET = 12.0
@@ -80,7 +83,7 @@ def kcl_model(
     technology: Technology, surface: CurrentSurface, layers: tuple[int, ...], run: Path | None
 ) -> TrainableNetwork:
     """The run's network, else one as it is before training."""
-    circuit_seen = Circuit(technology, surface, torch.float32)
+    circuit_seen = Circuit(technology, Surrogates(surface), torch.float32)
     if run is None:
         settings = NetworkSettings(layers=layers, inverter_sizes=(1.0,) * (len(layers) - 1))
         return TrainableNetwork(settings, "kcl", circuit_seen)
@@ -155,13 +158,14 @@ def shares_of(
     seen.inverters = replace(
         whole, current=clocked("surface", whole.current), coarse=clocked("coarse surface", whole.coarse)
     )
+    unclocked, model.predictor = model.predictor, METHODS["kcl"].predictor(seen, model.sizes, 0.0)
     for owner, name, function in plain:
         setattr(owner, name, clocked(CLOCKED[owner, name], function))
     try:
         spent.clear()
         total = sum(seconds(step) for _ in range(rounds))
     finally:
-        seen.inverters = whole
+        seen.inverters, model.predictor = whole, unclocked
         for owner, name, function in plain:
             setattr(owner, name, function)
     parts = dict(spent) | {"first crossbar": first_crossbar_s(model, batches) * rounds}

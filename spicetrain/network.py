@@ -74,12 +74,14 @@ class Network:
                and second inverter), [columns, 1] for the last
     encoding   how an input in 0..1 becomes the voltages of its row pair
     about      method, technology and whatever else belongs to its provenance; JSON
+    ground_S   siemens from every inverter output to mid-rail: RIM's resistors (IEEE TCAS-II 2020); 0: there are none
     """
 
     crossbars: tuple[Crossbar, ...]
     sizes: tuple[NDArray[np.float64], ...]
     encoding: Encoding = "unipolar"
     about: dict[str, Any] = field(default_factory=dict)
+    ground_S: float = 0.0
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -89,7 +91,9 @@ class Network:
     def fingerprint(self) -> str:
         """Hash of what is programmed and of its provenance; a file's own bytes differ from one writing to the next."""
         arrays = [array for crossbar in self.crossbars for array in vars(crossbar).values()] + list(self.sizes)
-        return content_hash(*(array.tobytes() for array in arrays), self.layers, self.encoding, self.about)
+        return content_hash(
+            *(array.tobytes() for array in arrays), self.layers, self.encoding, self.about, self.ground_S
+        )
 
     def save(self, path: Path) -> None:
         """Write safetensors, atomically; StorageError when that fails."""
@@ -97,7 +101,12 @@ class Network:
         for index, (crossbar, sizes) in enumerate(zip(self.crossbars, self.sizes, strict=True)):
             tensors |= {f"{index}.{name}_S": np.ascontiguousarray(value) for name, value in vars(crossbar).items()}
             tensors[f"{index}.sizes"] = np.ascontiguousarray(sizes)
-        header = {"format": FORMAT, "encoding": self.encoding, "about": json.dumps(self.about)}
+        header = {
+            "format": FORMAT,
+            "encoding": self.encoding,
+            "about": json.dumps(self.about),
+            "ground_S": repr(self.ground_S),
+        }
         with write_atomic(path) as temporary:
             save_file(tensors, temporary, header)
 
@@ -131,7 +140,8 @@ class Network:
         encoding = header["encoding"]
         if encoding not in get_args(Encoding):
             raise ValueError(f"encoding {encoding!r}")
-        return cls(crossbars, sizes, cast(Encoding, encoding), json.loads(header["about"]))
+        ground_S = float(header.get("ground_S", 0.0))
+        return cls(crossbars, sizes, cast(Encoding, encoding), json.loads(header["about"]), ground_S)
 
     def require_layers(self, layers: Sequence[int], source: str) -> None:
         """ArchitectureMismatch when the network is not of this shape."""

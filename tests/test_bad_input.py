@@ -27,9 +27,10 @@ from spicetrain.errors import DomainError, StorageError
 from spicetrain.experiment import load_experiment
 from spicetrain.network import Network
 from spicetrain.storage import read_json, storage_errors
-from spicetrain.surrogates.store import load_current_surface
+from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import load_technology
-from spicetrain.training.model import Circuit, predict
+from spicetrain.training.circuit import Circuit
+from spicetrain.training.model import predict
 
 Capture = pytest.CaptureFixture[str]
 ROOMS = ("characterize", "fit-surrogates", "train", "verify", "report")
@@ -501,7 +502,7 @@ def test_surrogates_of_another_technology(done: Path, own_folder: Path, refused:
 
 def test_inputs_beyond_the_rails_are_refused(done: Path) -> None:
     tech = load_technology("ptm90")
-    circuit = Circuit(tech, load_current_surface(done), torch.float64)
+    circuit = Circuit(tech, Surrogates.load(done), torch.float64)
     network, inputs = Network.load(done / "network.safetensors"), load_dataset("iris").test_inputs
     for method in ("kcl", "ideal"):
         predict(network, inputs, circuit, method)
@@ -515,7 +516,7 @@ def test_inputs_beyond_the_rails_are_refused(done: Path) -> None:
 def test_a_surface_measured_between_narrower_rails_is_refused(done: Path, own_folder: Path) -> None:
     wide = load_technology(technology(own_folder, "vdd_V = 0.25", "vdd_V = 0.3"))
     with pytest.raises(DomainError, match=r"v_in = 0.3 V .* outside the measured domain -0.25 .. 0.25 V"):
-        Circuit(wide, load_current_surface(done))
+        Circuit(wide, Surrogates.load(done))
 
 
 def test_the_definition_of_a_damaged_run_is_still_read(done: Path) -> None:

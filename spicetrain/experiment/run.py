@@ -30,7 +30,7 @@ from spicetrain.technology import load_technology
 if TYPE_CHECKING:
     from spicetrain.datasets import Dataset
     from spicetrain.network import Network
-    from spicetrain.surrogates.current_surface import CurrentSurface
+    from spicetrain.surrogates.store import Surrogates
 
 
 class Run:
@@ -92,11 +92,11 @@ class Run:
 
     def train(self) -> Network:
         """Train: network.safetensors, metrics.jsonl."""
-        surface, settings = self._surface(), self.experiment.training
+        surrogates, settings = self._surrogates(), self.experiment.training
         from spicetrain.training.loop import train
 
         with self._room("train", dataset_sha256(self.dataset), seed=settings.seed, device=settings.device):
-            network = train(self.experiment.network, settings, self.dataset, self.technology, surface, self.folder)
+            network = train(self.experiment.network, settings, self.dataset, self.technology, surrogates, self.folder)
             self._keep(network)
         return network
 
@@ -105,7 +105,7 @@ class Run:
 
         VerificationError, after all is written, when a figure is outside what [verification] asks.
         """
-        network, surface, settings = self._made_by("train", NETWORK), self._surface(), self.experiment.verification
+        network, surrogates = self._made_by("train", NETWORK), self._surrogates()
         from spicetrain.verification.verify import verify
 
         with self._room("verify", dataset_sha256(self.dataset), ngspice=self.ngspice.version):
@@ -113,9 +113,9 @@ class Run:
             return verify(
                 network,
                 self.technology,
-                surface,
+                surrogates,
                 self.dataset,
-                settings,
+                self.experiment.verification,
                 self.ngspice,
                 self.folder,
                 workers=self.workers,
@@ -177,7 +177,7 @@ class Run:
         return kept_verification(
             self.folder / NETWORK,
             self.technology,
-            self._surface(),
+            self._surrogates(),
             self.dataset,
             self.experiment.verification,
             self.ngspice,
@@ -195,12 +195,12 @@ class Run:
                 return
         network.save(path)
 
-    def _surface(self) -> CurrentSurface:
-        """The fitted current surface; ConfigurationError when it is not of this technology and this folder's fit."""
+    def _surrogates(self) -> Surrogates:
+        """What was fitted; ConfigurationError when it is not of this technology and this folder's fit."""
         path, report = (self._made_by("fit-surrogates", name) for name in (SURROGATES, FIT))
-        from spicetrain.surrogates.store import load_current_surface, load_surrogates
+        from spicetrain.surrogates.store import Surrogates, load_surrogates
 
-        surface, kept = load_current_surface(path), load_surrogates(path)[1]
+        surrogates, kept = Surrogates.load(path), load_surrogates(path)[1]
         fit = read_json(report)
         try:
             fingerprint, key = fit["technology_fingerprint"], fit["surrogates"]["current_surface"]["key"]
@@ -218,7 +218,7 @@ class Run:
                 f"{path} is not of the fit that {report.name} describes: it was copied here, or a fit was interrupted. "
                 + self._again("fit-surrogates")
             )
-        return surface
+        return surrogates
 
     @contextmanager
     def _room(self, name: str, inputs: dict[str, str] | None = None, **details: Any) -> Iterator[None]:

@@ -7,7 +7,7 @@ from PySpice.Spice.Netlist import Circuit, SubCircuit
 from spicetrain.technology import Memristor, Technology
 
 INVERTER = "inverter"
-VDD, VSS = "vdd", "vss"
+VDD, VSS, MID = "vdd", "vss", "mid"
 
 
 def new_circuit(technology: Technology) -> Circuit:
@@ -55,6 +55,12 @@ def add_memristor(circuit: Circuit, name: str, a: str, b: str, g: float, memrist
     else:
         b_per_V = memristor.b_per_V
         circuit.B(name, a, b, current_expression=f"{{{float(g / b_per_V)}*sinh({b_per_V}*v({a},{b}))}}")
+
+
+def add_ground_resistor(circuit: Circuit, node: str, ground_S: float) -> None:
+    """RIM's resistor from an inverter output to mid-rail; nothing when `ground_S` is 0."""
+    if ground_S:
+        circuit.R(f"g_{node}", node, MID, 1 / ground_S)
 
 
 def text_of(circuit: Circuit) -> str:

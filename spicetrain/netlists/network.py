@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.errors import ConfigurationError
-from spicetrain.netlists.cells import VDD, VSS, add_inverter, add_memristor, new_circuit, text_of
+from spicetrain.netlists.cells import (
+    MID,
+    VDD,
+    VSS,
+    add_ground_resistor,
+    add_inverter,
+    add_memristor,
+    new_circuit,
+    text_of,
+)
 from spicetrain.netlists.index_source import add_index, add_lookup, sweep
 from spicetrain.network import Crossbar, Network, encode
 from spicetrain.spice.deck import Deck
@@ -30,18 +39,21 @@ def network_deck(
     """
     circuit = new_circuit(technology)
     add_index(circuit)
+    if network.ground_S:
+        circuit.V(MID, MID, circuit.gnd, technology.rails.mid_V)
     v_pos, v_neg = encode(inputs, network.encoding, technology.rails)
     if form == "reduced":
         _add_reduced_first(circuit, network.crossbars[0], technology, v_pos, v_neg)
     else:
         _add_flat_first(circuit, network.crossbars[0], technology, v_pos, v_neg)
     for layer, crossbar in enumerate(network.crossbars[1:], start=1):
-        _add_inverter_pairs(circuit, layer - 1, network.sizes[layer - 1])
+        _add_inverter_pairs(circuit, layer - 1, network)
         rows = [(f"n{layer - 1}_{i}", f"p{layer - 1}_{i}") for i in range(crossbar.rows)]
         add_crossbar(circuit, layer, crossbar, rows, technology)
     last = len(network.crossbars) - 1
     for j, (size,) in enumerate(network.sizes[last]):
         add_inverter(circuit, f"o_{j}", f"c{last}_{j}", f"o_{j}", size)
+        add_ground_resistor(circuit, f"o_{j}", network.ground_S)
     saves = tuple(f"v({node})" for node in saved_nodes(network, hidden=hidden))
     return Deck(
         text_of(circuit),
@@ -103,7 +115,9 @@ def add_crossbar(
             add_memristor(circuit, f"b{layer}_{j}{sign}", rail, column, float(g_bias[j]), technology.memristor)
 
 
-def _add_inverter_pairs(circuit: Circuit, layer: int, sizes: NDArray) -> None:
-    for j, (first, second) in enumerate(sizes):
+def _add_inverter_pairs(circuit: Circuit, layer: int, network: Network) -> None:
+    for j, (first, second) in enumerate(network.sizes[layer]):
         add_inverter(circuit, f"n{layer}_{j}", f"c{layer}_{j}", f"n{layer}_{j}", first)
         add_inverter(circuit, f"p{layer}_{j}", f"n{layer}_{j}", f"p{layer}_{j}", second)
+        for kind in "np":
+            add_ground_resistor(circuit, f"{kind}{layer}_{j}", network.ground_S)

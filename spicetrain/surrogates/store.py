@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -21,7 +22,6 @@ FILE = "surrogates.safetensors"
 FORMAT = "spicetrain-surrogates-1"
 
 Surrogate = CurrentSurface | LoadedVtc | EffectiveLoad
-T = TypeVar("T", CurrentSurface, LoadedVtc, EffectiveLoad)
 
 _KINDS: dict[str, type[Surrogate]] = {
     "current_surface": CurrentSurface,
@@ -63,26 +63,26 @@ def load_surrogates(path: Path) -> tuple[dict[str, Surrogate], dict[str, Any]]:
         raise StorageError(f"Cannot read the surrogates {path}: {error}. The file is damaged. {_NEXT_STEP}") from error
 
 
-def load_current_surface(path: Path) -> CurrentSurface:
-    """See `load_surrogates`."""
-    return _load(path, "current_surface", CurrentSurface)
+@dataclass(frozen=True)
+class Surrogates:
+    """What was fitted of one technology. The load-free methods need the current surface alone."""
 
+    current_surface: CurrentSurface
+    loaded_vtc: LoadedVtc | None = None
+    effective_load: EffectiveLoad | None = None
 
-def load_loaded_vtc(path: Path) -> LoadedVtc:
-    """See `load_surrogates`; StorageError also when this one was not fitted."""
-    return _load(path, "loaded_vtc", LoadedVtc)
+    @property
+    def fingerprint(self) -> str:
+        """Hash of what the current surface computes."""
+        return self.current_surface.fingerprint
 
-
-def load_effective_load(path: Path) -> EffectiveLoad:
-    """See `load_surrogates`; StorageError also when this one was not fitted."""
-    return _load(path, "effective_load", EffectiveLoad)
-
-
-def _load(path: Path, name: str, kind: type[T]) -> T:
-    found = load_surrogates(path)[0].get(name)
-    if not isinstance(found, kind):
-        raise StorageError(
-            f"{path} has no {name}: its table was not measured, or the fit was interrupted. Characterize with a "
-            f"plan that has [{name}], then fit again: spicetrain fit-surrogates."
-        )
-    return found
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """See `load_surrogates`; StorageError also when the current surface was not fitted."""
+        found = load_surrogates(path)[0]
+        if "current_surface" not in found:
+            raise StorageError(
+                f"{path} has no current_surface: its table was not measured, or the fit was interrupted. Characterize "
+                f"with a plan that has [current_surface], then fit again: spicetrain fit-surrogates."
+            )
+        return cls(**found)  # type: ignore[arg-type]

@@ -6,12 +6,13 @@ at its threshold, the threshold is mid-rail; weights are ratios, mapped to condu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from spicetrain.technology import Rails
+from spicetrain.training.circuit import Circuit
 from spicetrain.training.crossbar import Conductances
 from spicetrain.training.tabulated import Current
 from spicetrain.training.voltages import LayerVoltages
@@ -44,3 +45,9 @@ def unloaded_gain(current: Current, rails: Rails) -> float:
         i, di_in, di_out = current(v_in, mid)
         v_in = (v_in - i / di_in).clamp(rails.vss_V, rails.vdd_V)
     return float(di_in / di_out)
+
+
+def ideal(circuit: Circuit, sizes: Sequence[Tensor], ground_S: float) -> Callable[..., list[LayerVoltages]]:
+    """The method's predictor; see methods.Method. Neither sizes nor resistors to mid-rail matter to it."""
+    gain = unloaded_gain(circuit.exact_inverters.current, circuit.rails)
+    return lambda crossbars, sizes, signal: ideal_voltages(crossbars, signal, circuit.rails, gain)

@@ -20,6 +20,7 @@ class Inverters:
     coarse     the same, cheap and rough, to come near
     vtc        v_in -> v_out when it drives nothing, to start from
     low, high  the rails, volts: no node can leave them
+    ground_S   siemens from every inverter's output to mid-rail, whatever its size (RIM's resistors)
     """
 
     current: Current
@@ -27,6 +28,12 @@ class Inverters:
     vtc: Callable[[Tensor], Tensor]
     low: float
     high: float
+    ground_S: float = 0.0
+
+    @property
+    def i_ground(self) -> float:
+        """What the resistor to mid-rail feeds into an output held at 0 V, amperes."""
+        return self.ground_S * (self.low + self.high) / 2
 
 
 def inverters_of(surface: CurrentSurface) -> Inverters:

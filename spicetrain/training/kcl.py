@@ -5,14 +5,16 @@ No load is assumed and none is neglected: each stage is solved together with the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from torch import Tensor
 
 from spicetrain.technology import Rails
+from spicetrain.training.circuit import Circuit
 from spicetrain.training.crossbar import Conductances
 from spicetrain.training.inverters import Inverters
-from spicetrain.training.stage import Effort, Tolerance, solve_stage, solve_unloaded
+from spicetrain.training.stage import Effort, Tolerance, solve_output, solve_stage
 from spicetrain.training.voltages import LayerVoltages
 
 
@@ -33,9 +35,19 @@ def kcl_voltages(
     """
     layers = []
     v_col = crossbars[0].open_columns(signal, rails)
-    for crossbar, size in zip(crossbars[1:], sizes, strict=False):
+    for crossbar, size in zip(crossbars[1:], sizes[:-1], strict=True):
         v_n, v_p, v_next = solve_stage(v_col, *crossbar, size[:, 0], size[:, 1], inverters, tolerance, effort)
         layers.append(LayerVoltages(v_col, v_n, v_p))
         v_col = v_next
-    v_out = solve_unloaded(v_col, inverters, tolerance, effort)
+    v_out = solve_output(v_col, sizes[-1][:, 0], inverters, tolerance, effort)
     return [*layers, LayerVoltages(v_col, v_out)]
+
+
+def kcl(circuit: Circuit, sizes: Sequence[Tensor], ground_S: float) -> Callable[..., list[LayerVoltages]]:
+    """The method's predictor; see methods.Method."""
+    inverters = replace(circuit.inverters, ground_S=ground_S)
+
+    def predictor(crossbars: Sequence[Conductances], sizes: Sequence[Tensor], signal: Tensor) -> list[LayerVoltages]:
+        return kcl_voltages(crossbars, sizes, signal, circuit.rails, inverters, circuit.tolerance, circuit.effort)
+
+    return predictor

@@ -18,10 +18,11 @@ from spicetrain.errors import ArchitectureMismatch, ConfigurationError
 from spicetrain.network import Network, shape_text
 from spicetrain.progress import track
 from spicetrain.storage import storage_errors, write_atomic
-from spicetrain.surrogates.current_surface import CurrentSurface
+from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import Technology
 from spicetrain.training.checkpoint import resume, save_checkpoint
-from spicetrain.training.model import Circuit, TrainableNetwork
+from spicetrain.training.circuit import Circuit
+from spicetrain.training.model import TrainableNetwork
 from spicetrain.training.settings import NetworkSettings, TrainingSettings
 from spicetrain.training.stage import Effort
 
@@ -31,7 +32,7 @@ def train(
     settings: TrainingSettings,
     dataset: Dataset,
     technology: Technology,
-    surface: CurrentSurface,
+    surrogates: Surrogates,
     folder: Path,
 ) -> Network:
     """Train a network on `dataset`; the network as it is programmed, conductances in siemens.
@@ -45,7 +46,7 @@ def train(
     device = _device(settings.device)
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    circuit = Circuit(technology, surface, torch.float32, device)
+    circuit = Circuit(technology, surrogates, torch.float32, device)
     model = TrainableNetwork(shape, settings.method, circuit, settings.seed)
     if settings.initial is not None:
         model.assign(Network.load(settings.initial), str(settings.initial))
@@ -54,7 +55,7 @@ def train(
     parts = _parts(dataset, settings, device)
     inputs, labels = parts["train"]
     batches = -(-len(inputs) // settings.batch_size)
-    identity = _identity(shape, settings, dataset, technology, surface)
+    identity = _identity(shape, settings, dataset, technology, surrogates)
     checkpoint, metrics = folder / "checkpoint.safetensors", folder / "metrics.jsonl"
     done = resume(checkpoint, model, optimizer, identity)
     _keep_lines(metrics, done)
@@ -127,7 +128,7 @@ def _identity(
     settings: TrainingSettings,
     dataset: Dataset,
     technology: Technology,
-    surface: CurrentSurface,
+    surrogates: Surrogates,
 ) -> dict[str, Any]:
     """What must be the same for a checkpoint to go on; a longer training is another one, for the schedule's sake."""
     chosen = _json_ready(settings.model_dump(exclude={"device", "threads"}))
@@ -136,7 +137,7 @@ def _identity(
         "dataset": dataset.name,
         "technology": technology.name,
         "technology_fingerprint": technology.fingerprint,
-        "surface": surface.fingerprint,
+        "surface": surrogates.fingerprint,
         **shape.model_dump(mode="json"),
         **chosen,
     }

@@ -18,11 +18,17 @@ class NetworkSettings(Definition):
     layers          inputs, hidden neurons ..., outputs
     inverter_sizes  unit fingers of every inverter behind each crossbar, one number a crossbar
     encoding        unipolar: an input of 0 puts both rows of its pair at mid-rail; bipolar: at opposite rails
+    ground_ohm      resistor from every inverter output to mid-rail, as RIM has them; None: there is none
     """
 
     layers: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(784, 100, 10), min_length=2)
     inverter_sizes: tuple[Positive, ...] = (1.0, 1.0)
     encoding: Literal["unipolar", "bipolar"] = "unipolar"
+    ground_ohm: Positive | None = None
+
+    @property
+    def ground_S(self) -> float:
+        return 0.0 if self.ground_ohm is None else 1 / self.ground_ohm
 
     @model_validator(mode="after")
     def _one_size_a_crossbar(self) -> Self:
@@ -37,8 +43,11 @@ class NetworkSettings(Definition):
 class TrainingSettings(Definition):
     """How the network is trained.
 
-    method         "kcl" or "ideal"
+    method         one of training.methods.METHODS
     logit_V        output voltage that counts as one unit of the softmax
+    forward        "model": the method's own view; "spice": every minibatch simulated in ngspice, the backward pass
+                   through kcl's Jacobian at the simulated operating point
+    steps_per_epoch  minibatches after which an epoch ends (its line in metrics.jsonl, its checkpoint); 0: all images
     validation     training images kept out of training, for choices that must not see the test images
     initial        network.safetensors of another run to start from
     device         "auto" takes CUDA when there is one
@@ -52,6 +61,8 @@ class TrainingSettings(Definition):
     logit_V: Positive = 0.05
     validation: int = Field(default=0, ge=0)
     seed: int = 0
+    forward: Literal["model", "spice"] = "model"
+    steps_per_epoch: int = Field(default=0, ge=0)
     initial: Path | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(default=0, ge=0)

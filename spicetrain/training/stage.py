@@ -3,9 +3,11 @@
 A stage is n inverter pairs and the crossbar that they drive and that loads them. Unknown are the outputs of the first
 inverters v_n, of the second v_p, and the K columns v_col of the crossbar, which drive only gates:
 
-    F_n = m_n I(v_in, v_n) - G_n v_n + g_n v_col                   D_n = G_n - m_n dI/dv_out > 0
-    F_p = m_p I(v_n, v_p) - G_p v_p + g_p v_col                    D_p likewise,  T = m_p dI/dv_in (v_n, v_p)
+    F_n = m_n I(v_in, v_n) - G_n v_n + g_n v_col + i_ground        D_n = G_n - m_n dI/dv_out > 0
+    F_p = m_p I(v_n, v_p) - G_p v_p + g_p v_col + i_ground         D_p likewise,  T = m_p dI/dv_in (v_n, v_p)
     F_c = g_n' v_n + g_p' v_p - S v_col + i_bias                   G = row sums, S = column sums of the conductances
+
+(G with the resistor to mid-rail, where every inverter output has one; i_ground is its current at 0 V.)
 
 Newton on all of it at once; eliminating the inverter nodes leaves one K x K system per sample,
 
@@ -64,7 +66,7 @@ class _Stage:
         self, g_n: Tensor, g_p: Tensor, b_pos: Tensor, b_neg: Tensor, m_n: Tensor, m_p: Tensor, inv: Inverters
     ):
         self.g_n, self.g_p, self.m_n, self.m_p = g_n, g_p, m_n, m_p
-        self.G_n, self.G_p = g_n.sum(1), g_p.sum(1)
+        self.G_n, self.G_p, self.i_ground = g_n.sum(1) + inv.ground_S, g_p.sum(1) + inv.ground_S, inv.i_ground
         self.S = g_n.sum(0) + g_p.sum(0) + b_pos + b_neg
         self.i_bias = b_pos * inv.high + b_neg * inv.low
         rows, columns = g_n.shape
@@ -93,8 +95,8 @@ def _newton_step(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(dv_n, dv_p, dv_col) of one Newton step, volts."""
     i_n, i_p, _, a, b, t = linear
-    F_n = torch.addcmul(v_col @ stage.g_n.T, stage.m_n, i_n).addcmul_(stage.G_n, v_n, value=-1)
-    F_p = torch.addcmul(v_col @ stage.g_p.T, stage.m_p, i_p).addcmul_(stage.G_p, v_p, value=-1)
+    F_n = torch.addcmul(v_col @ stage.g_n.T + stage.i_ground, stage.m_n, i_n).addcmul_(stage.G_n, v_n, value=-1)
+    F_p = torch.addcmul(v_col @ stage.g_p.T + stage.i_ground, stage.m_p, i_p).addcmul_(stage.G_p, v_p, value=-1)
     F_c = torch.addmm(stage.i_bias, v_n, stage.g_n).addmm_(v_p, stage.g_p).addcmul_(stage.S, v_col, value=-1)
     from_n, from_p = a * F_n, torch.addcmul(b * F_p, t, F_n)
     right = F_c.addmm_(from_n, stage.g_n).addmm_(from_p, stage.g_p)
@@ -219,28 +221,33 @@ def solve_stage(
     return _SolveStage.apply(v_in, g_n, g_p, b_pos, b_neg, m_n, m_p, inverters, tolerance, effort)
 
 
-class _SolveUnloaded(torch.autograd.Function):
+class _SolveOutput(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, v_in: Tensor, inverters: Inverters, tolerance: Tolerance, effort: Effort) -> Tensor:
-        v_out, slope = inverters.vtc(v_in), v_in
+    def forward(
+        ctx: Any, v_in: Tensor, m: Tensor, inverters: Inverters, tolerance: Tolerance, effort: Effort
+    ) -> Tensor:
+        v_out = inverters.vtc(v_in)
+        i = di_in = falling = v_in
 
         def step(current: Current) -> Tensor:
-            nonlocal v_out, slope
+            nonlocal v_out, i, di_in, falling
             i, di_in, di_out = current(v_in, v_out)
-            before, slope = v_out, di_in / di_out
-            v_out = (v_out - i / di_out).clamp_(inverters.low, inverters.high)
+            before, falling = v_out, m * di_out - inverters.ground_S
+            F = m * i - inverters.ground_S * v_out + inverters.i_ground
+            v_out = (v_out - F / falling).clamp_(inverters.low, inverters.high)
             return (v_out - before).abs_().amax(1)
 
         _iterate(step, inverters, tolerance, effort)
-        ctx.save_for_backward(slope)
+        ctx.save_for_backward(-m * di_in / falling, -i / falling)
         return v_out
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
-        (slope,) = ctx.saved_tensors
-        return -upstream[0] * slope, None, None, None
+        slope, over_size = ctx.saved_tensors
+        return upstream[0] * slope, (upstream[0] * over_size).sum(0), None, None, None
 
 
-def solve_unloaded(v_in: Tensor, inverters: Inverters, tolerance: Tolerance, effort: Effort) -> Tensor:
-    """Output of an inverter that drives nothing, [samples, columns] volts: I(v_in, v_out) = 0 whatever its size."""
-    return _SolveUnloaded.apply(v_in, inverters, tolerance, effort)
+def solve_output(v_in: Tensor, m: Tensor, inverters: Inverters, tolerance: Tolerance, effort: Effort) -> Tensor:
+    """Outputs [samples, columns], volts, of inverters of m [columns] fingers that drive at most their resistor to
+    mid-rail: m I(v_in, v_out) = ground_S (v_out - mid)."""
+    return _SolveOutput.apply(v_in, m, inverters, tolerance, effort)

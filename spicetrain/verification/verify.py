@@ -17,9 +17,10 @@ from spicetrain.errors import ConfigurationError, StorageError
 from spicetrain.network import Network
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.storage import content_hash, read_json, sha256_of_file, write_atomic, write_json
-from spicetrain.surrogates.current_surface import CurrentSurface
+from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import Technology
-from spicetrain.training.model import Circuit, predict
+from spicetrain.training.circuit import Circuit
+from spicetrain.training.model import predict
 from spicetrain.training.stage import Tolerance
 from spicetrain.training.voltages import LayerVoltages
 from spicetrain.verification.figures import compare, require_within
@@ -36,7 +37,7 @@ VERSION = 1
 def verify(
     network_file: Path,
     technology: Technology,
-    surface: CurrentSurface,
+    surrogates: Surrogates,
     dataset: Dataset,
     settings: VerificationSettings,
     ngspice: Ngspice,
@@ -61,7 +62,7 @@ def verify(
     spice = simulate_network(
         network_file, technology, inputs, settings.netlist, ngspice, scratch, hidden=settings.hidden, **common
     )
-    circuit = Circuit(technology, surface, torch.float64, tolerance=EXACT)
+    circuit = Circuit(technology, surrogates, torch.float64, tolerance=EXACT)
     model_V = named_voltages(predict(network, inputs, circuit, network.about["method"]))
     outputs = [f"o_{j}" for j in range(network.layers[-1])]
     model_out = np.stack([model_V[node] for node in outputs], 1)
@@ -74,7 +75,7 @@ def verify(
         "solver_unconverged": circuit.effort.unconverged,
         "seconds_ngspice": spice.seconds_ngspice,
         "ngspice_version": ngspice.version,
-        "key": _key(network_file, technology, surface, dataset, settings, ngspice),
+        "key": _key(network_file, technology, surrogates, dataset, settings, ngspice),
     }
     if settings.flat_images and settings.netlist != "flat":
         some = inputs[: settings.flat_images]
@@ -95,7 +96,7 @@ def verify(
 def kept_verification(
     network_file: Path,
     technology: Technology,
-    surface: CurrentSurface,
+    surrogates: Surrogates,
     dataset: Dataset,
     settings: VerificationSettings,
     ngspice: Ngspice,
@@ -110,14 +111,14 @@ def kept_verification(
         summary = read_json(folder / "summary.json")
     except StorageError:
         return None
-    key = _key(network_file, technology, surface, dataset, settings, ngspice)
+    key = _key(network_file, technology, surrogates, dataset, settings, ngspice)
     return summary if isinstance(summary, dict) and summary.get("key") == key else None
 
 
 def _key(
     network_file: Path,
     technology: Technology,
-    surface: CurrentSurface,
+    surrogates: Surrogates,
     dataset: Dataset,
     settings: VerificationSettings,
     ngspice: Ngspice,
@@ -125,7 +126,7 @@ def _key(
     """Of everything the figures depend on."""
     chosen = settings.model_dump(include={"images", "netlist", "flat_images", "hidden"})
     return content_hash(
-        VERSION, sha256_of_file(network_file), technology.fingerprint, surface.fingerprint, dataset.name, chosen,
+        VERSION, sha256_of_file(network_file), technology.fingerprint, surrogates.fingerprint, dataset.name, chosen,
         ngspice.version,
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ import torch
 from spicetrain.errors import ConfigurationError
 from spicetrain.surrogates.current_fit import fit_current_surface
 from spicetrain.surrogates.current_surface import inverter_current, supply_currents
-from spicetrain.surrogates.store import load_current_surface
+from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import Technology
 
 from .conftest import SETTINGS, SLOPE, V_T, Measured, drain_current, synthetic_table
@@ -42,7 +42,7 @@ def test_the_measured_inverter_is_met(measured: Measured) -> None:
     assert errors["baseline"]["rms_relative"] > 20 * errors["rms_relative"]
     table = measured.table("current_surface")
     v_in, v_out, i_out = (torch.tensor(table[name].to_numpy()) for name in ("v_in_V", "v_out_V", "i_out_A"))
-    surface = load_current_surface(measured.folder)
+    surface = Surrogates.load(measured.folder).current_surface
     model, over_in, over_out = inverter_current(surface, v_in, v_out)
     assert (model - i_out).abs().max() < 1e-3 * i_out.abs().max()
     i_vdd, i_vss = supply_currents(surface, v_in, v_out)

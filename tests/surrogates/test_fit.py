@@ -17,14 +17,7 @@ from spicetrain.surrogates import fit
 from spicetrain.surrogates.current_surface import CurrentSurface, inverter_current
 from spicetrain.surrogates.fit import REPORT, fit_surrogates
 from spicetrain.surrogates.settings import SurrogateSettings
-from spicetrain.surrogates.store import (
-    FILE,
-    load_current_surface,
-    load_effective_load,
-    load_loaded_vtc,
-    load_surrogates,
-    save_surrogates,
-)
+from spicetrain.surrogates.store import FILE, Surrogates, load_surrogates, save_surrogates
 from spicetrain.technology import Technology
 
 from .conftest import SETTINGS, Measured
@@ -56,15 +49,15 @@ def test_what_is_written(measured: Measured) -> None:
 
 def test_round_trip(surface: CurrentSurface, tmp_path: Path) -> None:
     save_surrogates(tmp_path / FILE, {"current_surface": surface}, {"current_surface": {"key": "k"}})
-    loaded = load_current_surface(tmp_path)
+    loaded = Surrogates.load(tmp_path).current_surface
     v = torch.rand(2, 50, dtype=torch.float64) / 2 - 0.25
     assert all(map(torch.equal, inverter_current(surface, *v), inverter_current(loaded, *v)))
     assert loaded.domain_V == surface.domain_V and loaded.vdd_V == surface.vdd_V
     assert load_surrogates(tmp_path / FILE)[1] == {"current_surface": {"key": "k"}}
-    with pytest.raises(StorageError, match=r"has no loaded_vtc: .*\[loaded_vtc\]"):
-        load_loaded_vtc(tmp_path)
-    with pytest.raises(StorageError, match="has no effective_load"):
-        load_effective_load(tmp_path)
+    assert Surrogates.load(tmp_path).loaded_vtc is None
+    save_surrogates(tmp_path / FILE, {}, {})
+    with pytest.raises(StorageError, match=r"has no current_surface: .*\[current_surface\]"):
+        Surrogates.load(tmp_path)
 
 
 def test_an_interrupted_fit_resumes(
@@ -78,10 +71,10 @@ def test_an_interrupted_fit_resumes(
         patch.setitem(fit._FITS, "loaded_vtc", broken)
         with pytest.raises(KeyboardInterrupt):
             fit_surrogates(tables, ptm90, QUICK, tmp_path / "out")
-    first = load_current_surface(tmp_path / "out")
+    first = Surrogates.load(tmp_path / "out").current_surface
     resumed = fit_surrogates(tables, ptm90, QUICK, tmp_path / "out")
     assert resumed["fitted_now"] == ["loaded_vtc", "effective_load"]
-    assert torch.equal(load_current_surface(tmp_path / "out").weights[0], first.weights[0])
+    assert torch.equal(Surrogates.load(tmp_path / "out").current_surface.weights[0], first.weights[0])
     assert fit_surrogates(tables, ptm90, QUICK, tmp_path / "out")["fitted_now"] == []
     other = QUICK.model_copy(update={"seed": 9})
     assert len(fit_surrogates(tables, ptm90, other, tmp_path / "out")["fitted_now"]) == 3
@@ -127,7 +120,7 @@ def test_a_damaged_file_is_refused(
         whole = (measured.folder / FILE).read_bytes()
         path.write_bytes(whole[: len(whole) // 2] if isinstance(content, str) else content)
     with pytest.raises(StorageError, match=message):
-        load_current_surface(path)
+        Surrogates.load(path)
 
 
 def test_a_damaged_file_is_fitted_anew(tables: Path, tmp_path: Path, ptm90: Technology) -> None:
@@ -135,7 +128,7 @@ def test_a_damaged_file_is_fitted_anew(tables: Path, tmp_path: Path, ptm90: Tech
     out.mkdir()
     (out / FILE).write_bytes(b"half a file")
     assert len(fit_surrogates(tables, ptm90, QUICK, out)["fitted_now"]) == 3
-    load_effective_load(out)
+    assert Surrogates.load(out).effective_load is not None
 
 
 @pytest.mark.parametrize(

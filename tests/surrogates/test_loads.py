@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +13,7 @@ from torch import Tensor
 from spicetrain.errors import ConfigurationError
 from spicetrain.surrogates.effective_load import INPUTS, fit_effective_load
 from spicetrain.surrogates.loaded_vtc import fit_loaded_vtc
-from spicetrain.surrogates.store import load_effective_load, load_loaded_vtc
+from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import Technology
 
 from .conftest import SETTINGS, Measured
@@ -21,17 +23,21 @@ def tensors(table: pd.DataFrame, *names: str) -> list[Tensor]:
     return [torch.tensor(table[name].to_numpy()) for name in names]
 
 
+def fitted(measured: Measured) -> Any:
+    return Surrogates.load(measured.folder)
+
+
 def test_loaded_vtc_meets_the_table(measured: Measured) -> None:
     errors = measured.errors("loaded_vtc")
     assert errors["rms_V"] < 3.5e-3 < errors["baseline"]["rms_V"] / 5  # 2214 points; 0.4 mV with the shipped plan
     v_in, g_load, v_load, v_out = tensors(measured.table("loaded_vtc"), "v_in_V", "g_load_S", "v_load_V", "v_out_V")
-    model = load_loaded_vtc(measured.folder)(v_in, g_load, v_load)
+    model = fitted(measured).loaded_vtc(v_in, g_load, v_load)
     assert (model - v_out).pow(2).mean().sqrt() < 3.5e-3
     assert not g_load.min()  # no load at all is part of it
 
 
 def test_loaded_vtc_broadcasts_and_differentiates(measured: Measured) -> None:
-    vtc = load_loaded_vtc(measured.folder).to(torch.float32)
+    vtc = fitted(measured).loaded_vtc.to(torch.float32)
     v_in = torch.linspace(-0.2, 0.2, 5).requires_grad_()
     v_out = vtc(v_in, torch.tensor(1e-5), torch.tensor([[-0.1], [0.2]]))
     assert v_out.shape == (2, 5) and v_out.dtype == torch.float32
@@ -46,7 +52,7 @@ def test_effective_load_beats_what_is_reported_beside_it(measured: Measured) -> 
     assert errors["g_load"]["rms_relative"] < errors["naive"]["g_load"]["rms_relative"] / 3
     assert errors["v_return"]["rms_V"] < errors["naive"]["v_return"]["rms_V"] / 3
     table = measured.table("effective_load")
-    g_load, v_return = load_effective_load(measured.folder)(*tensors(table, *INPUTS))
+    g_load, v_return = fitted(measured).effective_load(*tensors(table, *INPUTS))
     measured_g, measured_v = tensors(table, "g_load_S", "v_return_V")
     assert (g_load / measured_g - 1).abs().median() < 0.01
     assert (v_return - measured_v).abs().median() < 1e-3

@@ -10,13 +10,13 @@ import torch
 
 from spicetrain.surrogates.current_surface import CurrentSurface, inverter_current
 from spicetrain.surrogates.monotonicity import certify
-from spicetrain.surrogates.store import load_current_surface
+from spicetrain.surrogates.store import Surrogates
 
 from .conftest import Measured
 
 
 def test_the_measured_inverter_is_certified(measured: Measured) -> None:
-    surface = load_current_surface(measured.folder)
+    surface = Surrogates.load(measured.folder).current_surface
     found = certify(surface, 301)
     assert found.certified and found.falls_with_v_in
     assert found.least_unique_load_S == 0

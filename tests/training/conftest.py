@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from spicetrain.surrogates.current_surface import CurrentSurface
+from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import Technology
+from spicetrain.training.circuit import Circuit
 from spicetrain.training.inverters import Inverters, inverters_of
-from spicetrain.training.model import Circuit
 
 from .circuits import EXACT, fitted_surface
 
@@ -25,4 +26,4 @@ def inverters(surface: CurrentSurface) -> Inverters:
 
 @pytest.fixture
 def circuit(ptm90: Technology, surface: CurrentSurface) -> Circuit:
-    return Circuit(ptm90, surface, torch.float64, tolerance=EXACT)
+    return Circuit(ptm90, Surrogates(surface), torch.float64, tolerance=EXACT)

@@ -13,8 +13,10 @@ from spicetrain.network import Network
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
 from spicetrain.surrogates.current_surface import CurrentSurface
+from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import Technology
-from spicetrain.training.model import Circuit, TrainableNetwork, predict
+from spicetrain.training.circuit import Circuit
+from spicetrain.training.model import TrainableNetwork, predict
 from spicetrain.training.settings import NetworkSettings
 from spicetrain.training.voltages import LayerVoltages
 
@@ -82,7 +84,7 @@ def test_networks_of_any_depth_have_outputs_and_gradients(
     layers: tuple[int, ...], method: str, ptm90: Technology, surface: CurrentSurface
 ) -> None:
     settings = NetworkSettings(layers=layers, inverter_sizes=(2.0,) * (len(layers) - 1))
-    circuit = Circuit(ptm90, surface)
+    circuit = Circuit(ptm90, Surrogates(surface))
     model = TrainableNetwork(settings, method, circuit, seed=3)
     v_out = model(torch.rand(4, layers[0], generator=torch.Generator().manual_seed(0)))
     assert v_out.shape == (4, layers[-1])
@@ -128,5 +130,5 @@ def test_a_strongly_bent_memristor_is_refused(ptm90: Technology, surface: Curren
 
     # sinh(x) / x - 1 = x^2 / 6 + ...: 1e-3 at x = 0.0774, which is 0.155 / V over 0.5 V.
     with pytest.raises(ConfigurationError, match=r"ohmic to 0\.001"):
-        Circuit(bent(0.16), surface)
-    Circuit(bent(0.15), surface)
+        Circuit(bent(0.16), Surrogates(surface))
+    Circuit(bent(0.15), Surrogates(surface))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from torch import Tensor
 from spicetrain.surrogates.current_surface import CurrentSurface
 from spicetrain.technology import Technology
 from spicetrain.training.inverters import Inverters, inverters_of
-from spicetrain.training.stage import Effort, Tolerance, solve_stage, solve_unloaded
+from spicetrain.training.stage import Effort, Tolerance, solve_output, solve_stage
 from spicetrain.training.tabulated import tabulate
 
 from .circuits import EXACT, random_crossbar
@@ -55,9 +56,11 @@ def kirchhoff(inverters: Inverters, sample: int, arrays: tuple[Tensor, ...]) -> 
         sums = []
         for i in range(rows):
             into_load = sum(g_n[i, j] * (v_n[i] - v_col[j]) for j in range(columns))
+            into_load += inverters.ground_S * v_n[i]
             sums.append(current_into_node(inverters, m_n[i], v_in[sample, i], v_n[i]) - into_load)
         for i in range(rows):
             into_load = sum(g_p[i, j] * (v_p[i] - v_col[j]) for j in range(columns))
+            into_load += inverters.ground_S * v_p[i]
             sums.append(current_into_node(inverters, m_p[i], v_n[i], v_p[i]) - into_load)
         for j in range(columns):
             rows_j = sum(g_n[i, j] * (v_n[i] - v_col[j]) + g_p[i, j] * (v_p[i] - v_col[j]) for i in range(rows))
@@ -67,10 +70,12 @@ def kirchhoff(inverters: Inverters, sample: int, arrays: tuple[Tensor, ...]) -> 
     return currents
 
 
+@pytest.mark.parametrize("ground_S", [0.0, 2e-5])
 @pytest.mark.parametrize(("rows", "columns"), SHAPES)
 def test_the_solution_is_where_kirchhoffs_currents_vanish(
-    rows: int, columns: int, ptm90: Technology, inverters: Inverters
+    rows: int, columns: int, ground_S: float, ptm90: Technology, inverters: Inverters
 ) -> None:
+    inverters = replace(inverters, ground_S=ground_S)
     arrays, effort = stage(ptm90, rows, columns), Effort()
     v = torch.cat(solve(arrays, inverters, EXACT, effort), dim=1).numpy()
     assert effort.unconverged == 0
@@ -96,10 +101,11 @@ NAMES = ("v_in", "g_n", "g_p", "b_pos", "b_neg", "m_n", "m_p")
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("shape", [(1, 1), (3, 2), (2, 4)])
+@pytest.mark.parametrize(("shape", "ground_S"), [((1, 1), 0.0), ((3, 2), 2e-5), ((2, 4), 0.0)])
 def test_gradients_are_those_of_finite_differences(
-    name: str, shape: tuple[int, int], ptm90: Technology, inverters: Inverters
+    name: str, shape: tuple[int, int], ground_S: float, ptm90: Technology, inverters: Inverters
 ) -> None:
+    inverters = replace(inverters, ground_S=ground_S)
     arrays = list(stage(ptm90, *shape))
     place = NAMES.index(name)
     value = arrays[place][1:4] if place == 0 else arrays[place]
@@ -114,17 +120,20 @@ def test_gradients_are_those_of_finite_differences(
     assert torch.autograd.gradcheck(outputs, (u,), eps=1e-5, atol=2e-8, rtol=1e-5)
 
 
-def test_gradients_behind_unloaded_inverters_too(inverters: Inverters) -> None:
+@pytest.mark.parametrize("ground_S", [0.0, 2e-5])
+def test_gradients_of_the_outputs_too(ground_S: float, inverters: Inverters) -> None:
     v_in = torch.tensor([[-0.1, 0.003, 0.08]], dtype=torch.float64, requires_grad=True)
+    m = torch.tensor([1.0, 2.5, 4.0], dtype=torch.float64, requires_grad=True)
+    grounded = replace(inverters, ground_S=ground_S)
     assert torch.autograd.gradcheck(
-        lambda v: solve_unloaded(v, inverters, EXACT, Effort()), (v_in,), eps=1e-6, atol=1e-8, rtol=1e-5
+        lambda v, m: solve_output(v, m, grounded, EXACT, Effort()), (v_in, m), eps=1e-6, atol=1e-8, rtol=1e-5
     )
 
 
 def test_unloaded_outputs_carry_no_current(inverters: Inverters) -> None:
     v_in = torch.linspace(-0.25, 0.25, 41, dtype=torch.float64)[:, None]
     effort = Effort()
-    v_out = solve_unloaded(v_in, inverters, EXACT, effort)
+    v_out = solve_output(v_in, torch.ones(1, dtype=torch.float64), inverters, EXACT, effort)
     i_out, _, di_out = inverters.current(v_in, v_out)
     assert effort.unconverged == 0
     assert float((i_out / di_out).abs().max()) < 1e-11
@@ -157,7 +166,8 @@ def test_what_does_not_converge_is_counted_sample_by_sample(ptm90: Technology, i
     assert 0 < hasty.unconverged <= SAMPLES
     assert hasty.step_V > 1e-6
     assert (fair.unconverged, fair.step_V <= Tolerance().step_V) == (0, True)
-    solve_unloaded(arrays[0][1:3], inverters, Tolerance(coarse_iterations=1, iterations=1, step_V=1e-12), fair)
+    one = torch.ones(5, dtype=torch.float64)
+    solve_output(arrays[0][1:3], one, inverters, Tolerance(coarse_iterations=1, iterations=1, step_V=1e-12), fair)
     assert fair.unconverged == 2
 
 

@@ -17,6 +17,7 @@ from spicetrain.errors import ArchitectureMismatch, ConfigurationError, Verifica
 from spicetrain.network import Network, encode
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.surrogates.current_surface import CurrentSurface
+from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import Technology
 from spicetrain.verification import simulate_network as module
 from spicetrain.verification.settings import VerificationSettings
@@ -35,7 +36,14 @@ class Verifier:
     def __call__(self, file: Path, technology: Technology | None = None, **changes: Any) -> dict[str, Any]:
         settings = VerificationSettings(**(SETTINGS | changes))
         return verify(
-            file, technology or self.technology, self.surface, self.iris, settings, self.ngspice, self.folder, workers=1
+            file,
+            technology or self.technology,
+            Surrogates(self.surface),
+            self.iris,
+            settings,
+            self.ngspice,
+            self.folder,
+            workers=1,
         )
 
     def table(self, name: str) -> pd.DataFrame:
