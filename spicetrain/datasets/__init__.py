@@ -35,6 +35,7 @@ class Dataset:
     test_inputs: NDArray[np.float32]  # [n, features]
     test_labels: NDArray[np.int64]  # [n]
     classes: tuple[str, ...]
+    image_shape: tuple[int, int] | None = None  # rows and columns of pixels, when the features are an image
 
 
 def load_dataset(name: str, folder: Path | None = None) -> Dataset:
@@ -61,6 +62,7 @@ def _load_images(source: ImageSource, folder: Path | None) -> Dataset:
         test_inputs=_grey_to_unit(arrays["test_images"]),
         test_labels=arrays["test_labels"].astype(np.int64),
         classes=source.classes,
+        image_shape=arrays["train_images"].shape[1:],
     )
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -97,9 +98,11 @@ def inverter_current(surface: CurrentSurface, v_in: Tensor, v_out: Tensor) -> tu
 
 
 def supply_currents(surface: CurrentSurface, v_in: Tensor, v_out: Tensor) -> tuple[Tensor, Tensor]:
-    """(i_vdd drawn from the upper rail, i_vss delivered into the lower rail) of one finger, in A, both >= 0."""
-    i_n, i_p = _transistors(surface, v_in.reshape(-1), v_out.reshape(-1))
-    return i_p[0].reshape(v_in.shape), i_n[0].reshape(v_in.shape)
+    """(i_vdd drawn from the upper rail, i_vss delivered into the lower rail) of one finger, in A, both >= 0.
+
+    Differentiable once in v_in and v_out, volts of one shape.
+    """
+    return _SupplyCurrents.apply(v_in, v_out, surface)
 
 
 def require_inside(surface: CurrentSurface, v_in: Tensor, v_out: Tensor, slack_V: float = 1e-6) -> None:
@@ -113,6 +116,21 @@ def require_inside(surface: CurrentSurface, v_in: Tensor, v_out: Tensor, slack_V
                 "between resistors and the rails cannot get there: check the input encoding and the units "
                 "(volts), or characterize a wider domain."
             )
+
+
+class _SupplyCurrents(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, v_in: Tensor, v_out: Tensor, surface: CurrentSurface) -> tuple[Tensor, Tensor]:
+        i_n, i_p = _transistors(surface, v_in.reshape(-1), v_out.reshape(-1))
+        shaped = [value.view(v_in.shape) for value in (*i_p, *i_n)]
+        ctx.save_for_backward(*shaped[1:3], *shaped[4:6])
+        return shaped[0], shaped[3]
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        up_p, up_n = upstream
+        p_in, p_out, n_in, n_out = ctx.saved_tensors
+        return up_p * p_in + up_n * n_in, up_p * p_out + up_n * n_out, None
 
 
 Currents = tuple[Tensor, Tensor, Tensor]

@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 
 from spicetrain.errors import ConfigurationError
-from spicetrain.surrogates.current_surface import require_inside
+from spicetrain.surrogates.current_surface import CurrentSurface, require_inside
 from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import Rails, Technology
 from spicetrain.training.inverters import Inverters, inverters_of
@@ -53,9 +53,14 @@ class Circuit:
         return self.technology.rails
 
     @cached_property
+    def surface(self) -> CurrentSurface:
+        """In the circuit's own precision."""
+        return self.surrogates.current_surface.to(self.dtype, self.device)
+
+    @cached_property
     def inverters(self) -> Inverters:
         """In the circuit's own precision."""
-        return inverters_of(self.surrogates.current_surface.to(self.dtype, self.device))
+        return inverters_of(self.surface)
 
     @cached_property
     def exact_inverters(self) -> Inverters:

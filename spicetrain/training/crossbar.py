@@ -28,6 +28,11 @@ class Conductances(NamedTuple):
         bias = rails.half_swing_V * (self.bias_pos - self.bias_neg)
         return rails.mid_V + torch.addmm(bias, signal, self.pos - self.neg) / self.column_sum()
 
+    def column_voltages(self, v_n: Tensor, v_p: Tensor, rails: Rails) -> Tensor:
+        """Column voltages [samples, columns] when the rows are held at v_n, v_p [samples, rows], volts."""
+        bias = self.bias_pos * rails.vdd_V + self.bias_neg * rails.vss_V
+        return (v_n @ self.pos + v_p @ self.neg + bias) / self.column_sum()
+
     @classmethod
     def of(cls, crossbar: Crossbar, dtype: torch.dtype, device: torch.device | str = "cpu") -> Conductances:
         values = (crossbar.pos, crossbar.neg, crossbar.bias_pos, crossbar.bias_neg)
@@ -40,20 +45,38 @@ def row_signal(inputs: Tensor, encoding: Encoding, rails: Rails) -> Tensor:
     return inputs * swing if encoding == "unipolar" else inputs * (2 * swing) - swing
 
 
+# Most devices start near g_min: a column's signal is a mean over its rows, and high conductances everywhere drown it.
+# From the second crossbar on they are also a load, so they start lower still.
+INITIAL_MEAN, INITIAL_MEAN_OF_LOADS, INITIAL_SPREAD = -5.0, -6.0, 1.5
+
+
 class CrossbarParameters(nn.Module):
     """A crossbar's trainables: one real number a device, through a logistic to the device's range.
 
     absolute  g = g_min + (g_max - g_min) sigmoid(theta): what a load-aware method trains
     ratios    theta_hat = 1 + K sigmoid(theta) with K = g_max / g_min - 1, and the column then scaled so that its
               smallest conductance is g_min (PHAX, IEEE TCAD 2018): a column's voltage knows only ratios
+
+    loads     inverters drive it: from the second crossbar on
     """
 
-    def __init__(self, rows: int, columns: int, memristor: Memristor, *, ratios: bool, generator: torch.Generator):
+    def __init__(
+        self,
+        rows: int,
+        columns: int,
+        memristor: Memristor,
+        *,
+        ratios: bool,
+        generator: torch.Generator,
+        loads: bool = False,
+    ):
         super().__init__()
         self.g_min_S, self.g_max_S, self.ratios = memristor.g_min_S, memristor.g_max_S, ratios
 
+        mean = INITIAL_MEAN_OF_LOADS if loads else INITIAL_MEAN
+
         def initial(*shape: int) -> nn.Parameter:
-            return nn.Parameter(INITIAL_MEAN + INITIAL_SPREAD * torch.randn(*shape, generator=generator))
+            return nn.Parameter(mean + INITIAL_SPREAD * torch.randn(*shape, generator=generator))
 
         self.pos, self.neg = initial(rows, columns), initial(rows, columns)
         self.bias_pos, self.bias_neg = initial(columns), initial(columns)
@@ -82,7 +105,3 @@ class CrossbarParameters(nn.Module):
 
     def _thetas(self) -> tuple[nn.Parameter, ...]:
         return self.pos, self.neg, self.bias_pos, self.bias_neg
-
-
-# Most devices start near g_min: a column's signal is a mean over its rows, and high conductances everywhere drown it.
-INITIAL_MEAN, INITIAL_SPREAD = -3.0, 1.5

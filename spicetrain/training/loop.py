@@ -20,8 +20,10 @@ from spicetrain.progress import track
 from spicetrain.storage import storage_errors, write_atomic
 from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import Technology
+from spicetrain.training.augmentation import augmented
 from spicetrain.training.checkpoint import resume, save_checkpoint
 from spicetrain.training.circuit import Circuit
+from spicetrain.training.methods import METHODS
 from spicetrain.training.model import TrainableNetwork
 from spicetrain.training.settings import NetworkSettings, TrainingSettings
 from spicetrain.training.stage import Effort
@@ -46,8 +48,8 @@ def train(
     device = _device(settings.device)
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    circuit = Circuit(technology, surrogates, torch.float32, device)
-    model = TrainableNetwork(shape, settings.method, circuit, settings.seed)
+    circuit = Circuit(technology, surrogates, torch.float32, device, phax_load_S=settings.phax_load_S)
+    model = TrainableNetwork(shape, settings.method, circuit, settings.seed, settings.sizing)
     if settings.initial is not None:
         model.assign(Network.load(settings.initial), str(settings.initial))
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
@@ -65,17 +67,22 @@ def train(
         for epoch in range(done, settings.epochs):
             started, circuit.effort = time.perf_counter(), Effort()
             loss_sum = torch.zeros((), device=device)
-            order = torch.randperm(
-                len(inputs), generator=torch.Generator().manual_seed(settings.seed * 100_003 + epoch)
-            )
+            if 2 * epoch >= settings.epochs:
+                model.settle_sizes()
+            random = torch.Generator().manual_seed(settings.seed * 100_003 + epoch)
+            order = torch.randperm(len(inputs), generator=random)
             for step, chosen in enumerate(order.to(device).split(settings.batch_size)):
                 for group in optimizer.param_groups:
                     group["lr"] = _learning_rate(settings, (epoch * batches + step) / (settings.epochs * batches))
-                v_out = model(inputs[chosen])
-                loss = cross_entropy((v_out - technology.rails.mid_V) / settings.logit_V, labels[chosen])
+                images = augmented(inputs[chosen], dataset.image_shape, settings.shift_pixels, settings.flip, random)
+                layers = model.voltages(images)
+                loss = cross_entropy((layers[-1].v_n - technology.rails.mid_V) / settings.logit_V, labels[chosen])
+                if settings.power_weight_per_W:
+                    loss = loss + settings.power_weight_per_W * model.rail_power(layers).mean()
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
+                model.keep_sizes_possible()
                 loss_sum += loss.detach() * len(chosen)
                 bar.advance(loss=loss.item(), residual=f"{circuit.effort.step_V:.1e} V")
             training_effort, circuit.effort = circuit.effort, Effort()
@@ -160,6 +167,17 @@ def require_fit(shape: NetworkSettings, settings: TrainingSettings, dataset: Dat
         raise ArchitectureMismatch(
             f"network.layers = {shape_text(shape.layers)}, but {dataset.name} has {rows} inputs and {classes} classes: "
             f"begin with {rows} and end with {classes}."
+        )
+    if METHODS[settings.method].ratios and (settings.sizing != "fixed" or settings.power_weight_per_W):
+        able = ", ".join(name for name, method in METHODS.items() if not method.ratios)
+        raise ConfigurationError(
+            f"training.sizing = {settings.sizing!r}, power_weight_per_W = {settings.power_weight_per_W:g}: the method "
+            f"{settings.method!r} sees neither load nor power. Methods that do: {able}."
+        )
+    if (settings.shift_pixels or settings.flip) and dataset.image_shape is None:
+        raise ConfigurationError(
+            f"training.shift_pixels = {settings.shift_pixels:g}, training.flip = {str(settings.flip).lower()}: "
+            f"{dataset.name} has no images that could be moved or mirrored. Leave both out."
         )
     if settings.validation > len(dataset.train_inputs) - classes:
         raise ConfigurationError(

@@ -14,36 +14,59 @@ from spicetrain.network import Network
 from spicetrain.training.circuit import Circuit
 from spicetrain.training.crossbar import Conductances, CrossbarParameters, row_signal
 from spicetrain.training.methods import METHODS
+from spicetrain.training.power import rail_power
 from spicetrain.training.settings import NetworkSettings
+from spicetrain.training.sizing import InverterSizes, Sizing
 from spicetrain.training.voltages import LayerVoltages
 
 
 class TrainableNetwork(nn.Module):
     """Crossbars with trainable conductances and inverters of given sizes, seen through one method."""
 
-    def __init__(self, settings: NetworkSettings, method: str, circuit: Circuit, seed: int = 0):
+    def __init__(
+        self, settings: NetworkSettings, method: str, circuit: Circuit, seed: int = 0, sizing: Sizing = "fixed"
+    ):
         super().__init__()
         self.settings, self.circuit = settings, circuit
         generator = torch.Generator().manual_seed(seed)
         memristor, widths = circuit.technology.memristor, settings.layers
         self.crossbars = nn.ModuleList(
-            CrossbarParameters(rows, columns, memristor, ratios=METHODS[method].ratios, generator=generator)
-            for rows, columns in zip(widths, widths[1:], strict=False)
+            CrossbarParameters(*shape, memristor, ratios=METHODS[method].ratios, generator=generator, loads=index > 0)
+            for index, shape in enumerate(zip(widths, widths[1:], strict=False))
         )
-        last = len(widths) - 2
-        for index, (columns, size) in enumerate(zip(widths[1:], settings.inverter_sizes, strict=True)):
-            self.register_buffer(f"sizes_{index}", torch.full((columns, 1 if index == last else 2), size))
+        *hidden, last = zip(widths[1:], settings.inverter_sizes, strict=True)
+        self.inverters = nn.ModuleList(InverterSizes(columns, 2, size, sizing) for columns, size in hidden)
+        self.inverters.append(InverterSizes(last[0], 1, last[1], "fixed"))
         self.to(device=circuit.device, dtype=circuit.dtype)
         self.predictor = METHODS[method].predictor(circuit, self.sizes, settings.ground_S)
 
     @property
     def sizes(self) -> list[Tensor]:
-        return [self.get_buffer(f"sizes_{index}") for index in range(len(self.crossbars))]
+        return [inverters() for inverters in self.inverters]
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Output voltages [samples, outputs] for inputs [samples, rows] in 0..1."""
+        return self.voltages(inputs)[-1].v_n
+
+    def voltages(self, inputs: Tensor) -> list[LayerVoltages]:
+        """Of every layer, [samples, columns] each, for inputs [samples, rows] in 0..1."""
         signal = row_signal(inputs, self.settings.encoding, self.circuit.rails)
-        return self.predictor([crossbar() for crossbar in self.crossbars], self.sizes, signal)[-1].v_n
+        return self.predictor([crossbar() for crossbar in self.crossbars], self.sizes, signal)
+
+    def rail_power(self, layers: Sequence[LayerVoltages]) -> Tensor:
+        """Static power drawn from the rails, [samples], watts."""
+        crossbars = [crossbar() for crossbar in self.crossbars]
+        return rail_power(layers, crossbars, self.sizes, self.circuit.rails, self.circuit.surface)
+
+    def keep_sizes_possible(self) -> None:
+        """After a step; see InverterSizes."""
+        for inverters in self.inverters:
+            inverters.keep_possible()  # type: ignore[operator]
+
+    def settle_sizes(self) -> None:
+        """Whole fingers, no longer trained; see InverterSizes."""
+        for inverters in self.inverters:
+            inverters.settle()  # type: ignore[operator]
 
     def assign(self, network: Network, source: str) -> None:
         """Start from a trained network; ArchitectureMismatch when its shape is another."""
@@ -54,7 +77,7 @@ class TrainableNetwork(nn.Module):
     def network(self, about: dict[str, object]) -> Network:
         """What is programmed into the chip."""
         crossbars = tuple(parameters.crossbar() for parameters in self.crossbars)  # type: ignore[operator]
-        sizes = tuple(size.double().cpu().numpy() for size in self.sizes)
+        sizes = tuple(size.detach().double().cpu().numpy() for size in self.sizes)
         return Network(crossbars, sizes, self.settings.encoding, about, self.settings.ground_S)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from spicetrain.schema import Definition
+from spicetrain.training.sizing import Sizing
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -44,7 +45,15 @@ class TrainingSettings(Definition):
     """How the network is trained.
 
     method         one of training.methods.METHODS
+    phax_load_S    frozen load of the phax method, siemens from every hidden inverter's output to mid-rail. The default
+                   lies between what a trained 100-10 crossbar puts on first (2e-6) and on second inverters (1.2e-5)
     logit_V        output voltage that counts as one unit of the softmax
+    shift_pixels   training images are moved by up to so many pixels along both axes, anew in every epoch
+    flip           every other training image is mirrored left to right
+    sizing         of the hidden inverters. "fixed": as network.inverter_sizes says. "layer", "inverter": trained from
+                   there, one number for all first and one for all second inverters of a layer, or every inverter by
+                   itself; real numbers in the first half of the epochs, then rounded to whole fingers and kept
+    power_weight_per_W  weight in the loss of the mean static power drawn from the rails
     forward        "model": the method's own view; "spice": every minibatch simulated in ngspice, the backward pass
                    through kcl's Jacobian at the simulated operating point
     steps_per_epoch  minibatches after which an epoch ends (its line in metrics.jsonl, its checkpoint); 0: all images
@@ -54,13 +63,18 @@ class TrainingSettings(Definition):
     threads        of torch on the CPU; 0 leaves it to torch
     """
 
-    method: Literal["kcl", "ideal"] = "kcl"
+    method: Literal["kcl", "ideal", "phax", "rim", "latim", "latim-nn"] = "kcl"
     epochs: int = Field(default=20, ge=1)
     batch_size: int = Field(default=256, ge=1)
     learning_rate: Positive = 0.1
     logit_V: Positive = 0.05
+    phax_load_S: float = Field(default=5e-6, ge=0)
     validation: int = Field(default=0, ge=0)
     seed: int = 0
+    shift_pixels: float = Field(default=0.0, ge=0)
+    flip: bool = False
+    sizing: Sizing = "fixed"
+    power_weight_per_W: float = Field(default=0.0, ge=0)
     forward: Literal["model", "spice"] = "model"
     steps_per_epoch: int = Field(default=0, ge=0)
     initial: Path | None = None

@@ -1,0 +1,42 @@
+"""Inverter sizes as trainables: real numbers of fingers while they are trained, whole ones in the netlist."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Sizing = Literal["fixed", "layer", "inverter"]
+
+
+class InverterSizes(nn.Module):
+    """Fingers of the inverters behind one crossbar's columns, `each` (2 in a hidden layer, 1 in the last) a column.
+
+    fixed     as given
+    layer     trained, one number for all first and one for all second inverters
+    inverter  trained, every one by itself
+    """
+
+    def __init__(self, columns: int, each: int, fingers: float, sizing: Sizing):
+        super().__init__()
+        self.columns = columns
+        start = torch.full((1 if sizing == "layer" else columns, each), float(fingers))
+        self.fingers = nn.Parameter(start, requires_grad=sizing != "fixed")
+
+    def forward(self) -> Tensor:
+        """[columns, each]."""
+        return self.fingers.expand(self.columns, -1)
+
+    @torch.no_grad()
+    def keep_possible(self) -> None:
+        """After a step: no inverter has less than one finger."""
+        if self.fingers.requires_grad:
+            self.fingers.clamp_(min=1.0)
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Whole fingers from now on, and no longer trained; what was given stays as it is."""
+        if self.fingers.requires_grad:
+            self.fingers.round_().requires_grad_(False)
+            self.fingers.grad = None

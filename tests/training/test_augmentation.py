@@ -1,0 +1,53 @@
+"""Moved images against numpy's roll and slicing."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from spicetrain.training.augmentation import augmented
+
+SHAPE = (5, 3)
+
+
+def images(count: int) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(0).uniform(0, 1, (count, 15)))
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(1)
+
+
+def test_nothing_asked_nothing_done() -> None:
+    x = images(4)
+    assert augmented(x, SHAPE, 0.0, False, generator()) is x
+
+
+def test_flipped_or_not_and_about_half_of_them() -> None:
+    x = images(400)
+    y = augmented(x, SHAPE, 0.0, True, generator())
+    mirrored = x.view(-1, *SHAPE).flip(2).reshape(-1, 15)
+    is_same, is_mirrored = (torch.isclose(y, other).all(1) for other in (x, mirrored))
+    assert bool((is_same ^ is_mirrored).all())
+    assert 150 < int(is_mirrored.sum()) < 250
+
+
+def test_moved_by_up_to_so_many_pixels_and_dark_beyond_the_edge() -> None:
+    spot = torch.zeros(500, 9, 11, dtype=torch.float64)
+    spot[:, 4, 6] = 1.0
+    y = augmented(spot.view(500, -1), (9, 11), 2.0, False, generator()).view(500, 9, 11)
+    rows = (y.sum(2) * torch.arange(9)).sum(1) / y.sum((1, 2))
+    columns = (y.sum(1) * torch.arange(11)).sum(1) / y.sum((1, 2))
+    for moved, at in ((rows, 4), (columns, 6)):
+        assert 1.9 < float((moved - at).max()) <= 2 + 1e-9
+        assert -2 - 1e-9 <= float((moved - at).min()) < -1.9
+    torch.testing.assert_close(y.sum((1, 2)), torch.ones(500, dtype=torch.float64))  # bilinear: no light is lost
+    full = augmented(torch.ones(50, 99, dtype=torch.float64), (9, 11), 2.0, False, generator()).view(50, 9, 11)
+    assert bool((full.amin((1, 2)) < 0.9).all())
+    assert float(full[:, 3:6, 3:8].min()) == 1.0
+
+
+def test_the_same_generator_moves_the_same_way() -> None:
+    x = images(8)
+    assert torch.equal(augmented(x, SHAPE, 1.0, True, generator()), augmented(x, SHAPE, 1.0, True, generator()))
+    assert not torch.equal(augmented(x, SHAPE, 1.0, True, generator()), x)
