@@ -7,8 +7,9 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,13 @@ def make_folder(path: Path) -> Path:
     with storage_errors(path):
         path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def copy_into(folder: Path, files: Iterable[Path]) -> None:
+    """Copy files into `folder`, each whole or not at all; StorageError when that is refused."""
+    for file in files:
+        with write_atomic(folder / file.name) as temporary:
+            shutil.copyfile(file, temporary)
 
 
 def write_json(path: Path, value: object) -> None:

@@ -24,7 +24,7 @@ from spicetrain.experiment.definition import (
 )
 from spicetrain.experiment.manifest import dataset_sha256, origin, plan_sha256, technology_entry
 from spicetrain.spice.ngspice import Ngspice, find_ngspice
-from spicetrain.storage import make_folder, read_json, sha256_of_file, write_atomic, write_json
+from spicetrain.storage import copy_into, make_folder, read_json, sha256_of_file, write_atomic, write_json
 from spicetrain.technology import load_technology
 
 if TYPE_CHECKING:
@@ -149,7 +149,6 @@ class Run:
         A verification of the same inputs is kept; its figures are judged again.
         """
         from spicetrain.training.loop import require_fit
-        from spicetrain.verification.figures import require_within
         from spicetrain.verification.verify import require_images
 
         self.ngspice  # noqa: B018  # what is missing or does not fit shows before the work begins
@@ -158,17 +157,41 @@ class Run:
         self.characterize()
         self.fit_surrogates()
         self.train()
-        summary = self._kept_verification()
         try:
-            if summary is None:
-                summary = self.verify()
-            else:
-                require_within(summary, self.experiment.verification)
+            summary = self.verified()
         except VerificationError:
             self.report()
             raise
         self.report()
         return summary
+
+    def verified(self) -> dict[str, Any]:
+        """`verify`, unless a verification of the same inputs is there: then its summary, judged again."""
+        from spicetrain.verification.figures import require_within
+
+        summary = self._kept_verification()
+        if summary is None:
+            return self.verify()
+        require_within(summary, self.experiment.verification)
+        return summary
+
+    def adopt(self, other: Run) -> None:
+        """Take the characterization and the surrogates of another folder, instead of making them again.
+
+        ConfigurationError when that one is of another technology, plan or fit, StorageError when it holds none.
+        """
+        depends = ("technology", "characterization", "surrogates")
+        differing = [name for name in depends if getattr(self.experiment, name) != getattr(other.experiment, name)]
+        if differing:
+            raise ConfigurationError(f"{other.folder} was made with another {' and '.join(differing)} than this asks.")
+        other._surrogates()
+        known = ("characterization.plan", "ngspice that characterized")
+        inputs = {name: value for name, value in other._manifest()["inputs_sha256"].items() if name in known}
+        with self._room("characterize", inputs, copied_from=str(other.folder)):
+            copy_into(self.folder / "characterization", (other.folder / "characterization").iterdir())
+        with self._room("fit-surrogates", seed=self.experiment.surrogates.seed, copied_from=str(other.folder)):
+            fit = [path for path in other.folder.glob("surrogates*") if path.name != FIT]
+            copy_into(self.folder, [*fit, other.folder / FIT])  # the last, by which it is recognised
 
     def _kept_verification(self) -> dict[str, Any] | None:
         """summary.json when it, and the table it was made from, are of these very inputs."""

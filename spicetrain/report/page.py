@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -36,6 +37,15 @@ def write_report(folder: Path) -> Path:
     run = RunFolder(Path(folder))
     with rc_context(STYLE):
         sections = _sections(run)
+    html = render(headline(run), run.experiment.technology, sections)
+    path = run.folder / REPORT
+    with write_atomic(path) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+    return path
+
+
+def render(title: str, technology: str, sections: Sequence[Section]) -> str:
+    """The page; text is escaped, Markup is not."""
     environment = Environment(
         loader=PackageLoader("spicetrain.report", "."),
         autoescape=True,
@@ -43,13 +53,8 @@ def write_report(folder: Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    html = environment.get_template("report.html.j2").render(
-        title=headline(run), technology=run.experiment.technology, sections=sections, version=__version__
-    )
-    path = run.folder / REPORT
-    with write_atomic(path) as temporary:
-        temporary.write_text(html, encoding="utf-8")
-    return path
+    template = environment.get_template("report.html.j2")
+    return template.render(title=title, technology=technology, sections=sections, version=__version__)
 
 
 def _sections(run: RunFolder) -> list[Section]:
