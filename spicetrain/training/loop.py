@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -24,6 +23,7 @@ from spicetrain.training.augmentation import augmented
 from spicetrain.training.checkpoint import resume, save_checkpoint
 from spicetrain.training.circuit import Circuit
 from spicetrain.training.methods import METHODS
+from spicetrain.training.kept_out import kept_out
 from spicetrain.training.model import TrainableNetwork
 from spicetrain.training.settings import NetworkSettings, TrainingSettings
 from spicetrain.training.stage import Effort
@@ -69,6 +69,8 @@ def train(
             loss_sum = torch.zeros((), device=device)
             if 2 * epoch >= settings.epochs:
                 model.settle_sizes()
+            else:
+                model.size_for_loads()
             random = torch.Generator().manual_seed(settings.seed * 100_003 + epoch)
             order = torch.randperm(len(inputs), generator=random)
             for step, chosen in enumerate(order.to(device).split(settings.batch_size)):
@@ -119,14 +121,11 @@ def _learning_rate(settings: TrainingSettings, progress: float) -> float:
 
 def _parts(dataset: Dataset, settings: TrainingSettings, device: torch.device) -> dict[str, tuple[Tensor, Tensor]]:
     """Inputs and labels to train on, to validate on (if any are kept out), and to test on."""
-    train_inputs, train_labels = dataset.train_inputs, dataset.train_labels
-    parts = {}
+    inputs, labels = dataset.train_inputs, dataset.train_labels
+    parts = {"test": (dataset.test_inputs, dataset.test_labels), "train": (inputs, labels)}
     if settings.validation:
-        train_inputs, kept_inputs, train_labels, kept_labels = train_test_split(
-            train_inputs, train_labels, test_size=settings.validation, random_state=0, stratify=train_labels
-        )
-        parts["validation"] = (kept_inputs, kept_labels)
-    parts["train"], parts["test"] = (train_inputs, train_labels), (dataset.test_inputs, dataset.test_labels)
+        shown, kept = kept_out(dataset, settings.validation)
+        parts |= {"train": (inputs[shown], labels[shown]), "validation": (inputs[kept], labels[kept])}
     return {name: (torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)) for name, (x, y) in parts.items()}
 
 

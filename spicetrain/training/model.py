@@ -13,6 +13,7 @@ from spicetrain.errors import DomainError
 from spicetrain.network import Network
 from spicetrain.training.circuit import Circuit
 from spicetrain.training.crossbar import Conductances, CrossbarParameters, row_signal
+from spicetrain.training.erim import smallest_sizes
 from spicetrain.training.methods import METHODS
 from spicetrain.training.power import rail_power
 from spicetrain.training.settings import NetworkSettings
@@ -27,7 +28,7 @@ class TrainableNetwork(nn.Module):
         self, settings: NetworkSettings, method: str, circuit: Circuit, seed: int = 0, sizing: Sizing = "fixed"
     ):
         super().__init__()
-        self.settings, self.circuit = settings, circuit
+        self.settings, self.circuit, self.sizing = settings, circuit, sizing
         generator = torch.Generator().manual_seed(seed)
         memristor, widths = circuit.technology.memristor, settings.layers
         self.crossbars = nn.ModuleList(
@@ -57,6 +58,16 @@ class TrainableNetwork(nn.Module):
         """Static power drawn from the rails, [samples], watts."""
         crossbars = [crossbar() for crossbar in self.crossbars]
         return rail_power(layers, crossbars, self.sizes, self.circuit.rails, self.circuit.surface)
+
+    @torch.no_grad()
+    def size_for_loads(self) -> None:
+        """With ERIM-style sizing: every hidden inverter as its row's conductances now demand."""
+        if self.sizing != "erim":
+            return
+        for inverters, crossbar in zip(self.inverters[:-1], self.crossbars[1:], strict=True):
+            g = crossbar()
+            fingers = smallest_sizes(torch.stack([g.pos.sum(1), g.neg.sum(1)], 1), self.circuit.exact_inverters)
+            inverters.fingers.copy_(fingers)  # type: ignore[operator]
 
     def keep_sizes_possible(self) -> None:
         """After a step; see InverterSizes."""

@@ -50,9 +50,10 @@ class TrainingSettings(Definition):
     logit_V        output voltage that counts as one unit of the softmax
     shift_pixels   training images are moved by up to so many pixels along both axes, anew in every epoch
     flip           every other training image is mirrored left to right
-    sizing         of the hidden inverters. "fixed": as network.inverter_sizes says. "layer", "inverter": trained from
-                   there, one number for all first and one for all second inverters of a layer, or every inverter by
-                   itself; real numbers in the first half of the epochs, then rounded to whole fingers and kept
+    sizing         of the hidden inverters. "fixed": as network.inverter_sizes says. "erim": every one the smallest that
+                   carries its row's conductances, as training.erim has it. "layer", "inverter": trained from
+                   inverter_sizes on, one number for all first and one for all second inverters of a layer, or every
+                   inverter by itself. Sizes change in the first half of the epochs; then they are whole, and kept
     power_weight_per_W  weight in the loss of the mean static power drawn from the rails
     forward        "model": the method's own view; "spice": every minibatch simulated in ngspice, the backward pass
                    through kcl's Jacobian at the simulated operating point

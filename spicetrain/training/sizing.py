@@ -7,13 +7,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-Sizing = Literal["fixed", "layer", "inverter"]
+Sizing = Literal["fixed", "erim", "layer", "inverter"]
 
 
 class InverterSizes(nn.Module):
     """Fingers of the inverters behind one crossbar's columns, `each` (2 in a hidden layer, 1 in the last) a column.
 
     fixed     as given
+    erim      set by the load, from outside
     layer     trained, one number for all first and one for all second inverters
     inverter  trained, every one by itself
     """
@@ -22,7 +23,7 @@ class InverterSizes(nn.Module):
         super().__init__()
         self.columns = columns
         start = torch.full((1 if sizing == "layer" else columns, each), float(fingers))
-        self.fingers = nn.Parameter(start, requires_grad=sizing != "fixed")
+        self.fingers = nn.Parameter(start, requires_grad=sizing in ("layer", "inverter"))
 
     def forward(self) -> Tensor:
         """[columns, each]."""

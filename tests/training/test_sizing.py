@@ -13,7 +13,10 @@ from spicetrain.errors import ConfigurationError
 from spicetrain.surrogates.current_surface import CurrentSurface
 from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import Technology
+from spicetrain.training.circuit import Circuit
+from spicetrain.training.erim import largest_load_per_finger
 from spicetrain.training.loop import train
+from spicetrain.training.model import TrainableNetwork
 from spicetrain.training.settings import NetworkSettings, TrainingSettings
 from spicetrain.training.sizing import InverterSizes, Sizing
 
@@ -74,3 +77,21 @@ def test_only_methods_that_see_the_load_can_size(ptm90: Technology, surface: Cur
     settings = TrainingSettings(method="ideal", sizing="layer")
     with pytest.raises(ConfigurationError, match=r"training\.sizing = 'layer'.*ideal.*kcl"):
         train(NetworkSettings(layers=(4, 3, 3)), settings, load_dataset("iris"), ptm90, Surrogates(surface), tmp_path)
+
+
+def test_erim_gives_every_inverter_what_its_row_demands(
+    ptm90: Technology, surface: CurrentSurface, tmp_path: Path
+) -> None:
+    circuit = Circuit(ptm90, Surrogates(surface))
+    shape = NetworkSettings(layers=(3, 5, 4), inverter_sizes=(2.0, 1.0))
+    model = TrainableNetwork(shape, "kcl", circuit, sizing="erim")
+    with torch.no_grad():
+        model.crossbars[1].pos[2] = 4.0  # type: ignore[operator]  # nearly g_max throughout
+    model.size_for_loads()
+    hidden, last = model.sizes
+    per_finger = largest_load_per_finger(circuit.exact_inverters, 0.8, 5e-3)
+    crossbar = model.network({}).crossbars[1]
+    expected = np.stack([np.ceil(g.sum(1) / per_finger) for g in (crossbar.pos, crossbar.neg)], 1)
+    assert hidden.tolist() == np.maximum(expected, 1).tolist()
+    assert hidden[2, 0] > hidden[:, 1].max()
+    assert last.tolist() == [[1.0]] * 4
