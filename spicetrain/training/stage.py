@@ -16,6 +16,9 @@ Newton on all of it at once; eliminating the inverter nodes leaves one K x K sys
 
 The gradient is that of the implicit function: one adjoint system with the same A, transposed; nothing is unrolled. It
 uses the linearization of the last Newton step, so it is as exact as that step was small.
+
+Voltages may also be given, solved by somebody else for the same circuit (ngspice): they are then the values, and the
+gradient is that of the implicit function linearized there, which asks of the surface its slopes only.
 """
 
 from __future__ import annotations
@@ -158,9 +161,14 @@ class _SolveStage(torch.autograd.Function):
         inverters: Inverters,
         tolerance: Tolerance,
         effort: Effort,
+        given: tuple[Tensor, Tensor, Tensor] | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         stage = _Stage(g_n, g_p, b_pos, b_neg, m_n, m_p, inverters)
-        solution, linear = _newton(stage, inverters, v_in, tolerance, effort)
+        if given is None:
+            solution, linear = _newton(stage, inverters, v_in, tolerance, effort)
+        else:
+            v_n, v_p, v_col = (v.detach() for v in given)  # what is returned becomes part of autograd's graph
+            solution, linear = (v_n, v_p, v_col), stage.linearize(inverters.current, v_in, v_n, v_p)
         ctx.stage, ctx.inverters = stage, inverters
         ctx.save_for_backward(*solution, *linear)
         return solution
@@ -184,9 +192,7 @@ class _SolveStage(torch.autograd.Function):
             (l_c * (v_col - inverters.low)).sum(0),
             -(l_n * i_n).sum(0),
             -(l_p * i_p).sum(0),
-            None,
-            None,
-            None,
+            *(None,) * 4,
         )
 
 
@@ -207,6 +213,7 @@ def solve_stage(
     inverters: Inverters,
     tolerance: Tolerance,
     effort: Effort,
+    given: tuple[Tensor, Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Voltages (v_n [samples, rows], v_p [samples, rows], v_col [samples, columns]) of a stage, differentiable.
 
@@ -215,39 +222,60 @@ def solve_stage(
     b_pos, b_neg  [columns], siemens: bias devices to the upper and the lower rail
     m_n, m_p      [rows]: fingers of the first and of the second inverter
     effort        notes the largest last step and the samples that did not converge
+    given         the voltages, solved elsewhere with these v_in: returned as they are, with the gradient there
 
     Equations: see the module. Nothing is raised for a sample that does not converge: the caller reads `effort`.
     """
-    return _SolveStage.apply(v_in, g_n, g_p, b_pos, b_neg, m_n, m_p, inverters, tolerance, effort)
+    return _SolveStage.apply(v_in, g_n, g_p, b_pos, b_neg, m_n, m_p, inverters, tolerance, effort, given)
 
 
 class _SolveOutput(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, v_in: Tensor, m: Tensor, inverters: Inverters, tolerance: Tolerance, effort: Effort
+        ctx: Any,
+        v_in: Tensor,
+        m: Tensor,
+        inverters: Inverters,
+        tolerance: Tolerance,
+        effort: Effort,
+        given: Tensor | None,
     ) -> Tensor:
-        v_out = inverters.vtc(v_in)
+        v_out = inverters.vtc(v_in) if given is None else given.detach()
         i = di_in = falling = v_in
 
-        def step(current: Current) -> Tensor:
-            nonlocal v_out, i, di_in, falling
+        def linearize(current: Current) -> None:
+            nonlocal i, di_in, falling
             i, di_in, di_out = current(v_in, v_out)
-            before, falling = v_out, m * di_out - inverters.ground_S
-            F = m * i - inverters.ground_S * v_out + inverters.i_ground
+            falling = m * di_out - inverters.ground_S
+
+        def step(current: Current) -> Tensor:
+            nonlocal v_out
+            linearize(current)
+            before, F = v_out, m * i - inverters.ground_S * v_out + inverters.i_ground
             v_out = (v_out - F / falling).clamp_(inverters.low, inverters.high)
             return (v_out - before).abs_().amax(1)
 
-        _iterate(step, inverters, tolerance, effort)
+        if given is None:
+            _iterate(step, inverters, tolerance, effort)
+        else:
+            linearize(inverters.current)
         ctx.save_for_backward(-m * di_in / falling, -i / falling)
         return v_out
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         slope, over_size = ctx.saved_tensors
-        return upstream[0] * slope, (upstream[0] * over_size).sum(0), None, None, None
+        return upstream[0] * slope, (upstream[0] * over_size).sum(0), *(None,) * 4
 
 
-def solve_output(v_in: Tensor, m: Tensor, inverters: Inverters, tolerance: Tolerance, effort: Effort) -> Tensor:
+def solve_output(
+    v_in: Tensor,
+    m: Tensor,
+    inverters: Inverters,
+    tolerance: Tolerance,
+    effort: Effort,
+    given: Tensor | None = None,
+) -> Tensor:
     """Outputs [samples, columns], volts, of inverters of m [columns] fingers that drive at most their resistor to
-    mid-rail: m I(v_in, v_out) = ground_S (v_out - mid)."""
-    return _SolveOutput.apply(v_in, m, inverters, tolerance, effort)
+    mid-rail: m I(v_in, v_out) = ground_S (v_out - mid). `given` as in solve_stage."""
+    return _SolveOutput.apply(v_in, m, inverters, tolerance, effort, given)
