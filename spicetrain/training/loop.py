@@ -22,8 +22,8 @@ from spicetrain.technology import Technology
 from spicetrain.training.augmentation import augmented
 from spicetrain.training.checkpoint import resume, save_checkpoint
 from spicetrain.training.circuit import Circuit
-from spicetrain.training.methods import METHODS
 from spicetrain.training.kept_out import kept_out
+from spicetrain.training.methods import METHODS
 from spicetrain.training.model import TrainableNetwork
 from spicetrain.training.settings import NetworkSettings, TrainingSettings
 from spicetrain.training.stage import Effort
@@ -69,8 +69,6 @@ def train(
             loss_sum = torch.zeros((), device=device)
             if 2 * epoch >= settings.epochs:
                 model.settle_sizes()
-            else:
-                model.size_for_loads()
             random = torch.Generator().manual_seed(settings.seed * 100_003 + epoch)
             order = torch.randperm(len(inputs), generator=random)
             for step, chosen in enumerate(order.to(device).split(settings.batch_size)):
