@@ -64,6 +64,15 @@ class Crossbar:
         """
         return (v_pos @ self.pos + v_neg @ self.neg + self.bias_current(rails)) / self.column_sum
 
+    def source_power(self, v_pos: NDArray, v_neg: NDArray, rails: Rails) -> NDArray[np.float64]:
+        """What the crossbar turns into heat, [samples], watts: all of it comes from the sources of its rows and of its
+        bias rows, when ideal ones hold them as in `open_column_voltage`."""
+        v_col = self.open_column_voltage(v_pos, v_neg, rails)
+        bias = self.bias_pos.sum() * rails.vdd_V**2 + self.bias_neg.sum() * rails.vss_V**2
+        rows = v_pos**2 @ self.pos.sum(1) + v_neg**2 @ self.neg.sum(1)
+        heat: NDArray[np.float64] = rows + bias - v_col**2 @ self.column_sum
+        return heat
+
 
 @dataclass(frozen=True)
 class Network:

@@ -5,6 +5,7 @@ Nodes: x0_p, x0_n input rows; c0_3 column 3 of crossbar 0; n0_3, p0_3 behind its
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from numpy.typing import NDArray
@@ -28,6 +29,9 @@ from spicetrain.technology import Technology
 
 Form = Literal["reduced", "flat"]
 
+Drive = Callable[[Circuit, str, NDArray], None]
+"""Adds to a circuit the source that holds a node at voltages [samples], one after the other."""
+
 
 def network_deck(
     network: Network, technology: Technology, inputs: NDArray, form: Form, *, hidden: bool = False
@@ -39,13 +43,32 @@ def network_deck(
     """
     circuit = new_circuit(technology)
     add_index(circuit)
+    add_network(circuit, network, technology, inputs, form, add_lookup)
+    saves = tuple(f"v({node})" for node in saved_nodes(network, hidden=hidden))
+    return Deck(
+        text_of(circuit),
+        sweep(len(inputs)),
+        saves,
+        points=len(inputs),
+        large=form == "flat",
+        temperature_C=technology.temperature_C,
+    )
+
+
+def add_network(
+    circuit: Circuit, network: Network, technology: Technology, inputs: NDArray, form: Form, drive: Drive
+) -> None:
+    """The network with `drive` as its sources: of the rows (flat), or of the first columns' Thevenin voltages (reduced).
+
+    ConfigurationError as in `network_deck`.
+    """
     if network.ground_S:
         circuit.V(MID, MID, circuit.gnd, technology.rails.mid_V)
     v_pos, v_neg = encode(inputs, network.encoding, technology.rails)
     if form == "reduced":
-        _add_reduced_first(circuit, network.crossbars[0], technology, v_pos, v_neg)
+        _add_reduced_first(circuit, network.crossbars[0], technology, v_pos, v_neg, drive)
     else:
-        _add_flat_first(circuit, network.crossbars[0], technology, v_pos, v_neg)
+        _add_flat_first(circuit, network.crossbars[0], technology, v_pos, v_neg, drive)
     for layer, crossbar in enumerate(network.crossbars[1:], start=1):
         _add_inverter_pairs(circuit, layer - 1, network)
         rows = [(f"n{layer - 1}_{i}", f"p{layer - 1}_{i}") for i in range(crossbar.rows)]
@@ -54,15 +77,6 @@ def network_deck(
     for j, (size,) in enumerate(network.sizes[last]):
         add_inverter(circuit, f"o_{j}", f"c{last}_{j}", f"o_{j}", size)
         add_ground_resistor(circuit, f"o_{j}", network.ground_S)
-    saves = tuple(f"v({node})" for node in saved_nodes(network, hidden=hidden))
-    return Deck(
-        text_of(circuit),
-        sweep(len(v_pos)),
-        saves,
-        points=len(v_pos),
-        large=form == "flat",
-        temperature_C=technology.temperature_C,
-    )
 
 
 def saved_nodes(network: Network, *, hidden: bool) -> list[str]:
@@ -77,7 +91,7 @@ def saved_nodes(network: Network, *, hidden: bool) -> list[str]:
 
 
 def _add_reduced_first(
-    circuit: Circuit, crossbar: Crossbar, technology: Technology, v_pos: NDArray, v_neg: NDArray
+    circuit: Circuit, crossbar: Crossbar, technology: Technology, v_pos: NDArray, v_neg: NDArray, drive: Drive
 ) -> None:
     if technology.memristor.form != "ohmic":
         raise ConfigurationError(
@@ -85,17 +99,17 @@ def _add_reduced_first(
         )
     thevenin_V = crossbar.open_column_voltage(v_pos, v_neg, technology.rails)
     for j, g in enumerate(crossbar.column_sum):
-        add_lookup(circuit, f"t_{j}", thevenin_V[:, j])
+        drive(circuit, f"t_{j}", thevenin_V[:, j])
         circuit.R(f"t_{j}", f"t_{j}", f"c0_{j}", float(1 / g))
 
 
 def _add_flat_first(
-    circuit: Circuit, crossbar: Crossbar, technology: Technology, v_pos: NDArray, v_neg: NDArray
+    circuit: Circuit, crossbar: Crossbar, technology: Technology, v_pos: NDArray, v_neg: NDArray, drive: Drive
 ) -> None:
     rows = [(f"x{i}_p", f"x{i}_n") for i in range(crossbar.rows)]
     for i, (pos, neg) in enumerate(rows):
-        add_lookup(circuit, pos, v_pos[:, i])
-        add_lookup(circuit, neg, v_neg[:, i])
+        drive(circuit, pos, v_pos[:, i])
+        drive(circuit, neg, v_neg[:, i])
     add_crossbar(circuit, 0, crossbar, rows, technology)
 
 
