@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from spicetrain import assets
 from spicetrain.errors import ConfigurationError, nearest
@@ -46,6 +46,15 @@ class Experiment(Definition):
     network: NetworkSettings = Field(default_factory=NetworkSettings)
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     verification: VerificationSettings = Field(default_factory=VerificationSettings)
+
+    @model_validator(mode="after")
+    def _rim_has_its_resistors(self) -> Self:
+        if self.training.method == "rim" and self.network.ground_ohm is None:
+            raise ValueError(
+                "training.method = 'rim' needs the resistors from every inverter output to mid-rail that it relies on: "
+                "give network.ground_ohm, e.g. 1e5"
+            )
+        return self
 
     def trained_as(self) -> dict[str, Any]:
         """The settings that a trained network depends on, by dotted name; files that they name are not looked at."""

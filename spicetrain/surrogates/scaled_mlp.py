@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
+from torch.nn.functional import linear
 
 from spicetrain.surrogates.mlp import Matrix, Mlp, Vector, fit_mlp
 from spicetrain.surrogates.settings import SurrogateSettings
@@ -30,10 +32,22 @@ class ScaledMlp:
 
     def __call__(self, x: Tensor) -> Tensor:
         """y [...] at x [..., inputs]; differentiable."""
-        a = (x - self.x_mean) / self.x_scale
-        for w, b in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            a = torch.tanh(a @ w.T + b)
-        return self.y_mean + self.y_scale * (a @ self.weights[-1].T + self.biases[-1])[..., 0]
+        *hidden, last = self.logistic
+        for w, b in hidden:
+            x = torch.sigmoid(linear(x, w, b))
+        return linear(x, *last)[..., 0]
+
+    @cached_property
+    def logistic(self) -> tuple[tuple[Tensor, Tensor], ...]:
+        """The same with logistic neurons in place of tanh and the scaling in the weights: (weights, biases) per layer.
+        tanh(u) = 2 / (1 + exp(-2 u)) - 1, and torch's logistic costs a fifth of its tanh."""
+        layers = []
+        to_unit, shift = 1 / self.x_scale, self.x_mean / self.x_scale
+        for w, b in zip(self.weights, self.biases, strict=True):
+            layers.append((2 * w * to_unit, 2 * (b - w @ shift)))
+            to_unit, shift = 2 * torch.ones_like(b), torch.ones_like(b)
+        w, b = layers.pop()
+        return *layers, (self.y_scale / 2 * w, self.y_mean + self.y_scale / 2 * b)
 
 
 def fit_scaled_mlp(

@@ -31,8 +31,7 @@ def ideal_voltages(crossbars: Sequence[Conductances], signal: Tensor, rails: Rai
         v_n = invert(v_col)
         v_p = invert(v_n)
         layers.append(LayerVoltages(v_col, v_n, v_p))
-        bias = crossbar.bias_pos * rails.vdd_V + crossbar.bias_neg * rails.vss_V
-        v_col = (v_n @ crossbar.pos + v_p @ crossbar.neg + bias) / crossbar.column_sum()
+        v_col = crossbar.column_voltages(v_n, v_p, rails)
     return [*layers, LayerVoltages(v_col, invert(v_col))]
 
 

@@ -11,6 +11,9 @@ from spicetrain.training.circuit import Circuit
 from spicetrain.training.crossbar import Conductances
 from spicetrain.training.ideal import ideal
 from spicetrain.training.kcl import kcl
+from spicetrain.training.latim import latim, latim_nn
+from spicetrain.training.phax import phax
+from spicetrain.training.rim import rim
 from spicetrain.training.voltages import LayerVoltages
 
 # (crossbars, sizes, signal) -> voltages of every layer
@@ -32,4 +35,8 @@ class Method:
 METHODS = {
     "kcl": Method(kcl, ratios=False),
     "ideal": Method(ideal, ratios=True),
+    "phax": Method(phax, ratios=True),
+    "rim": Method(rim, ratios=True),
+    "latim": Method(latim, ratios=False),
+    "latim-nn": Method(latim_nn, ratios=False),
 }

@@ -62,7 +62,8 @@ def verify(
     spice = simulate_network(
         network_file, technology, inputs, settings.netlist, ngspice, scratch, hidden=settings.hidden, **common
     )
-    circuit = Circuit(technology, surrogates, torch.float64, tolerance=EXACT)
+    phax_load_S = network.about.get("phax_load_S", 0.0)
+    circuit = Circuit(technology, surrogates, torch.float64, tolerance=EXACT, phax_load_S=phax_load_S)
     model_V = named_voltages(predict(network, inputs, circuit, network.about["method"]))
     outputs = [f"o_{j}" for j in range(network.layers[-1])]
     model_out = np.stack([model_V[node] for node in outputs], 1)
