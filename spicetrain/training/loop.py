@@ -69,6 +69,8 @@ def train(
             loss_sum = torch.zeros((), device=device)
             if 2 * epoch >= settings.epochs:
                 model.settle_sizes()
+            else:
+                model.size_for_loads()
             random = torch.Generator().manual_seed(settings.seed * 100_003 + epoch)
             order = torch.randperm(len(inputs), generator=random)
             for step, chosen in enumerate(order.to(device).split(settings.batch_size)):
