@@ -58,7 +58,7 @@ def network_deck(
 def add_network(
     circuit: Circuit, network: Network, technology: Technology, inputs: NDArray, form: Form, drive: Drive
 ) -> None:
-    """The network with `drive` as its sources: of the rows (flat), or of the first columns' Thevenin voltages (reduced).
+    """The network with `drive` as its sources: the rows' (flat), or the first columns' Thevenin sources (reduced).
 
     ConfigurationError as in `network_deck`.
     """

@@ -18,9 +18,9 @@ from spicetrain.network import Network
 from spicetrain.spice.deck import Deck
 from spicetrain.technology import Technology
 
-# ngspice's own chgtol, 1e-14 C, is more than any charge here: its step control then sleeps, hold times are off by 3 % and
-# a settled output by 1 mV. With this one, on a trained 784-100-10 network, a hundredth of it or reltol 1e-6 changes hold
-# times by 0.05 % and energies by 1e-6, and a period a thousand times as long nothing.
+# ngspice's own chgtol, 1e-14 C, is more than any charge here: its step control then sleeps, hold times are off by 3 %
+# and a settled output by 1 mV. With this one, on a trained 784-100-10 network, a hundredth of it or reltol 1e-6 changes
+# hold times by 0.1 % and energies by 1e-6, and a period a thousand times as long changes nothing.
 OPTIONS = {"chgtol": 1e-17}
 
 _LEAST_STEPS = 50  # a period: what is drawn and integrated is never coarser
@@ -48,8 +48,8 @@ class Timing:
     def __post_init__(self) -> None:
         if not 0 < self.edge_s < self.period_s:
             raise ConfigurationError(
-                f"edge_s = {self.edge_s:g} s and period_s = {self.period_s:g} s: an edge takes some time, and less than "
-                "a period."
+                f"edge_s = {self.edge_s:g} s and period_s = {self.period_s:g} s: an edge takes some time, and less "
+                "than a period."
             )
 
 
@@ -59,9 +59,9 @@ def transient_deck(
     """A .tran over `inputs` [samples, rows] (0..1): it starts from the DC point of the first, and the edge towards
     sample k + 1 begins at k periods. Saves the outputs and the rails' currents.
 
-    reduced: the rails feed the inverters and the bias rows from the second crossbar on; the first crossbar is fed by its
-    Thevenin sources, exactly also in time, because ideal sources hold its rows. flat: the rails feed the first bias rows
-    as well.
+    reduced: the rails feed the inverters and the bias rows from the second crossbar on; the first crossbar is fed by
+    its Thevenin sources, exactly also in time, because ideal sources hold its rows. flat: the rails feed the first bias
+    rows as well.
 
     ConfigurationError as in `network_deck`, or when there is no second sample.
     """

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from spicetrain.netlists.network import Form, network_deck, saved_nodes
 from spicetrain.network import Network
-from spicetrain.progress import track
 from spicetrain.spice.ngspice import Ngspice
-from spicetrain.spice.pool import available_cores, map_unordered
+from spicetrain.spice.pool import available_cores
 from spicetrain.spice.simulate import simulate
-from spicetrain.storage import content_hash, sha256_of_file, write_atomic
+from spicetrain.storage import content_hash, sha256_of_file
 from spicetrain.technology import Technology
+from spicetrain.verification.pieces import run_pieces
 
 # Looking up a voltage costs time in proportion to the images of a piece, starting ngspice a constant.
 REDUCED_PIECE = 125
@@ -69,25 +66,13 @@ def simulate_network(
     )  # fmt: skip
     pieces = list(_pieces(inputs, form, workers or available_cores()))
     files = [scratch / f"{key[:16]}-{piece.start}-{len(piece.inputs)}.npz" for piece in pieces]
-    found = {index: kept for index, file in enumerate(files) if (kept := _read(file)) is not None}
-    missing = [index for index in range(len(pieces)) if index not in found]
     run = partial(_simulate_piece, network, technology, form, hidden, ngspice)
-    with (
-        track(f"verify {form}", len(inputs), "images") as bar,
-        closing(map_unordered(run, [pieces[i] for i in missing], workers=workers, executor=executor)) as results,
-    ):
-        bar.advance(sum(len(voltages) for voltages, _ in found.values()))
-        for position, (voltages, seconds) in results:
-            index = missing[position]
-            with write_atomic(files[index]) as temporary:
-                np.savez(temporary, voltages=voltages, seconds=seconds)
-            found[index] = voltages, seconds
-            bar.advance(len(voltages))
-    ordered = [found[index] for index in range(len(pieces))]
+    images = [len(piece.inputs) for piece in pieces]
+    done = run_pieces(run, pieces, files, images, f"verify {form}", workers=workers, executor=executor)
     return SimulatedVoltages(
         tuple(saved_nodes(network, hidden=hidden)),
-        np.concatenate([voltages for voltages, _ in ordered]),
-        float(sum(seconds for _, seconds in ordered)),
+        np.concatenate([arrays["voltages"] for arrays in done]),
+        float(sum(arrays["seconds"] for arrays in done)),
     )
 
 
@@ -101,16 +86,8 @@ def _pieces(inputs: NDArray[np.float32], form: Form, workers: int) -> Iterator[_
 
 def _simulate_piece(
     network: Network, technology: Technology, form: Form, hidden: bool, ngspice: Ngspice, piece: _Piece
-) -> tuple[NDArray[np.float64], float]:
+) -> dict[str, ArrayLike]:
     deck = network_deck(network, technology, piece.inputs, form, hidden=hidden)
     simulation = simulate(deck, ngspice, timeout_s=TIMEOUT_S)
-    return np.stack([simulation.values[name] for name in deck.saves], axis=1), simulation.seconds
-
-
-def _read(file: Path) -> tuple[NDArray[np.float64], float] | None:
-    """A kept piece; None when it is absent or damaged: then it is simulated again."""
-    try:
-        with np.load(file, allow_pickle=False) as stored:
-            return stored["voltages"], float(stored["seconds"])
-    except (OSError, ValueError, KeyError, EOFError, pickle.UnpicklingError, BadZipFile):
-        return None
+    voltages = np.stack([simulation.values[name] for name in deck.saves], axis=1)
+    return {"voltages": voltages, "seconds": simulation.seconds}
