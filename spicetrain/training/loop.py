@@ -76,7 +76,7 @@ def train(
             for step, chosen in enumerate(order.to(device).split(settings.batch_size)):
                 for group in optimizer.param_groups:
                     group["lr"] = _learning_rate(settings, (epoch * batches + step) / (settings.epochs * batches))
-                images = augmented(inputs[chosen], dataset.image_shape, settings.shift_pixels, settings.flip, random)
+                images = augmented(inputs[chosen], dataset.image_shape, settings.augmentation, random)
                 layers = model.voltages(images)
                 loss = cross_entropy((layers[-1].v_n - technology.rails.mid_V) / settings.logit_V, labels[chosen])
                 if settings.power_weight_per_W:
@@ -173,10 +173,9 @@ def require_fit(shape: NetworkSettings, settings: TrainingSettings, dataset: Dat
             f"training.sizing = {settings.sizing!r}, power_weight_per_W = {settings.power_weight_per_W:g}: the method "
             f"{settings.method!r} sees neither load nor power. Methods that do: {able}."
         )
-    if (settings.shift_pixels or settings.flip) and dataset.image_shape is None:
+    if settings.augmentation and dataset.image_shape is None:
         raise ConfigurationError(
-            f"training.shift_pixels = {settings.shift_pixels:g}, training.flip = {str(settings.flip).lower()}: "
-            f"{dataset.name} has no images that could be moved or mirrored. Leave both out."
+            f"training.augmentation moves, turns or mirrors images, and {dataset.name} has none. Leave it out."
         )
     if settings.validation > len(dataset.train_inputs) - classes:
         raise ConfigurationError(

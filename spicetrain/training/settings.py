@@ -41,6 +41,22 @@ class NetworkSettings(Definition):
         return self
 
 
+class Augmentation(Definition):
+    """What is done to a training image at random.
+
+    shift_pixels  moved by up to so much along both axes
+    rotate_rad    turned by up to so much either way
+    flip          every other one mirrored left to right
+    """
+
+    shift_pixels: float = Field(default=0.0, ge=0)
+    rotate_rad: float = Field(default=0.0, ge=0)
+    flip: bool = False
+
+    def __bool__(self) -> bool:
+        return self != Augmentation()
+
+
 class TrainingSettings(Definition):
     """How the network is trained.
 
@@ -48,8 +64,7 @@ class TrainingSettings(Definition):
     phax_load_S    frozen load of the phax method, siemens from every hidden inverter's output to mid-rail. The default
                    lies between what a trained 100-10 crossbar puts on first (2e-6) and on second inverters (1.2e-5)
     logit_V        output voltage that counts as one unit of the softmax
-    shift_pixels   training images are moved by up to so many pixels along both axes, anew in every epoch
-    flip           every other training image is mirrored left to right
+    augmentation   of the training images, anew in every epoch
     sizing         of the hidden inverters. "fixed": as network.inverter_sizes says. "erim": every one the smallest that
                    carries its row's conductances, as training.erim has it. "layer", "inverter": trained from
                    inverter_sizes on, one number for all first and one for all second inverters of a layer, or every
@@ -72,8 +87,7 @@ class TrainingSettings(Definition):
     phax_load_S: float = Field(default=5e-6, ge=0)
     validation: int = Field(default=0, ge=0)
     seed: int = 0
-    shift_pixels: float = Field(default=0.0, ge=0)
-    flip: bool = False
+    augmentation: Augmentation = Field(default_factory=Augmentation)
     sizing: Sizing = "fixed"
     power_weight_per_W: float = Field(default=0.0, ge=0)
     forward: Literal["model", "spice"] = "model"
