@@ -36,6 +36,7 @@ _SHORT = {
     "--netlist": "--verification.netlist",
     "--flat-images": "--verification.flat-images",
     "--hidden": "--verification.hidden",
+    "--energy-images": "--energy.images",
     "--data": "--dataset.folder",
     "--epochs": "--training.epochs",
     "--method": "--training.method",

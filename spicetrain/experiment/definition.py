@@ -12,7 +12,7 @@ from spicetrain.errors import ConfigurationError, nearest
 from spicetrain.schema import Definition, parse, read_toml
 from spicetrain.surrogates.settings import SurrogateSettings
 from spicetrain.training.settings import NetworkSettings, TrainingSettings
-from spicetrain.verification.settings import VerificationSettings
+from spicetrain.verification.settings import EnergySettings, VerificationSettings
 
 DEFINITION, MANIFEST, CHECKPOINT = "experiment.toml", "manifest.json", "checkpoint.safetensors"
 SURROGATES, FIT, NETWORK = "surrogates.safetensors", "surrogates.json", "network.safetensors"
@@ -46,6 +46,7 @@ class Experiment(Definition):
     network: NetworkSettings = Field(default_factory=NetworkSettings)
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     verification: VerificationSettings = Field(default_factory=VerificationSettings)
+    energy: EnergySettings = Field(default_factory=EnergySettings)
 
     @model_validator(mode="after")
     def _rim_has_its_resistors(self) -> Self:

@@ -37,8 +37,9 @@ class Run:
     """An experiment and the folder that holds everything of it. Each verb reads what the one before wrote.
 
     characterize, fit_surrogates and train keep a result that is there already, made from the same inputs; verify
-    always simulates. A folder with trained work keeps its definition: only [verification] may change, another training
-    is refused and nothing is overwritten. What a verb needs and does not find is said before torch is loaded.
+    always simulates. A folder with trained work keeps its definition: only [verification] and [energy] may change,
+    another training is refused and nothing is overwritten. What a verb needs and does not find is said before torch is
+    loaded.
 
     ngspice   an executable (None: $SPICETRAIN_NGSPICE, else the one on the PATH)
     workers   processes at a time (None: one a core)
@@ -101,7 +102,8 @@ class Run:
         return network
 
     def verify(self) -> dict[str, Any]:
-        """Simulate the trained network in ngspice: verification.parquet, summary.json (returned), network.cir.
+        """Simulate the trained network in ngspice: verification.parquet, summary.json (returned), network.cir;
+        with [energy] images, transient.parquet and waveforms.parquet.
 
         VerificationError, after all is written, when a figure is outside what [verification] asks.
         """
@@ -118,6 +120,7 @@ class Run:
                 self.experiment.verification,
                 self.ngspice,
                 self.folder,
+                self.experiment.energy,
                 workers=self.workers,
             )
 
@@ -149,11 +152,13 @@ class Run:
         A verification of the same inputs is kept; its figures are judged again.
         """
         from spicetrain.training.loop import require_fit
+        from spicetrain.verification.energy import require_energy
         from spicetrain.verification.verify import require_images
 
         self.ngspice  # noqa: B018  # what is missing or does not fit shows before the work begins
         require_fit(self.experiment.network, self.experiment.training, self.dataset)
         require_images(self.experiment.verification, self.dataset)
+        require_energy(self.experiment.energy, self.dataset, self.technology)
         self.characterize()
         self.fit_surrogates()
         self.train()
@@ -205,6 +210,7 @@ class Run:
             self.experiment.verification,
             self.ngspice,
             self.folder,
+            self.experiment.energy,
         )
 
     def _keep(self, network: Network) -> None:

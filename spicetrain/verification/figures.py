@@ -69,5 +69,12 @@ def summary_table(summary: dict[str, Any]) -> Table:
         table.add_row(f"output error, {name}", f"{summary[f'error_{name}_V'] * 1e6:.1f} uV")
     if flat := summary.get("flat"):
         table.add_row(f"flat - reduced, max of {flat['images']} images", f"{flat['difference_max_V'] * 1e6:.2f} uV")
-    table.add_row("seconds in ngspice", f"{summary['seconds_ngspice'] + (flat or {}).get('seconds_ngspice', 0):.1f}")
+    energy = summary.get("energy")
+    if energy:
+        table.add_row(f"hold time, worst of {energy['images']} images", f"{energy['hold_time_s'] * 1e9:.4g} ns")
+        table.add_row("energy per inference", f"{energy['energy_per_inference_J'] * 1e12:.4g} pJ")
+        table.add_row("static power of the rails", f"{energy['static_power_W'] * 1e6:.4g} uW")
+        table.add_row("power of the sources", f"{energy['source_power_W'] * 1e6:.4g} uW")
+    seconds = sum(part["seconds_ngspice"] for part in (summary, flat, energy) if part)
+    table.add_row("seconds in ngspice", f"{seconds:.1f}")
     return table

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
@@ -46,7 +46,7 @@ def run_pieces(
         bar.advance(sum(images[index] for index in found))
         for position, result in results:
             index = missing[position]
-            arrays = {name: np.asarray(value) for name, value in result.items()}
+            arrays: dict[str, Any] = {name: np.asarray(value) for name, value in result.items()}
             with write_atomic(files[index]) as temporary:
                 np.savez(temporary, **arrays)
             found[index] = arrays

@@ -1,10 +1,10 @@
-"""What is verified, and how good it must be: the [verification] table of an experiment."""
+"""What is verified and how good it must be, and what is measured in time: the [verification] and [energy] tables."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from spicetrain.schema import Definition
 
@@ -31,3 +31,28 @@ class VerificationSettings(Definition):
     error_mean_max_V: Volts | None = None
     error_max_max_V: Volts | None = None
     flat_error_max_V: Volts | None = None
+
+
+class EnergySettings(Definition):
+    """How energy and delay are measured, in a transient over the first so many test images.
+
+    images                how many; the last of them comes before the first. 0 leaves it out, 1 would have no step
+    column_capacitance_F  of every crossbar column's wire to ground, besides the transistors' own
+    row_capacitance_F     of every inverter output's, likewise
+    edge_s                in which the rows go linearly from one image to the next
+    settled               an output has settled when it stays within this share of its step
+    step_min_V            smaller steps of an output are not waited for
+    """
+
+    images: int = Field(default=0, ge=0)
+    column_capacitance_F: float = Field(default=0.0, ge=0)
+    row_capacitance_F: float = Field(default=0.0, ge=0)
+    edge_s: float = Field(default=1e-11, gt=0)
+    settled: float = Field(default=0.1, gt=0, lt=1)
+    step_min_V: Volts = 1e-3
+
+    @model_validator(mode="after")
+    def _has_a_step(self) -> Self:
+        if self.images == 1:
+            raise ValueError("energy.images = 1: from one image to itself there is no step; give 2 or more, or 0")
+        return self

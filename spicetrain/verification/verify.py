@@ -23,12 +23,16 @@ from spicetrain.training.circuit import Circuit
 from spicetrain.training.model import predict
 from spicetrain.training.stage import Tolerance
 from spicetrain.training.voltages import LayerVoltages
+from spicetrain.verification.energy import VERSION as ENERGY_VERSION
+from spicetrain.verification.energy import Energy, measure_energy, require_energy
 from spicetrain.verification.figures import compare, require_within
-from spicetrain.verification.settings import VerificationSettings
+from spicetrain.verification.settings import EnergySettings, VerificationSettings
 from spicetrain.verification.simulate_network import simulate_network
 
 # Far below what is compared: Newton goes on until a step of a nanovolt.
 EXACT = Tolerance(step_V=1e-9, iterations=30)
+
+_TRANSIENT = ("transient.parquet", "waveforms.parquet")
 
 VERSION = 1
 """Part of the key by which a finished verification is recognised: raise it when its figures change."""
@@ -42,20 +46,24 @@ def verify(
     settings: VerificationSettings,
     ngspice: Ngspice,
     folder: Path,
+    energy: EnergySettings | None = None,
     *,
     workers: int | None = None,
     executor: Executor | None = None,
 ) -> dict[str, Any]:
-    """Simulate the network in ngspice and compare it with its own method's prediction.
+    """Simulate the network in ngspice and compare it with its own method's prediction; then, if asked, in time.
 
+    energy  None, or with no images: leaves out the transient
     folder  gets verification.parquet (a row an image: index, label, outputs of model and SPICE in volts), with
-            `hidden` hidden.parquet (inner nodes), and summary.json, which is also returned
+            `hidden` hidden.parquet (inner nodes), with `energy` transient.parquet (a row an image) and
+            waveforms.parquet (of the first images), and summary.json, which is also returned
 
     Raises SimulationError, VerificationError (after everything is written), ConfigurationError, StorageError.
     """
     started = time.perf_counter()
-    network = Network.load(network_file)
+    network, energy = Network.load(network_file), energy or EnergySettings()
     _require_fit(network, technology, dataset, settings)
+    require_energy(energy, dataset, technology)
     inputs, labels = dataset.test_inputs[: settings.images], dataset.test_labels[: settings.images]
     scratch = folder / ".verification"
     common: Any = {"workers": workers, "executor": executor}
@@ -76,7 +84,7 @@ def verify(
         "solver_unconverged": circuit.effort.unconverged,
         "seconds_ngspice": spice.seconds_ngspice,
         "ngspice_version": ngspice.version,
-        "key": _key(network_file, technology, surrogates, dataset, settings, ngspice),
+        "key": _key(network_file, technology, surrogates, dataset, settings, ngspice, energy),
     }
     if settings.flat_images and settings.netlist != "flat":
         some = inputs[: settings.flat_images]
@@ -86,7 +94,13 @@ def verify(
             "difference_max_V": float(np.abs(flat.voltages - spice_out[: len(some)]).max()),
             "seconds_ngspice": flat.seconds_ngspice,
         }
+    measured: Energy | None = None
+    if energy.images:
+        some = dataset.test_inputs[: energy.images]
+        measured = measure_energy(network_file, technology, some, energy, ngspice, scratch, **common)
+        summary["energy"] = measured.figures
     _write_tables(folder, labels, outputs, spice.nodes, spice.voltages, model_V)
+    _write_transient(folder, dataset.test_labels, measured)
     summary["seconds_total"] = time.perf_counter() - started
     write_json(folder / "summary.json", summary)
     shutil.rmtree(scratch, ignore_errors=True)
@@ -102,17 +116,20 @@ def kept_verification(
     settings: VerificationSettings,
     ngspice: Ngspice,
     folder: Path,
+    energy: EnergySettings | None = None,
 ) -> dict[str, Any] | None:
     """The summary in `folder` when a verification of these very inputs wrote it and its tables; its figures are not
     judged again. None otherwise, also when it is damaged."""
+    energy = energy or EnergySettings()
     tables = ["verification.parquet", *(["hidden.parquet"] if settings.hidden else [])]
+    tables += _TRANSIENT if energy.images else []
     if not all((folder / name).is_file() for name in tables):
         return None
     try:
         summary = read_json(folder / "summary.json")
     except StorageError:
         return None
-    key = _key(network_file, technology, surrogates, dataset, settings, ngspice)
+    key = _key(network_file, technology, surrogates, dataset, settings, ngspice, energy)
     return summary if isinstance(summary, dict) and summary.get("key") == key else None
 
 
@@ -123,12 +140,14 @@ def _key(
     dataset: Dataset,
     settings: VerificationSettings,
     ngspice: Ngspice,
+    energy: EnergySettings,
 ) -> str:
     """Of everything the figures depend on."""
     chosen = settings.model_dump(include={"images", "netlist", "flat_images", "hidden"})
+    in_time = (ENERGY_VERSION, energy.model_dump()) if energy.images else ()
     return content_hash(
         VERSION, sha256_of_file(network_file), technology.fingerprint, surrogates.fingerprint, dataset.name, chosen,
-        ngspice.version,
+        ngspice.version, *in_time,
     )  # fmt: skip
 
 
@@ -166,6 +185,26 @@ def _write_tables(
         }
         with write_atomic(path) as temporary:
             pd.DataFrame(identity | columns).to_parquet(temporary)
+
+
+def _write_transient(folder: Path, labels: NDArray, energy: Energy | None) -> None:
+    """Both tables; without an energy, those of an earlier verification go."""
+    import pandas as pd
+
+    if energy is None:
+        for name in _TRANSIENT:
+            (folder / name).unlink(missing_ok=True)
+        return
+    images = np.arange(len(energy.by_image["steps"]))
+    waves = [
+        {"image": np.full(len(wave.time_s), k), "time_s": wave.time_s, "power_W": wave.power_W}
+        | {f"o_{j}_V": v for j, v in enumerate(wave.v_out_V.T)}
+        for k, wave in enumerate(energy.waveforms)
+    ]
+    by_image = pd.DataFrame({"image": images, "label": labels[images], **energy.by_image})
+    for name, table in zip(_TRANSIENT, (by_image, pd.concat(map(pd.DataFrame, waves))), strict=True):
+        with write_atomic(folder / name) as temporary:
+            table.to_parquet(temporary, index=False)
 
 
 def _require_fit(network: Network, technology: Technology, dataset: Dataset, settings: VerificationSettings) -> None:
