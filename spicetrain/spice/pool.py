@@ -11,13 +11,14 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from contextlib import contextmanager, suppress
 from multiprocessing.resource_tracker import ensure_running
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from spicetrain.errors import SimulationError
 from spicetrain.spice.process import die_with_parent
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[tuple[int, Any]]]
 
 
 def map_unordered(
@@ -47,6 +48,21 @@ def map_unordered(
     with _own_pool(count) as own:
         # A killed pool ends its futures itself, and trips over a cancelled one.
         yield from _results(own, function, listed, cancel=False)
+
+
+@contextmanager
+def kept_workers(workers: int | None = None) -> Iterator[Map]:
+    """map_unordered for many small maps: (function, items) -> its results, by worker processes that stay.
+
+    They start with the first map and are killed, with their simulations, at the end of the context, however that comes.
+    After an error of a map nothing more can be asked of it. One worker: this process.
+    """
+    count = workers or available_cores()
+    if count <= 1:
+        yield lambda function, items: map_unordered(function, items, workers=1)
+        return
+    with _own_pool(count) as own:
+        yield lambda function, items: _results(own, function, list(items), cancel=False)
 
 
 def available_cores() -> int:

@@ -27,6 +27,7 @@ from spicetrain.training.methods import METHODS
 from spicetrain.training.model import TrainableNetwork
 from spicetrain.training.settings import NetworkSettings, TrainingSettings
 from spicetrain.training.stage import Effort
+from spicetrain.training.voltages import Simulate
 
 
 def train(
@@ -36,15 +37,23 @@ def train(
     technology: Technology,
     surrogates: Surrogates,
     folder: Path,
+    simulate: Simulate | None = None,
 ) -> Network:
     """Train a network on `dataset`; the network as it is programmed, conductances in siemens.
 
-    folder  gets metrics.jsonl (a line an epoch) and checkpoint.safetensors, from which a later call goes on.
+    folder    gets metrics.jsonl (a line an epoch) and checkpoint.safetensors, from which a later call goes on.
+    simulate  what solves the forward passes with settings.forward "spice"; the accuracies are kcl's all the same
 
     Raises ArchitectureMismatch (dataset, checkpoint or `initial` of another shape), ConfigurationError (no CUDA, more
-    validation images than there are), StorageError (folder). An interrupt loses the epoch it falls into, no more.
+    validation images than there are), StorageError (folder), and what `simulate` raises. An interrupt loses the epoch
+    it falls into, no more.
     """
     require_fit(shape, settings, dataset)
+    if settings.forward == "spice" and simulate is None:
+        raise ConfigurationError(
+            "training.forward = 'spice', but train() was given nothing to simulate with: it starts no process itself. "
+            "Give it simulate=, as verification.spice_forward makes one, or call Run.train, which does."
+        )
     device = _device(settings.device)
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -56,28 +65,34 @@ def train(
 
     parts = _parts(dataset, settings, device)
     inputs, labels = parts["train"]
-    batches = -(-len(inputs) // settings.batch_size)
+    batches = _batches(len(inputs), settings)
     identity = _identity(shape, settings, dataset, technology, surrogates)
     checkpoint, metrics = folder / "checkpoint.safetensors", folder / "metrics.jsonl"
     done = resume(checkpoint, model, optimizer, identity)
     _keep_lines(metrics, done)
 
-    with track(f"train {shape_text(shape.layers)} {settings.method}", settings.epochs * batches, "steps") as bar:
+    with track(_title(shape, settings), settings.epochs * batches, "steps") as bar:
         bar.advance(done * batches)
         for epoch in range(done, settings.epochs):
             started, circuit.effort = time.perf_counter(), Effort()
-            loss_sum = torch.zeros((), device=device)
+            loss_sum, simulating_s = torch.zeros((), device=device), 0.0
             if 2 * epoch >= settings.epochs:
                 model.settle_sizes()
             else:
                 model.size_for_loads()
             random = torch.Generator().manual_seed(settings.seed * 100_003 + epoch)
             order = torch.randperm(len(inputs), generator=random)
-            for step, chosen in enumerate(order.to(device).split(settings.batch_size)):
+            order = order[: batches * settings.batch_size].to(device)
+            for step, chosen in enumerate(order.split(settings.batch_size)):
                 for group in optimizer.param_groups:
                     group["lr"] = _learning_rate(settings, (epoch * batches + step) / (settings.epochs * batches))
                 images = augmented(inputs[chosen], dataset.image_shape, settings.augmentation, random)
-                layers = model.voltages(images)
+                given = None
+                if settings.forward == "spice" and simulate is not None:
+                    began = time.perf_counter()
+                    given = simulate(model.network(identity), images.cpu().numpy())
+                    simulating_s += time.perf_counter() - began
+                layers = model.voltages(images, given)
                 loss = cross_entropy((layers[-1].v_n - technology.rails.mid_V) / settings.logit_V, labels[chosen])
                 if settings.power_weight_per_W:
                     loss = loss + settings.power_weight_per_W * model.rail_power(layers).mean()
@@ -93,12 +108,13 @@ def train(
             }
             line = {
                 "epoch": epoch + 1,
-                "loss": float(loss_sum) / len(inputs),
+                "loss": float(loss_sum) / len(order),
                 **accuracies,
                 "learning_rate": optimizer.param_groups[0]["lr"],
                 "solver_step_V": training_effort.step_V,
                 "solver_iterations": training_effort.iterations,
                 "solver_unconverged": training_effort.unconverged + circuit.effort.unconverged,
+                "seconds_simulation": simulating_s,
                 "seconds": time.perf_counter() - started,
             }
             _require_finite(line)
@@ -112,6 +128,17 @@ def train(
 def _accuracy(model: TrainableNetwork, inputs: Tensor, labels: Tensor) -> float:
     right = sum(int((model(x).argmax(1) == y).sum()) for x, y in zip(inputs.split(500), labels.split(500), strict=True))
     return right / len(inputs)
+
+
+def _batches(images: int, settings: TrainingSettings) -> int:
+    """Minibatches an epoch."""
+    whole = -(-images // settings.batch_size)
+    return min(whole, settings.steps_per_epoch) or whole
+
+
+def _title(shape: NetworkSettings, settings: TrainingSettings) -> str:
+    solved_by = settings.method if settings.forward == "model" else f"{settings.method}, ngspice"
+    return f"train {shape_text(shape.layers)} {solved_by}"
 
 
 def _learning_rate(settings: TrainingSettings, progress: float) -> float:

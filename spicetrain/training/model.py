@@ -14,6 +14,7 @@ from spicetrain.network import Network
 from spicetrain.training.circuit import Circuit
 from spicetrain.training.crossbar import Conductances, CrossbarParameters, row_signal
 from spicetrain.training.erim import smallest_sizes
+from spicetrain.training.kcl import kcl
 from spicetrain.training.methods import METHODS
 from spicetrain.training.power import rail_power
 from spicetrain.training.settings import NetworkSettings
@@ -49,10 +50,17 @@ class TrainableNetwork(nn.Module):
         """Output voltages [samples, outputs] for inputs [samples, rows] in 0..1."""
         return self.voltages(inputs)[-1].v_n
 
-    def voltages(self, inputs: Tensor) -> list[LayerVoltages]:
-        """Of every layer, [samples, columns] each, for inputs [samples, rows] in 0..1."""
+    def voltages(self, inputs: Tensor, given: Sequence[LayerVoltages] | None = None) -> list[LayerVoltages]:
+        """Of every layer, [samples, columns] each, for inputs [samples, rows] in 0..1.
+
+        given  what a simulator of the circuit answers for them: then these, with kcl's gradient at them
+        """
         signal = row_signal(inputs, self.settings.encoding, self.circuit.rails)
-        return self.predictor([crossbar() for crossbar in self.crossbars], self.sizes, signal)
+        crossbars = [crossbar() for crossbar in self.crossbars]
+        if given is None:
+            return self.predictor(crossbars, self.sizes, signal)
+        given = [layer.to(self.circuit.dtype, self.circuit.device) for layer in given]
+        return kcl(self.circuit, self.sizes, self.settings.ground_S)(crossbars, self.sizes, signal, given)
 
     def rail_power(self, layers: Sequence[LayerVoltages]) -> Tensor:
         """Static power drawn from the rails, [samples], watts."""

@@ -72,7 +72,8 @@ class TrainingSettings(Definition):
     power_weight_per_W  weight in the loss of the mean static power drawn from the rails
     forward        "model": the method's own view; "spice": every minibatch simulated in ngspice, the backward pass
                    through kcl's Jacobian at the simulated operating point
-    steps_per_epoch  minibatches after which an epoch ends (its line in metrics.jsonl, its checkpoint); 0: all images
+    steps_per_epoch  minibatches after which an epoch ends (its line in metrics.jsonl, its checkpoint); 0: all images,
+                   as when there are fewer
     validation     training images kept out of training, for choices that must not see the test images
     initial        network.safetensors of another run to start from
     device         "auto" takes CUDA when there is one
@@ -95,3 +96,13 @@ class TrainingSettings(Definition):
     initial: Path | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _spice_needs_kcl(self) -> Self:
+        if self.forward == "spice" and self.method != "kcl":
+            raise ValueError(
+                f"forward = 'spice' needs method = 'kcl', not {self.method!r}: the backward pass is kcl's, in absolute "
+                f"conductances. To go on from a network that {self.method} trained, name its network.safetensors in "
+                "training.initial (--initial), in a run folder of its own"
+            )
+        return self

@@ -35,7 +35,9 @@ class SimulatedVoltages:
 
 
 @dataclass(frozen=True)
-class _Piece:
+class Piece:
+    """Inputs [images, rows] in 0..1, from image `start` on."""
+
     start: int
     inputs: NDArray[np.float32]
 
@@ -66,7 +68,7 @@ def simulate_network(
     )  # fmt: skip
     pieces = list(_pieces(inputs, form, workers or available_cores()))
     files = [scratch / f"{key[:16]}-{piece.start}-{len(piece.inputs)}.npz" for piece in pieces]
-    run = partial(_simulate_piece, network, technology, form, hidden, ngspice)
+    run = partial(simulate_piece, network, technology, form, hidden, ngspice)
     images = [len(piece.inputs) for piece in pieces]
     done = run_pieces(run, pieces, files, images, f"verify {form}", workers=workers, executor=executor)
     return SimulatedVoltages(
@@ -76,17 +78,18 @@ def simulate_network(
     )
 
 
-def _pieces(inputs: NDArray[np.float32], form: Form, workers: int) -> Iterator[_Piece]:
+def _pieces(inputs: NDArray[np.float32], form: Form, workers: int) -> Iterator[Piece]:
     """Flat decks are dear to set up: one a worker. Reduced ones are cheap."""
     per_worker = -(-len(inputs) // workers)
     size = per_worker if form == "flat" else min(REDUCED_PIECE, per_worker)
     for start in range(0, len(inputs), size):
-        yield _Piece(start, inputs[start : start + size])
+        yield Piece(start, inputs[start : start + size])
 
 
-def _simulate_piece(
-    network: Network, technology: Technology, form: Form, hidden: bool, ngspice: Ngspice, piece: _Piece
+def simulate_piece(
+    network: Network, technology: Technology, form: Form, hidden: bool, ngspice: Ngspice, piece: Piece
 ) -> dict[str, ArrayLike]:
+    """voltages [images, saved nodes] and seconds of ngspice; for a worker, which need not load torch for it."""
     deck = network_deck(network, technology, piece.inputs, form, hidden=hidden)
     simulation = simulate(deck, ngspice, timeout_s=TIMEOUT_S)
     voltages = np.stack([simulation.values[name] for name in deck.saves], axis=1)
