@@ -24,7 +24,7 @@ _BISECTIONS, _GRID, _REFINEMENTS = 50, 200, 6
 def smallest_sizes(
     load_S: Tensor, inverters: Inverters, *, slope_share: float = 0.8, threshold_V: float = 5e-3, largest: int = 64
 ) -> Tensor:
-    """Fingers [n] (int64) of the smallest inverters that carry the loads `load_S` [n], siemens to mid-rail.
+    """Fingers (int64) of the smallest inverters that carry the loads `load_S`, siemens to mid-rail; any shape.
 
     inverters    in float64
     slope_share  of the unloaded slope at the threshold that must remain, below 1

@@ -11,16 +11,20 @@ import pandas as pd
 import pytest
 
 from spicetrain.characterization.characterize import characterize
-from spicetrain.characterization.plan import CurrentSurfacePlan, Plan
+from spicetrain.characterization.plan import CurrentSurfacePlan, EffectiveLoadPlan, LoadedVtcPlan, Plan
 from spicetrain.network import Crossbar, Encoding, Network
 from spicetrain.spice.ngspice import find_ngspice
 from spicetrain.surrogates.current_fit import fit_current_surface
 from spicetrain.surrogates.current_surface import CurrentSurface
+from spicetrain.surrogates.effective_load import fit_effective_load
+from spicetrain.surrogates.loaded_vtc import fit_loaded_vtc
 from spicetrain.surrogates.settings import SurrogateSettings
+from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import Technology, load_technology
 from spicetrain.training.stage import Tolerance
 
 SETTINGS = SurrogateSettings(hidden=(12, 12), points=2000, iterations=100, starts=2)
+LOAD_SETTINGS = SurrogateSettings(hidden=(16, 16), points=2700, load_iterations=100, starts=2)
 EXACT = Tolerance(step_V=1e-11, iterations=40)
 
 
@@ -36,6 +40,26 @@ def fitted_surface() -> CurrentSurface:
         surface, errors = fit_current_surface(pd.read_parquet(tables["current_surface"]), technology, SETTINGS)
     assert errors["rms_relative"] < 4e-4, errors
     return surface
+
+
+@cache
+def fitted_surrogates() -> Surrogates:
+    """With the loaded VTC and the effective load, coarse ones."""
+    technology = load_technology("ptm90")
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        folder = Path(name)
+        patch.setenv("SPICETRAIN_CACHE", str(folder / "cache"))
+        plan = Plan(
+            loaded_vtc=LoadedVtcPlan(v_in_points=101, v_load_points=3, g_load_points=10),
+            effective_load=EffectiveLoadPlan(shapes=((5, 3), (10, 6)), distributions=("log_uniform",), crossbars=6),
+            folder=folder,
+        )
+        files = characterize(technology, plan, find_ngspice(), folder / "tables", workers=1)
+        tables = {name: pd.read_parquet(file) for name, file in files.items()}
+    vtc, errors = fit_loaded_vtc(tables["loaded_vtc"], technology, LOAD_SETTINGS)
+    assert errors["rms_V"] < 1.5e-3, errors
+    load, _ = fit_effective_load(tables["effective_load"], technology, LOAD_SETTINGS)
+    return Surrogates(fitted_surface(), vtc, load)
 
 
 def random_crossbar(technology: Technology, rows: int, columns: int, seed: int) -> Crossbar:

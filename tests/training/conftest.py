@@ -11,7 +11,7 @@ from spicetrain.technology import Technology
 from spicetrain.training.circuit import Circuit
 from spicetrain.training.inverters import Inverters, inverters_of
 
-from .circuits import EXACT, fitted_surface
+from .circuits import EXACT, fitted_surface, fitted_surrogates
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +22,12 @@ def surface() -> CurrentSurface:
 @pytest.fixture(scope="session")
 def inverters(surface: CurrentSurface) -> Inverters:
     return inverters_of(surface)
+
+
+@pytest.fixture(scope="session")
+def surrogates() -> Surrogates:
+    """The loaded VTC and the effective load too."""
+    return fitted_surrogates()
 
 
 @pytest.fixture
