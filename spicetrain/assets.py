@@ -1,7 +1,7 @@
 """The folders that ship with spicetrain, in a checkout and in an installed wheel.
 
 A checkout has `netlists/`, `characterization/` and `data/` beside the package; the wheel carries copies in
-`spicetrain/_assets/`. The presets are part of the package in both.
+`spicetrain/_assets/`. Presets and comparisons are part of the package in both.
 """
 
 from __future__ import annotations
@@ -26,6 +26,11 @@ def characterization_folder() -> Path:
 def presets_folder() -> Path:
     """Experiments by name, one TOML each."""
     return _PACKAGE / "presets"
+
+
+def comparisons_folder() -> Path:
+    """Comparisons of methods by name, one TOML each."""
+    return _PACKAGE / "comparisons"
 
 
 def data_folder() -> Path | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spicetrain import __version__
-from spicetrain.errors import ConfigurationError, SpicetrainError, VerificationError, nearest
+from spicetrain.errors import ConfigurationError, SimulationError, SpicetrainError, VerificationError, nearest
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -26,9 +26,10 @@ _VERBS = {
     "verify": "simulate the trained network in ngspice and compare",
     "netlist": "write the deck of one test image, for plain ngspice",
     "report": "draw everything a run folder holds on one page",
+    "compare": "methods x datasets x seeds: run what is missing, one table and one page of all",
     "doctor": "say what this machine has and lacks",
 }
-_SIMULATING = ("run", "characterize", "verify")
+_SIMULATING = ("run", "characterize", "verify", "compare")
 
 # Short names for what is asked for most often.
 _SHORT = {
@@ -49,6 +50,8 @@ Short for the commonest: {short}.
 
 Exit codes: 0 ok, 2 configuration or input, 3 ngspice missing or unusable, 4 simulation failed,
 5 verification outside its tolerance, 130 interrupted. What is finished is kept; the same command resumes."""
+
+_TARGET = ("preset, TOML or run folder", "comparison, TOML or a comparison's folder")
 
 _BROKEN_PIPE = 141
 
@@ -97,9 +100,12 @@ def _dispatch(arguments: list[str]) -> int:
         return print_findings(examine(options.ngspice))
     if {"-h", "--help"} & set(rest):
         options.parser.print_help()
-        if options.target is None:
+        if options.target is None or options.verb == "compare":
             return 0
         print()
+    if options.verb == "compare":
+        _compare(options, rest)
+        return 0
     _ACTIONS[options.verb](_open(options, rest, arguments), options)
     return 0
 
@@ -120,12 +126,16 @@ def _parser() -> argparse.ArgumentParser:
         one = verbs.add_parser(verb, help=text, description=text, add_help=verb == "doctor", **style)
         one.set_defaults(parser=one)
         if verb != "doctor":
-            one.add_argument("target", metavar="TARGET", nargs="?", help="preset, TOML or run folder")
+            one.add_argument("target", metavar="TARGET", nargs="?", help=_TARGET[verb == "compare"])
             one.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (default: runs/TARGET)")
         if verb in (*_SIMULATING, "doctor"):
             one.add_argument("--ngspice", metavar="PATH", help="the ngspice to use")
         if verb in _SIMULATING:
             one.add_argument("--workers", type=int, metavar="N", help="processes at a time (default: one a core)")
+        if verb == "compare":
+            one.add_argument("--datasets", nargs="+", default=(), metavar="NAME", help="only these of its datasets")
+            one.add_argument("--seeds", nargs="+", default=(), type=int, metavar="N", help="only these of its seeds")
+            one.add_argument("--cells", nargs="+", default=(), metavar="NAME", help="only these of its cells")
         if verb == "netlist":
             one.add_argument("--image", type=int, default=0, metavar="N", help="number of the test image")
             one.add_argument("--form", choices=("flat", "reduced"), default="flat")
@@ -227,6 +237,30 @@ def _print_summary(run: Run, verb: Callable[[], dict[str, Any]]) -> None:
         raise
     Console().print(summary_table(read_json(run.folder / "summary.json")))
     print(f"All of it in {run.folder}")
+
+
+def _compare(options: argparse.Namespace, rest: list[str]) -> None:
+    """Run a comparison, and print its tables, also when cells of it failed."""
+    from spicetrain.compare import Compare, Results, comparisons, default_folder, load_comparison
+    from spicetrain.compare.markdown import print_tables
+
+    if options.target is None:
+        raise ConfigurationError(
+            f"`spicetrain compare` needs a TARGET: a comparison ({', '.join(comparisons())}), a TOML or its folder."
+        )
+    if rest:
+        known = ("--out", "--ngspice", "--workers", "--datasets", "--seeds", "--cells")
+        raise ConfigurationError(f"Unknown argument {rest[0]}.{nearest(rest[0], known)} Settings are in the TOML.")
+    chosen = {key: getattr(options, key) for key in ("datasets", "seeds", "cells", "ngspice", "workers")}
+    folder = options.out or default_folder(options.target)
+    compare = Compare(load_comparison(options.target), folder, **chosen)
+    try:
+        compare.run()
+    except (VerificationError, SimulationError):
+        print_tables(Results.read(folder).tables())
+        raise
+    print_tables(Results.read(folder).tables())
+    print(f"All of it in {folder / 'comparison.html'}")
 
 
 def _netlist(run: Run, options: argparse.Namespace) -> None:

@@ -1,0 +1,65 @@
+"""A comparison on one page that needs nothing else; it links to the cells' own reports beside it."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+from matplotlib import rc_context
+
+from spicetrain.compare import drawings, tables
+from spicetrain.compare.published import CAVEAT
+from spicetrain.compare.table import MISSING
+from spicetrain.compare.write import Results
+from spicetrain.experiment import REPORT
+from spicetrain.report.blocks import Block, Drawing, Gallery, Notice, Paragraph, Section, Table
+from spicetrain.report.drawing import STYLE
+from spicetrain.report.page import render
+from spicetrain.report.units import count
+
+
+def comparison_page(results: Results) -> str:
+    """The page as HTML."""
+    with rc_context(STYLE):
+        sections = [*(_dataset(results, dataset) for dataset in results.datasets), _cells(results)]
+    comparison = results.cells[0].comparison
+    title = f"Comparison: {', '.join(comparison.methods)} on {' and '.join(comparison.datasets)}"
+    return render(title, results.cells[0].experiment().technology, sections)
+
+
+def _dataset(results: Results, dataset: str) -> Section:
+    ours = tables.of_dataset(results.frame, dataset)
+    told: list[Block] = [*_notices(results, dataset), tables.results(results.frame, dataset)]
+    if ours["error_mean_V"].isna().all():
+        return Section(dataset, dataset, told)
+    ratios, energies = tables.ratios(results.frame, results.cross, dataset), tables.energies(results.frame, dataset)
+    told += [table for table in (ratios, energies) if table is not None]
+    if ratios is not None or energies is not None:
+        told.append(Paragraph(CAVEAT))
+    crossed = tables.cross_scores(results.cross, dataset)
+    found: list[Drawing | None] = [
+        drawings.errors(ours),
+        None if crossed is None else drawings.cross_matrix(*tables.cross_matrix(results.cross, dataset)),
+        drawings.front(ours),
+        drawings.learning([cell for cell in results.cells if cell.dataset == dataset]),
+    ]
+    gallery = Gallery([drawing for drawing in found if drawing is not None])
+    return Section(dataset, dataset, [*told, gallery, *([] if crossed is None else [crossed])])
+
+
+def _notices(results: Results, dataset: str) -> list[Block]:
+    ours = tables.of_dataset(results.frame, dataset)
+    failed = [Notice(f"{row.cell}, seed {row.seed} failed: {row.message}") for row in ours.itertuples() if row.message]
+    missing = int((ours["state"] == MISSING).sum())
+    if missing:
+        text = f"{count(missing, 'cell')} of {len(ours)} are missing: these figures are not the whole comparison."
+        failed.insert(0, Notice(text, f"spicetrain compare {results.folder}"))
+    return list(failed)
+
+
+def _cells(results: Results) -> Section:
+    rows = []
+    for row, cell in zip(results.frame.itertuples(), results.cells, strict=True):
+        there = (cell.folder / REPORT).exists()
+        link = Markup('<a href="{}/{}">report</a>').format(row.folder, REPORT) if there else ""
+        rows.append((str(cell), str(row.method), str(row.state), str(row.inverter_sizes or ""), link))
+    table = Table(("cell", "method", "state", "fingers, by layer", "its own page"), rows)
+    return Section("cells", "All cells", [table])

@@ -1,0 +1,179 @@
+"""A comparison, cell by cell: each is searched if it has something to choose, trained, verified, cross-scored."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from spicetrain.compare.cells import STATE, Cell, all_cells, chosen_cells
+from spicetrain.compare.cross import cross_scores
+from spicetrain.compare.definition import DEFINITION, Comparison
+from spicetrain.compare.ownership import require_own_folder
+from spicetrain.compare.search import run_search, trial_experiment
+from spicetrain.compare.surrogates import provide
+from spicetrain.compare.write import write_results, write_tables
+from spicetrain.errors import (
+    ConfigurationError,
+    NgspiceError,
+    SimulationError,
+    SpicetrainError,
+    StorageError,
+    VerificationError,
+)
+from spicetrain.experiment import NETWORK, SUMMARY, Experiment, Run
+from spicetrain.network import Network
+from spicetrain.report.units import count, seconds
+from spicetrain.spice.ngspice import find_ngspice
+from spicetrain.storage import content_hash, make_folder, sha256_of_file, write_json
+from spicetrain.technology import load_technology
+
+FINISHED, FAILED = "finished", "failed"
+
+# A cell that ends so is noted, and the others go on; what else is wrong ends the comparison: no ngspice, a full disk.
+_WORST_FIRST = (SimulationError, ConfigurationError, VerificationError)
+
+
+@dataclass(frozen=True)
+class Compare:
+    """A comparison and its folder, which holds a run folder for every cell.
+
+    datasets, seeds, cells  only these; none named: all
+    ngspice, workers        as a Run has them
+    """
+
+    comparison: Comparison
+    folder: Path
+    datasets: Sequence[str] = ()
+    seeds: Sequence[int] = ()
+    cells: Sequence[str] = ()
+    ngspice: str | Path | None = None
+    workers: int | None = None
+
+    def run(self) -> list[Cell]:
+        """Do what is missing, and write the tables and the page; the cells that were asked for.
+
+        A finished cell is kept; one that fails is noted in its cell.json, and the others go on. Raises before any work
+        what the definition or the folder make impossible, afterwards the worst of the failures.
+        """
+        cells = chosen_cells(self.comparison, self.folder, self.datasets, self.seeds, self.cells)
+        version = find_ngspice(self.ngspice).version
+        require_own_folder(self.comparison, self.folder)
+        self._require_fit(cells)
+        make_folder(self.folder)
+        self.comparison.save(self.folder / DEFINITION)
+        try:
+            self._run_all(cells, version)
+        finally:
+            write_results(self.folder)
+        _raise_worst(cells)
+        return cells
+
+    def _run_all(self, cells: list[Cell], version: int) -> None:
+        said = Console(stderr=True, highlight=False)
+        took_s: list[float] = []
+        for number, cell in enumerate(cells, start=1):
+            if not self._is_finished(cell, version):
+                left = seconds(sum(took_s) / len(took_s) * (len(cells) - number + 1)) if took_s else ""
+                said.print(f"[{number}/{len(cells)}] {cell}{f', about {left} left' if left else ''}", markup=False)
+                started = time.monotonic()
+                self._run_noted(cell, version)
+                took_s.append(time.monotonic() - started)
+                write_tables(self.folder)
+        for cell in cells:  # a load chosen since, a method added: what is still right is kept
+            if (cell.folder / SUMMARY).exists() and (cell.folder / NETWORK).exists():
+                cross_scores(cell, self._open(cell.experiment(), cell.folder))
+
+    def _open(self, experiment: Experiment, folder: Path) -> Run:
+        return Run(experiment, folder, ngspice=self.ngspice, workers=self.workers)
+
+    def _run_noted(self, cell: Cell, version: int) -> None:
+        """Run a cell and write its cell.json."""
+        state: dict[str, Any] = {"state": FINISHED, "message": "", "exit_code": 0, "initial": None, "key": None}
+        try:
+            self._run_cell(cell)
+        except (StorageError, NgspiceError):
+            raise
+        except SpicetrainError as error:
+            print(f"spicetrain: {cell} failed: {error}", file=sys.stderr)
+            state |= {"state": FAILED, "message": str(error), "exit_code": error.exit_code}
+        else:
+            state["key"] = _key(cell, version)
+        if cell.initial is not None and cell.initial.exists():
+            state["initial"] = Network.load(cell.initial).fingerprint
+        write_json(make_folder(cell.folder) / STATE, state)
+
+    def _run_cell(self, cell: Cell) -> None:
+        folders = [other.folder for other in all_cells(self.comparison, self.folder)]
+        search = self.comparison.methods[cell.name].search
+        if search is not None:
+            run_search(_of_first_seed(cell), search, self._open, partial(provide, folders=folders))
+        _require_initial(cell)
+        run = self._open(cell.experiment(), cell.folder)
+        provide(run, folders)
+        run.train()
+        try:
+            run.verified()
+        finally:
+            if (run.folder / SUMMARY).exists():
+                run.report()
+                cross_scores(cell, run)
+
+    def _is_finished(self, cell: Cell, version: int) -> bool:
+        state = cell.state()
+        if state is None or state["state"] != FINISHED:
+            return False
+        files = [cell.folder / name for name in (NETWORK, SUMMARY, "verification.parquet")]
+        return all(file.exists() for file in files) and state["key"] == _key(cell, version)
+
+    def _require_fit(self, cells: list[Cell]) -> None:
+        """What does not fit the images shows before the work."""
+        from spicetrain.training.loop import require_fit
+        from spicetrain.verification.verify import require_images
+
+        for dataset in dict.fromkeys(cell.dataset for cell in cells):
+            of_it = {cell.name: cell for cell in cells if cell.dataset == dataset}
+            images = None
+            for cell in of_it.values():
+                experiment = cell.experiment()
+                run = self._open(experiment, cell.folder)
+                images = images or run.dataset
+                require_fit(experiment.network, experiment.training, images)
+                require_images(experiment.verification, images)
+                if search := self.comparison.methods[cell.name].search:
+                    trial = trial_experiment(cell, search, search.values[0])
+                    require_fit(trial.network, trial.training, images)
+
+
+def _of_first_seed(cell: Cell) -> Cell:
+    return replace(cell, seed=cell.comparison.seeds[0])
+
+
+def _require_initial(cell: Cell) -> None:
+    if cell.initial is not None and not cell.initial.exists():
+        raise ConfigurationError(
+            f"{cell} starts from {cell.initial}, which is not there: that cell failed before it was trained."
+        )
+
+
+def _key(cell: Cell, version: int) -> str:
+    """Of all that a finished cell was made from, and of what it is."""
+    experiment = cell.experiment()
+    definition = experiment.model_dump(mode="json", exclude={"training": {"device", "threads", "initial"}})
+    files = [sha256_of_file(cell.folder / name) for name in (NETWORK, SUMMARY)]
+    return content_hash(definition, load_technology(experiment.technology).fingerprint, version, files)
+
+
+def _raise_worst(cells: list[Cell]) -> None:
+    """One error for all cells that failed, of the worst one's kind."""
+    failed = [(cell, state) for cell in cells if (state := cell.state()) and state["state"] == FAILED]
+    for kind in _WORST_FIRST:
+        if any(state["exit_code"] == kind.exit_code for _, state in failed):
+            told = "; ".join(f"{cell}: {state['message']}" for cell, state in failed)
+            raise kind(f"{len(failed)} of {count(len(cells), 'cell')} failed. {told}")

@@ -1,0 +1,177 @@
+"""The results as tables of text, the same ones for the page, for Markdown and for the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from spicetrain.compare.published import LATIM_ENERGY_SAVED, LATIM_ERROR_RATIOS
+from spicetrain.report.blocks import Table
+from spicetrain.report.units import percent, quantity, seconds
+
+Show = Callable[[float], str]
+
+REFERENCE = "kcl"
+
+
+def of_dataset(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    return frame[frame["dataset"] == dataset]
+
+
+def names_in(frame: pd.DataFrame) -> list[str]:
+    return list(dict.fromkeys(frame["cell"]))
+
+
+def results(frame: pd.DataFrame, dataset: str) -> Table:
+    """A row a cell name: mean over its seeds, and the range when there are several."""
+    ours = of_dataset(frame, dataset)
+    shown: list[tuple[str, str, Show]] = [
+        ("accuracy, model", "accuracy_model", percent),
+        ("accuracy, SPICE", "accuracy_spice", percent),
+        ("agreement", "agreement", percent),
+        ("error, mean", "error_mean_V", _volts),
+        ("error, rms", "error_rms_V", _volts),
+        ("error, max", "error_max_V", _volts),
+        ("energy", "energy_per_inference_J", lambda value: quantity(value, "J")),
+        ("hold time", "hold_time_s", lambda value: quantity(value, "s")),
+        ("static power", "static_power_W", lambda value: quantity(value, "W")),
+        ("source power", "source_power_W", lambda value: quantity(value, "W")),
+        ("fingers", "fingers", lambda value: f"{value:,.0f}"),
+        ("training", "training_seconds", seconds),
+    ]
+    shown = [item for item in shown if ours[item[1]].notna().any()]
+    rows = []
+    for name in names_in(ours):
+        cells = ours[ours["cell"] == name]
+        figures = [spread(cells[column], show) for _, column, show in shown]
+        rows.append((name, _state(cells), *figures, _chosen(cells)))
+    head = ("cell", "seeds", *(title for title, _, _ in shown), "chosen by validation")
+    images = ours["images"].dropna()
+    of = f", {int(images.max()):,} test images in ngspice" if len(images) else ""
+    return Table(head, rows, f"{dataset}{of}. Mean over seeds; the range in brackets where there are several.")
+
+
+def ratios(frame: pd.DataFrame, cross: pd.DataFrame, dataset: str) -> Table | None:
+    """How many times larger a method's mean output error is than kcl's; None without a verified kcl cell."""
+    ours, crossed = of_dataset(frame, dataset), of_dataset(cross, dataset)
+    reference = reference_cell(ours)
+    if reference is None:
+        return None
+    kcl_V = ours[ours["cell"] == reference]["error_mean_V"].mean()
+    rows = []
+    for name in names_in(ours):
+        cells = ours[ours["cell"] == name]
+        method, own_V = str(cells["method"].iloc[0]), cells["error_mean_V"].mean()
+        if name == reference or math.isnan(own_V):
+            continue
+        on_kcl, least = _cross_ratios(crossed, method, reference)
+        latim = LATIM_ERROR_RATIOS.get((dataset, method))
+        rows.append((name, times(own_V / kcl_V), times(on_kcl), times(least), f"{latim}x" if latim else ""))
+    head = (
+        "cell",
+        "each on its own net",
+        f"on {reference}'s nets",
+        "on any same net, least",
+        "LATIM's, below the same",
+    )
+    caption = f"{dataset}: mean output error over that of {reference}."
+    return Table(head, rows, caption) if rows else None
+
+
+def cross_matrix(cross: pd.DataFrame, dataset: str) -> tuple[list[str], list[str], np.ndarray]:
+    """(cells, predictors, mean error [cells, predictors] in volts, mean over seeds, NaN where there is none)."""
+    ours = of_dataset(cross, dataset)
+    cells, predictors = names_in(ours), list(dict.fromkeys(ours["predictor"]))
+    errors = ours.pivot_table(index="cell", columns="predictor", values="error_mean_V", aggfunc="mean")
+    return cells, predictors, errors.reindex(index=cells, columns=predictors).to_numpy()
+
+
+def cross_scores(cross: pd.DataFrame, dataset: str) -> Table | None:
+    """Mean error of every predictor on every net."""
+    cells, predictors, errors = cross_matrix(cross, dataset)
+    if not cells:
+        return None
+    rows = [(name, *map(_volts_or_none, line)) for name, line in zip(cells, errors, strict=True)]
+    caption = f"{dataset}: mean output error of every method's prediction (columns) on the nets of every cell (rows)."
+    return Table(("net", *predictors), rows, caption)
+
+
+def energies(frame: pd.DataFrame, dataset: str) -> Table | None:
+    """How much less energy kcl's nets take than those of phax and rim; None where energy was not measured."""
+    ours = of_dataset(frame, dataset)
+    means = ours.groupby("cell", sort=False).agg(
+        method=("method", "first"), energy=("energy_per_inference_J", "mean"), accuracy=("accuracy_spice", "mean")
+    )
+    means = means.dropna()
+    rows = [
+        (
+            name,
+            other,
+            percent(1 - one["energy"] / base["energy"], 1),
+            f"{100 * (one['accuracy'] - base['accuracy']):+.2f} points",
+            percent(LATIM_ENERGY_SAVED[base["method"]], 0),
+        )
+        for name, one in means.iterrows()
+        for other, base in means.iterrows()
+        if one["method"] == "kcl" and base["method"] in LATIM_ENERGY_SAVED
+    ]
+    head = ("cell", "below", "energy saved", "SPICE accuracy", "LATIM's saving, below the same")
+    return Table(head, rows, f"{dataset}: energy per inference, mean over seeds.") if rows else None
+
+
+def reference_cell(ours: pd.DataFrame) -> str | None:
+    """The kcl cell that ratios refer to: the one of that name, else the first of that method; None if unverified."""
+    verified = ours[(ours["method"] == REFERENCE) & ours["error_mean_V"].notna()]
+    names = names_in(verified)
+    return REFERENCE if REFERENCE in names else next(iter(names), None)
+
+
+def spread(values: pd.Series, show: Show) -> str:
+    """Mean, and the range of several: "97.10 % (96.90 % .. 97.30 %)"."""
+    known = values.dropna()
+    if known.empty:
+        return ""
+    if len(known) == 1:
+        return show(float(known.iloc[0]))
+    return f"{show(float(known.mean()))} ({show(float(known.min()))} .. {show(float(known.max()))})"
+
+
+def times(ratio: float) -> str:
+    if math.isnan(ratio):
+        return ""
+    return f"{ratio:,.0f}x" if ratio >= 10 else f"{ratio:.2g}x"
+
+
+def _cross_ratios(crossed: pd.DataFrame, method: str, reference: str) -> tuple[float, float]:
+    """Mean error of `method` over kcl's as predictors: on the reference's nets, and the least over every cell's."""
+    errors = crossed.pivot_table(index=["cell", "seed"], columns="predictor", values="error_mean_V")
+    if errors.empty or method not in errors or REFERENCE not in errors or method == REFERENCE:
+        return math.nan, math.nan
+    by_cell = errors.groupby("cell").mean()
+    ratio = by_cell[method] / by_cell[REFERENCE]
+    return float(ratio.get(reference, math.nan)), float(ratio.min())
+
+
+def _state(cells: pd.DataFrame) -> str:
+    """3, or "2 of 3, 1 failed"."""
+    counts = cells["state"].value_counts()
+    done, failed, missing = (int(counts.get(state, 0)) for state in ("finished", "failed", "missing"))
+    parts = [str(done) if done == len(cells) else f"{done} of {len(cells)}"]
+    parts += [f"{failed} failed"] if failed else []
+    return ", ".join([*parts, *([f"{missing} missing"] if missing else [])])
+
+
+def _chosen(cells: pd.DataFrame) -> str:
+    known = cells.dropna(subset=["searched"])
+    return "" if known.empty else f"{known['searched'].iloc[0]} = {known['chosen'].iloc[0]}"
+
+
+def _volts(value: float) -> str:
+    return quantity(value, "V")
+
+
+def _volts_or_none(value: float) -> str:
+    return "" if math.isnan(value) else _volts(value)
