@@ -75,6 +75,6 @@ def summary_table(summary: dict[str, Any]) -> Table:
         table.add_row("energy per inference", f"{energy['energy_per_inference_J'] * 1e12:.4g} pJ")
         table.add_row("static power of the rails", f"{energy['static_power_W'] * 1e6:.4g} uW")
         table.add_row("power of the sources", f"{energy['source_power_W'] * 1e6:.4g} uW")
-    seconds = sum(part["seconds_ngspice"] for part in (summary, flat, energy) if part)
+    seconds = sum((part or {}).get("seconds_ngspice", 0.0) for part in (summary, flat, energy))
     table.add_row("seconds in ngspice", f"{seconds:.1f}")
     return table
