@@ -29,7 +29,7 @@ _VERBS = {
     "compare": "methods x datasets x seeds: run what is missing, one table and one page of all",
     "doctor": "say what this machine has and lacks",
 }
-_SIMULATING = ("run", "characterize", "verify", "compare")
+_SIMULATING = ("run", "characterize", "train", "verify", "compare")
 
 # Short names for what is asked for most often.
 _SHORT = {
@@ -41,6 +41,8 @@ _SHORT = {
     "--data": "--dataset.folder",
     "--epochs": "--training.epochs",
     "--method": "--training.method",
+    "--forward": "--training.forward",
+    "--initial": "--training.initial",
 }
 
 _EPILOG = """TARGET is a preset ({presets}),

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from spicetrain.datasets import Dataset
     from spicetrain.network import Network
     from spicetrain.surrogates.store import Surrogates
+    from spicetrain.training.voltages import Simulate
 
 
 class Run:
@@ -92,12 +93,21 @@ class Run:
             return fit_surrogates(self.folder / "characterization", self.technology, settings, self.folder)
 
     def train(self) -> Network:
-        """Train: network.safetensors, metrics.jsonl."""
-        surrogates, settings = self._surrogates(), self.experiment.training
+        """Train: network.safetensors, metrics.jsonl; with training.forward = "spice" every minibatch in ngspice."""
+        settings = self.experiment.training
+        version = {"ngspice": self.ngspice.version} if settings.forward == "spice" else {}
+        inputs = {f"{name} that trained": str(value) for name, value in version.items()}
+        surrogates = self._surrogates()
         from spicetrain.training.loop import train
 
-        with self._room("train", dataset_sha256(self.dataset), seed=settings.seed, device=settings.device):
-            network = train(self.experiment.network, settings, self.dataset, self.technology, surrogates, self.folder)
+        inputs |= dataset_sha256(self.dataset)
+        with (
+            self._room("train", inputs, seed=settings.seed, device=settings.device, **version),
+            self._simulator() as simulate,
+        ):
+            network = train(
+                self.experiment.network, settings, self.dataset, self.technology, surrogates, self.folder, simulate
+            )
             self._keep(network)
         return network
 
@@ -197,6 +207,17 @@ class Run:
         with self._room("fit-surrogates", seed=self.experiment.surrogates.seed, copied_from=str(other.folder)):
             fit = [path for path in other.folder.glob("surrogates*") if path.name != FIT]
             copy_into(self.folder, [*fit, other.folder / FIT])  # the last, by which it is recognised
+
+    @contextmanager
+    def _simulator(self) -> Iterator[Simulate | None]:
+        """What solves the forward passes of a training that asks for ngspice."""
+        if self.experiment.training.forward != "spice":
+            yield None
+            return
+        from spicetrain.verification.spice_forward import spice_forward
+
+        with spice_forward(self.technology, self.ngspice, self.workers) as simulate:
+            yield simulate
 
     def _kept_verification(self) -> dict[str, Any] | None:
         """summary.json when it, and the table it was made from, are of these very inputs."""
