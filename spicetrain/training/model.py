@@ -17,8 +17,8 @@ from spicetrain.training.erim import smallest_sizes
 from spicetrain.training.kcl import kcl
 from spicetrain.training.methods import METHODS
 from spicetrain.training.power import rail_power
-from spicetrain.training.settings import NetworkSettings
-from spicetrain.training.sizing import InverterSizes, Sizing
+from spicetrain.training.settings import NetworkSettings, Sizing
+from spicetrain.training.sizing import InverterSizes
 from spicetrain.training.voltages import LayerVoltages
 
 

@@ -8,9 +8,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from spicetrain.schema import Definition
-from spicetrain.training.sizing import Sizing
 
 Positive = Annotated[float, Field(gt=0)]
+Sizing = Literal["fixed", "erim", "layer", "inverter"]
 
 
 class NetworkSettings(Definition):

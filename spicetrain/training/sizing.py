@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
-Sizing = Literal["fixed", "erim", "layer", "inverter"]
+from spicetrain.training.settings import Sizing
 
 
 class InverterSizes(nn.Module):
