@@ -217,6 +217,58 @@ def test_ngspice_killed_in_mid_verification(done: Path, own_folder: Path, refuse
     assert not (done / ".verification").exists()
 
 
+def test_ngspice_killed_in_mid_transient(done: Path, own_folder: Path, refused: Refused) -> None:
+    # The probe, the reduced and the flat piece, the DC points and the first ten images; not the other two.
+    wrapper = Wrapper.make(own_folder / "w", "kill -9 $$", left=5)
+    command = f"verify run --workers 1 --energy-images 12 --ngspice {wrapper.executable}"
+    assert "killed by SIGKILL" in refused(4, command)
+    assert "energy" not in read_json(done / "summary.json")
+    assert len(list((done / ".verification").glob("transient-*.npz"))) == 1
+    wrapper.allow()
+    assert main(command.split()) == 0
+    assert wrapper.runs == 2  # the DC points once more, and what was missing
+    resumed = pd.read_parquet(done / "transient.parquet")
+    assert read_json(done / "summary.json")["energy"]["images"] == len(resumed) == 12
+    assert main(command.split()) == 0
+    pd.testing.assert_frame_equal(pd.read_parquet(done / "transient.parquet"), resumed)
+
+
+IN_SPICE = "train run --out new --forward spice --initial run/network.safetensors --training.steps-per-epoch 1"
+
+
+@pytest.fixture
+def to_train(done: Path) -> Path:
+    """A run folder, `new`, that has everything but a training."""
+    folder = done.with_name("new")
+    shutil.copytree(done, folder, ignore=shutil.ignore_patterns(*WORK["train"][0], "manifest.json"))
+    return folder
+
+
+def test_training_in_spice_needs_kcl_and_an_ngspice(to_train: Path, refused: Refused) -> None:
+    assert "forward = 'spice' needs method = 'kcl', not 'ideal'" in refused(2, f"{IN_SPICE} --method ideal")
+    assert "No executable '/nowhere/ngspice'" in refused(3, f"{IN_SPICE} --ngspice /nowhere/ngspice")
+    assert not (to_train / "metrics.jsonl").exists()
+
+
+def test_ngspice_killed_in_mid_training(to_train: Path, own_folder: Path, refused: Refused) -> None:
+    wrapper = Wrapper.make(own_folder / "w", "kill -9 $$", left=2)  # the probe and the first epoch's one step
+    command = f"{IN_SPICE} --workers 1 --ngspice {wrapper.executable}"
+    said = refused(4, command)
+    assert "killed by SIGKILL" in said and "Deck kept in" in said
+    lines = to_train / "metrics.jsonl"
+    first = lines.read_text()
+    assert len(first.splitlines()) == 1
+    assert (to_train / "checkpoint.safetensors").exists() and not (to_train / "network.safetensors").exists()
+    wrapper.allow()
+    assert main(command.split()) == 0
+    assert wrapper.runs == 2  # the epochs that were missing
+    assert lines.read_text().startswith(first) and len(lines.read_text().splitlines()) == 3
+    manifest = read_json(to_train / "manifest.json")
+    assert manifest["rooms"]["train"]["ngspice"] == int(manifest["inputs_sha256"]["ngspice that trained"])
+    assert main(command.split()) == 0  # all is there
+    assert wrapper.runs == 2
+
+
 STUBBORN = """* a current that jumps with a sign no Newton step can follow
 .subckt ncell d g s b w=1e-6 l=1e-7 m=1
 b1 d x i = v(x) > 0.05 ? -1e-3 : 1e-3
@@ -424,6 +476,17 @@ def test_ctrl_c_while_training(done: Path, own_folder: Path) -> None:
     assert len(lines.read_text().splitlines()) == 60
     resumed, whole = (Network.load(Path(folder, "network.safetensors")) for folder in ("run", "whole"))
     assert resumed.fingerprint == whole.fingerprint
+
+
+def test_ctrl_c_while_training_in_spice(to_train: Path, own_folder: Path) -> None:
+    wrapper = Wrapper.make(own_folder / "w", "exec sleep 600", left=1 + 2)  # the probe, the first epoch by two workers
+    command = f"{IN_SPICE} --workers 2 --ngspice {wrapper.executable}"
+    interrupted(command, lambda: wrapper.runs == 1 + 2 + 2, own_folder)
+    assert len((to_train / "metrics.jsonl").read_text().splitlines()) == 1
+    assert not list((own_folder / "tmp").iterdir())
+    wrapper.allow()
+    assert main(command.split()) == 0
+    assert wrapper.runs == 1 + 2 * 2
 
 
 def test_ctrl_c_while_verifying(done: Path, own_folder: Path) -> None:

@@ -99,11 +99,12 @@ def test_what_is_missing_is_said_before_torch_is_loaded() -> None:
 def test_flags_are_typed_and_the_commonest_are_short(opened: Opened, own_folder: Path) -> None:
     write_experiment(own_folder)
     flags = "--epochs 5 --training.learning-rate=1e-3 --images 7 --hidden --netlist flat --network.layers 4 6 3"
+    flags += " --energy-images 3"
     assert main(["train", "tiny.toml", *flags.split(), "--data", "images"]) == 0
     experiment = opened.run.experiment
     assert (experiment.training.epochs, experiment.training.learning_rate) == (5, 1e-3)
     assert (experiment.verification.images, experiment.verification.netlist) == (7, "flat")
-    assert experiment.verification.hidden is True
+    assert (experiment.verification.hidden, experiment.energy.images) == (True, 3)
     assert experiment.network.layers == (4, 6, 3)
     assert experiment.dataset.folder == own_folder / "images"
     assert experiment.training.batch_size == 40  # as in the file
@@ -146,6 +147,8 @@ REFUSED = {
     "a word for a number": ("train tiny.toml --epochs many", "many"),
     "an impossible number": ("train tiny.toml --epochs -3", "greater than or equal to 1"),
     "zero images": ("verify tiny.toml --images 0", "greater than or equal to 1"),
+    "one image has no step": ("verify tiny.toml --energy-images 1", "there is no step; give 2 or more, or 0"),
+    "a negative capacitance": ("verify tiny.toml --energy.column-capacitance-F=-1e-15", "greater than or equal to 0"),
     "an unknown choice": ("train tiny.toml --method kc", "kc"),
     "zero workers": ("verify tiny.toml --workers 0", "workers = 0: at least one process"),
     "a word for the workers": ("verify tiny.toml --workers two", "invalid int value: 'two'"),

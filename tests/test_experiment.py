@@ -69,6 +69,7 @@ def test_every_setting_survives_the_run_folder(tmp_path: Path) -> None:
         network = { layers = [4, 2, 3], inverter_sizes = [1.5, 2] }
         training = { initial = "../start.safetensors", learning_rate = 1e-12 }
         verification = { accuracy_min = 0.5, hidden = true }
+        energy = { images = 7, column_capacitance_F = 2e-14, step_min_V = 5e-4 }
     """
     (tmp_path / "a.toml").write_text(text)
     for file in (assets.netlists_folder() / "technologies").iterdir():
@@ -310,6 +311,7 @@ def test_what_cannot_be_trained_or_verified_is_refused_before_the_work(tmp_path:
     for change, text in (
         ({"network": {"layers": (4, 3, 2)}}, "iris has 4 inputs and 3 classes"),
         ({"verification": {"images": 31}}, "iris has 30 test images"),
+        ({"energy": {"images": 31}}, "energy.images = 31, but iris has 30 test images"),
     ):
         experiment = load_experiment(toml)
         updated = {name: getattr(experiment, name).model_copy(update=value) for name, value in change.items()}

@@ -22,7 +22,9 @@ from spicetrain.report.outputs import Outputs
 from spicetrain.report.units import percent, quantity, resistance, seconds
 from spicetrain.storage import sha256_of_file, write_json
 
-SECTIONS = ("result", "circuit", "surrogates", "training", "verification", "crossbars", "worst", "provenance")
+SECTIONS = (
+    "result", "circuit", "surrogates", "training", "verification", "energy", "crossbars", "worst", "provenance",
+)  # fmt: skip
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c63f80f00010101001bb6ee56"
@@ -209,9 +211,27 @@ def _verification(folder: Path) -> None:
         "netlist": "reduced", "images": 30, "accuracy_model": 0.98765, "accuracy_spice": 0.96543, "agreement": 0.99321,
         "error_mean_V": 4.321e-7, "error_rms_V": 8.88e-7, "error_max_V": 3.456e-3, "solver_unconverged": 0,
         "seconds_ngspice": 12.3, "ngspice_version": 43, "seconds_total": 153.2,
-        "flat": {"images": 5, "difference_max_V": 1.57e-7, "seconds_ngspice": 0.27},
+        "flat": {"images": 5, "difference_max_V": 1.57e-7, "seconds_ngspice": 0.27}, "energy": ENERGY,
     }  # fmt: skip
     write_json(folder / "summary.json", summary)
+    _transient(folder)
+
+
+ENERGY = {
+    "images": 4, "steps": 11, "hold_time_s": 9.43e-9, "hold_time_median_s": 5.4e-9, "energy_per_inference_J": 3.21e-12,
+    "static_power_W": 3.39e-4, "source_power_W": 1.126e-3, "source_energy_J": 1.06e-11, "period_s": 7.9e-8,
+    "column_capacitance_F": 5e-14, "row_capacitance_F": 0.0, "edge_s": 1e-11, "settled": 0.1, "step_min_V": 1e-3,
+    "fingers": 1610.0, "seconds_ngspice": 9.0,
+}  # fmt: skip
+
+
+def _transient(folder: Path) -> None:
+    time_s = np.linspace(0, 7.9e-8, 40)
+    settling = {f"o_{j}_V": 0.2 - 0.1 * j * np.exp(-time_s / 4e-9) for j in range(3)}
+    waves = [pd.DataFrame({"image": k, "time_s": time_s, "power_W": 3e-4 + time_s, **settling}) for k in (0, 1)]
+    pd.concat(waves).to_parquet(folder / "waveforms.parquet", index=False)
+    columns = {"hold_time_s": [5e-9, 9.43e-9, 5e-9, 6e-9], "energy_J": [3e-12, 3.4e-12, 3.2e-12, 3.24e-12]}
+    pd.DataFrame({"image": range(4), "label": [0, 1, 2, 0], **columns}).to_parquet(folder / "transient.parquet")
 
 
 def test_numbers_are_written_as_people_read_them() -> None:
@@ -238,8 +258,8 @@ def test_page_has_every_section_and_the_figures_of_the_summary(whole: tuple[Path
 def test_figures_and_what_is_said_of_them(whole: tuple[Path, Page]) -> None:
     _, page = whole
     # circuit: three VTCs, current map, load, memristor; verification: scatter, histogram, errors, confusion
-    assert {key: page.svgs[key] for key in ("circuit", "training", "verification", "crossbars")} == {
-        "circuit": 6, "training": 4, "verification": 4, "crossbars": 4,
+    assert {key: page.svgs[key] for key in ("circuit", "training", "verification", "energy", "crossbars")} == {
+        "circuit": 6, "training": 4, "verification": 4, "energy": 3, "crossbars": 4,
     }  # fmt: skip
     assert "v_in = 20.0 mV" in page.text["circuit"] and "-5.0 V/V" in page.text["circuit"]
     assert "127 kΩ to 8.33 MΩ" in page.text["circuit"]
@@ -375,6 +395,8 @@ def test_hostile_names_stay_text(run_folder: Path) -> None:
         ("metrics.jsonl", b'{"epoch": 1}\n'),
         ("metrics.jsonl", b'{"epoch": 1,\n{"epoch": 2}\n'),
         ("verification.parquet", b"PAR1 not at all"),
+        ("transient.parquet", b"PAR1 not at all"),
+        ("waveforms.parquet", b"PAR1 not at all"),
         ("characterization/loaded_vtc.parquet", b"PAR1 not at all"),
         ("network.safetensors", b"\x00\x01"),
     ],
@@ -389,6 +411,37 @@ def test_damaged_artefacts_are_named(run_folder: Path, name: str, content: bytes
 def test_summary_whose_figures_are_no_numbers(run_folder: Path) -> None:
     edit(run_folder / "summary.json", lambda summary: summary.update(accuracy_spice="good"))
     with pytest.raises(StorageError, match="summary.json is not what a verification writes"):
+        write_report(run_folder)
+
+
+def test_energy_and_delay_in_figures_and_words(whole: tuple[Path, Page]) -> None:
+    text = whole[1].text["energy"]
+    for figure in ("3.21 pJ", "9.43 ns", "median 5.40 ns", "339 µW", "1.13 mW", "mean of 4 images", "11 were"):
+        assert figure in text, figure
+    assert "the transistors' own and 50.0 fF at every crossbar column." in text
+    assert "static power alone would give 3.20 pJ" in text and "another 10.6 pJ" in text
+    assert "energies lie within 12 %" in text  # 0.4 of 3.21 pJ
+
+
+def test_without_energy_the_page_says_how_to_measure_it(run_folder: Path) -> None:
+    keep_only(run_folder, "verification", "summary")
+    edit(run_folder / "summary.json", lambda summary: summary.pop("energy"))
+    page = report(run_folder)
+    assert f"spicetrain verify {run_folder} --energy-images 20" in page.text["energy"]
+    assert "energy" not in page.svgs
+
+
+def test_energy_without_wires_waveforms_or_a_step(run_folder: Path) -> None:
+    keep_only(run_folder, "verification", "summary", "transient")
+    none: dict[str, float] = {"column_capacitance_F": 0.0, "hold_time_s": 0.0, "energy_per_inference_J": 0.0}
+    edit(run_folder / "summary.json", lambda summary: summary["energy"].update(none))
+    page = report(run_folder)
+    assert "the transistors' own only, no wires" in page.text["energy"] and page.svgs["energy"] == 1
+
+
+def test_energy_whose_figures_are_no_numbers(run_folder: Path) -> None:
+    edit(run_folder / "summary.json", lambda summary: summary["energy"].update(hold_time_s="long"))
+    with pytest.raises(StorageError, match="summary.json has an energy that is not what a verification writes"):
         write_report(run_folder)
 
 

@@ -97,19 +97,26 @@ class RunFolder:
     @cached_property
     def verification(self) -> pd.DataFrame | None:
         """A row an image: image, label, model_o_<j>_V, spice_o_<j>_V."""
+        frame = self.frame("verification", ("image", "label"))
+        if frame is not None:
+            classes = len([name for name in frame if str(name).startswith("spice_o_")])
+            outputs = [f"{kind}_o_{j}_V" for kind in ("model", "spice") for j in range(max(classes, 1))]
+            _require(self.folder / "verification.parquet", frame.columns, outputs, "verify")
+        return frame
+
+    def frame(self, name: str, columns: Iterable[str]) -> pd.DataFrame | None:
+        """A table of the verification that has these columns."""
         import pandas as pd
         import pyarrow as pa
 
-        path = self.path("verification.parquet")
+        path = self.path(f"{name}.parquet")
         if path is None:
             return None
         try:
             frame = pd.read_parquet(path)
         except (OSError, ValueError, pa.ArrowException) as error:
             raise StorageError(_damaged(path, str(error), "verify")) from error
-        classes = len([name for name in frame if str(name).startswith("spice_o_")])
-        outputs = [f"{kind}_o_{j}_V" for kind in ("model", "spice") for j in range(max(classes, 1))]
-        _require(path, frame.columns, ("image", "label", *outputs), "verify")
+        _require(path, frame.columns, columns, "verify")
         return frame
 
     def table(self, name: str, columns: Iterable[str]) -> pd.DataFrame | None:

@@ -17,6 +17,7 @@ from spicetrain.report.circuit import circuit_section
 from spicetrain.report.comparison import verification_section
 from spicetrain.report.conductances import conductances_section
 from spicetrain.report.drawing import STYLE
+from spicetrain.report.energy import energy_section
 from spicetrain.report.fits import surrogates_section
 from spicetrain.report.learning import training_section
 from spicetrain.report.outputs import Outputs
@@ -69,6 +70,7 @@ def _sections(run: RunFolder) -> list[Section]:
         surrogates,
         training_section(run),
         verification_section(run, outputs, classes),
+        energy_section(run),
         conductances_section(run),
         worst_section(run, outputs, inputs, classes, why_not),
         provenance,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from training.circuits import random_network
 
 from spicetrain.datasets import load_dataset
@@ -19,12 +21,14 @@ from spicetrain.spice.ngspice import Ngspice
 from spicetrain.surrogates.current_surface import CurrentSurface
 from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import Technology
+from spicetrain.training.circuit import Circuit
+from spicetrain.training.model import predict
 from spicetrain.verification import simulate_network as module
-from spicetrain.verification.settings import VerificationSettings
+from spicetrain.verification.settings import EnergySettings, VerificationSettings
 from spicetrain.verification.simulate_network import simulate_network
-from spicetrain.verification.verify import verify
+from spicetrain.verification.verify import kept_verification, verify
 
-SETTINGS = {"images": 30, "flat_images": 4, "hidden": True}
+SETTINGS: dict[str, Any] = {"images": 30, "flat_images": 4, "hidden": True}
 WriteNetwork = Callable[..., Path]
 
 
@@ -33,7 +37,9 @@ class Verifier:
         self.technology, self.surface, self.ngspice, self.folder = technology, surface, ngspice, folder
         self.iris = load_dataset("iris")
 
-    def __call__(self, file: Path, technology: Technology | None = None, **changes: Any) -> dict[str, Any]:
+    def __call__(
+        self, file: Path, technology: Technology | None = None, energy: EnergySettings | None = None, **changes: Any
+    ) -> dict[str, Any]:
         settings = VerificationSettings(**(SETTINGS | changes))
         return verify(
             file,
@@ -43,7 +49,14 @@ class Verifier:
             settings,
             self.ngspice,
             self.folder,
+            energy,
             workers=1,
+        )
+
+    def kept(self, file: Path, energy: EnergySettings | None = None) -> dict[str, Any] | None:
+        settings, surrogates = VerificationSettings(**SETTINGS), Surrogates(self.surface)
+        return kept_verification(
+            file, self.technology, surrogates, self.iris, settings, self.ngspice, self.folder, energy
         )
 
     def table(self, name: str) -> pd.DataFrame:
@@ -101,6 +114,18 @@ def test_every_inner_node_of_the_model_is_where_ngspice_has_it(verifier: Verifie
         np.testing.assert_allclose(hidden[f"spice_c0_{j}_V"], columns[:, j], rtol=0, atol=5e-6)
 
 
+def test_phax_is_scored_with_the_load_it_was_trained_for(verifier: Verifier, network_file: WriteNetwork) -> None:
+    network = Network.load(network_file(4, 3, 3, method="phax"))
+    for load_S in (0.0, 3e-5):
+        about = network.about | ({"phax_load_S": load_S} if load_S else {})  # networks of old have no such entry
+        file = verifier.folder.with_suffix(".safetensors")
+        replace(network, about=about).save(file)
+        verifier(file, images=5, flat_images=0)
+        circuit = Circuit(verifier.technology, Surrogates(verifier.surface), torch.float64, phax_load_S=load_S)
+        expected = predict(network, verifier.iris.test_inputs[:5], circuit, "phax")[-1].v_n
+        np.testing.assert_allclose(outputs(verifier.table("verification"), "model"), expected, rtol=0, atol=1e-9)
+
+
 def test_inner_nodes_are_kept_only_on_request(verifier: Verifier, network_file: WriteNetwork) -> None:
     file = network_file(4, 3, 3)
     verifier(file, images=3)
@@ -149,6 +174,47 @@ def test_what_does_not_fit_is_refused(
             verifier(file, technology)
     with pytest.raises(ArchitectureMismatch, match="5-3-3"):
         verifier(network_file(5, 3, 3))
+    assert not verifier.folder.exists()
+
+
+def test_energy_is_in_the_summary_and_its_tables(verifier: Verifier, network_file: WriteNetwork) -> None:
+    file, asked = network_file(4, 3, 3), EnergySettings(images=4, column_capacitance_F=1e-14)
+    summary = verifier(file, energy=asked)
+    energy, by_image, waves = summary["energy"], verifier.table("transient"), verifier.table("waveforms")
+    assert by_image["image"].tolist() == [0, 1, 2, 3]
+    assert by_image["label"].tolist() == verifier.iris.test_labels[:4].tolist()
+    for figure, column in (("energy_per_inference_J", "energy_J"), ("static_power_W", "static_power_W")):
+        assert energy[figure] == pytest.approx(by_image[column].mean()) and energy[figure] > 0
+    assert energy["hold_time_s"] == by_image["hold_time_s"].max() > by_image["hold_time_s"].median() > 0
+    assert energy["hold_time_median_s"] == pytest.approx(by_image["hold_time_s"].median())
+    assert set(waves) == {"image", "time_s", "power_W", "o_0_V", "o_1_V", "o_2_V"}
+    last = waves[waves["image"] == 2].iloc[-1]
+    at_dc = outputs(verifier.table("verification"), "spice")[2]
+    np.testing.assert_allclose([last[f"o_{j}_V"] for j in range(3)], at_dc, rtol=0, atol=1e-4)
+    assert verifier.kept(file, asked) == summary == json.loads((verifier.folder / "summary.json").read_text())
+    others = [EnergySettings(), EnergySettings(images=5, column_capacitance_F=1e-14), EnergySettings(images=4)]
+    assert [verifier.kept(file, other) for other in others] == [None] * 3
+    (verifier.folder / "waveforms.parquet").unlink()
+    assert verifier.kept(file, asked) is None
+
+
+def test_without_energy_nothing_of_it_is_left(verifier: Verifier, network_file: WriteNetwork) -> None:
+    file = network_file(4, 3, 3)
+    verifier(file, energy=EnergySettings(images=2))
+    assert "energy" not in verifier(file, energy=EnergySettings(images=0, column_capacitance_F=1e-14))
+    assert not [path.name for path in verifier.folder.glob("*.parquet") if path.stem in ("transient", "waveforms")]
+    assert verifier.kept(file) is not None
+
+
+def test_energy_that_cannot_be_measured_is_refused_before_the_work(
+    verifier: Verifier, network_file: WriteNetwork, ptm90: Technology
+) -> None:
+    with pytest.raises(ConfigurationError, match="energy.images = 31, but iris has 30 test images"):
+        verifier(network_file(4, 3, 3), energy=EnergySettings(images=31))
+    bent = ptm90.model_copy(update={"memristor": ptm90.memristor.model_copy(update={"form": "sinh", "b_per_V": 4.0})})
+    file = network_file(4, 3, 3, technology_fingerprint=bent.fingerprint)
+    with pytest.raises(ConfigurationError, match="only ohmic devices have"):
+        verifier(file, bent, EnergySettings(images=2), netlist="flat")
     assert not verifier.folder.exists()
 
 
