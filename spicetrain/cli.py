@@ -105,6 +105,11 @@ def _dispatch(arguments: list[str]) -> int:
         if options.target is None or options.verb == "compare":
             return 0
         print()
+    if options.verb == "report" and options.target and (Path(options.target) / "comparison.toml").is_file():
+        from spicetrain.compare.write import write_results
+
+        print(write_results(Path(options.target)))
+        return 0
     if options.verb == "compare":
         _compare(options, rest)
         return 0
@@ -243,8 +248,10 @@ def _print_summary(run: Run, verb: Callable[[], dict[str, Any]]) -> None:
 
 def _compare(options: argparse.Namespace, rest: list[str]) -> None:
     """Run a comparison, and print its tables, also when cells of it failed."""
-    from spicetrain.compare import Compare, Results, comparisons, default_folder, load_comparison
+    from spicetrain.compare.definition import comparisons, default_folder, load_comparison
     from spicetrain.compare.markdown import print_tables
+    from spicetrain.compare.run import Compare
+    from spicetrain.compare.write import Results
 
     if options.target is None:
         raise ConfigurationError(

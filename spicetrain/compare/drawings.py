@@ -36,7 +36,7 @@ def errors(ours: pd.DataFrame) -> Drawing:
         reach = np.array([[m - group.min(), group.max() - m] for m, group in zip(middle, groups, strict=True)]).T
         axis.errorbar(middle, range(len(names)), xerr=reach, fmt=marker, color=colour, capsize=2, label=text)
     axis.set_yticks(range(len(names)), names)
-    axis.invert_yaxis()
+    axis.set_ylim(len(names) - 0.5, -0.5)
     axis.set(xlabel="|own model - SPICE|")
     logarithmic(axis, "x", EngFormatter("V"))
     axis.legend()

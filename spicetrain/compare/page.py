@@ -31,7 +31,9 @@ def _dataset(results: Results, dataset: str) -> Section:
     if ours["error_mean_V"].isna().all():
         return Section(dataset, dataset, told)
     ratios, energies = tables.ratios(results.frame, results.cross, dataset), tables.energies(results.frame, dataset)
-    told += [table for table in (ratios, energies) if table is not None]
+    searches = tables.searches(results.cells, dataset)
+    told += [tables.costs(results.frame, dataset)]
+    told += [table for table in (searches, ratios, energies) if table is not None]
     if ratios is not None or energies is not None:
         told.append(Paragraph(CAVEAT))
     crossed = tables.cross_scores(results.cross, dataset)

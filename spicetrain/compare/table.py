@@ -19,7 +19,7 @@ FIGURES = (
 ENERGY = ("energy_per_inference_J", "static_power_W", "source_power_W", "hold_time_s")
 COLUMNS = (
     "dataset", "cell", "method", "seed", "state", "message", "images", *FIGURES, *ENERGY, "fingers", "inverter_sizes",
-    "searched", "chosen", "training_seconds", "verify_seconds", "folder",
+    "searched", "chosen", "trials", "training_seconds", "verify_seconds", "folder",
 )  # fmt: skip
 CROSS_FIGURES = ("error_mean_V", "error_rms_V", "error_max_V", "agreement", "accuracy_model", "solver_unconverged")
 CROSS_COLUMNS = ("dataset", "cell", "method", "seed", "predictor", *CROSS_FIGURES)
@@ -54,6 +54,7 @@ def _row(cell: Cell) -> dict[str, Any]:
     row |= {"method": _experiment_method(cell), "message": "", "folder": str(cell.folder.relative_to(cell.root))}
     if (search := cell.search()) is not None:
         row |= {"searched": search["setting"], "chosen": str(search["chosen"])}
+        row["trials"] = "; ".join(f"{trial['value']}: {trial['accuracy_circuit']}" for trial in search["trials"])
     if (state := cell.state()) is not None:
         row |= {"state": state["state"], "message": state["message"]}
     if not (cell.folder / DEFINITION).exists():

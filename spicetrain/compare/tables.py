@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
+from spicetrain.compare.cells import Cell
+from spicetrain.compare.definition import label
 from spicetrain.compare.published import LATIM_ENERGY_SAVED, LATIM_ERROR_RATIOS
 from spicetrain.report.blocks import Table
 from spicetrain.report.units import percent, quantity, seconds
 
 Show = Callable[[float], str]
+Column = tuple[str, str, Show]  # title, column of the table, how its values are shown
+Told = Callable[[pd.DataFrame], str]
 
 REFERENCE = "kcl"
 
@@ -26,32 +30,63 @@ def names_in(frame: pd.DataFrame) -> list[str]:
 
 
 def results(frame: pd.DataFrame, dataset: str) -> Table:
-    """A row a cell name: mean over its seeds, and the range when there are several."""
+    """How right every cell name is: mean over its seeds, and the range when there are several."""
     ours = of_dataset(frame, dataset)
-    shown: list[tuple[str, str, Show]] = [
+    shown: list[Column] = [
         ("accuracy, model", "accuracy_model", percent),
         ("accuracy, SPICE", "accuracy_spice", percent),
         ("agreement", "agreement", percent),
         ("error, mean", "error_mean_V", _volts),
         ("error, rms", "error_rms_V", _volts),
         ("error, max", "error_max_V", _volts),
-        ("energy", "energy_per_inference_J", lambda value: quantity(value, "J")),
+        ("unconverged", "solver_unconverged", _number),
+    ]
+    images = ours["images"].dropna()
+    of = f", {int(images.max()):,} test images in ngspice" if len(images) else ""
+    caption = f"{dataset}{of}. Mean over seeds; the range in brackets where there are several."
+    return _by_name(ours, shown, caption, ("seeds", _state))
+
+
+def costs(frame: pd.DataFrame, dataset: str) -> Table:
+    """What every cell name takes, in the circuit and to train."""
+    ours = of_dataset(frame, dataset)
+    shown: list[Column] = [
+        ("energy per inference", "energy_per_inference_J", lambda value: quantity(value, "J")),
         ("hold time", "hold_time_s", lambda value: quantity(value, "s")),
         ("static power", "static_power_W", lambda value: quantity(value, "W")),
         ("source power", "source_power_W", lambda value: quantity(value, "W")),
-        ("fingers", "fingers", lambda value: f"{value:,.0f}"),
+        ("fingers", "fingers", _number),
         ("training", "training_seconds", seconds),
+        ("verification", "verify_seconds", seconds),
     ]
-    shown = [item for item in shown if ours[item[1]].notna().any()]
+    shown = [column for column in shown if ours[column[1]].notna().any()]
+    caption = f"{dataset}: what it costs, in the circuit and on this machine."
+    return _by_name(ours, shown, caption, ("fingers, by layer", _sizes))
+
+
+def searches(cells: Sequence[Cell], dataset: str) -> Table | None:
+    """Every tried value of a setting that was chosen by validation; None when nothing was."""
+    rows = []
+    for name, cell in {cell.name: cell for cell in cells if cell.dataset == dataset}.items():
+        found = cell.search() or {"trials": []}
+        for trial in found["trials"]:
+            chosen = "chosen" if trial["value"] == found["chosen"] else ""
+            own, circuit = percent(trial["accuracy_model"]), percent(trial["accuracy_circuit"])
+            rows.append((name, f"{found['setting']} = {label(trial['value'])}", own, circuit, chosen))
+    head = ("cell", "tried", "accuracy, model", "accuracy, circuit", "")
+    caption = (
+        f"{dataset}: settings chosen by validation, on training images kept out, in the circuit as kcl predicts it."
+    )
+    return Table(head, rows, caption) if rows else None
+
+
+def _by_name(ours: pd.DataFrame, shown: Sequence[Column], caption: str, first: tuple[str, Told]) -> Table:
+    """A row a cell name: what `first` tells of its cells, then mean and range of the columns."""
     rows = []
     for name in names_in(ours):
         cells = ours[ours["cell"] == name]
-        figures = [spread(cells[column], show) for _, column, show in shown]
-        rows.append((name, _state(cells), *figures, _chosen(cells)))
-    head = ("cell", "seeds", *(title for title, _, _ in shown), "chosen by validation")
-    images = ours["images"].dropna()
-    of = f", {int(images.max()):,} test images in ngspice" if len(images) else ""
-    return Table(head, rows, f"{dataset}{of}. Mean over seeds; the range in brackets where there are several.")
+        rows.append((name, first[1](cells), *(spread(cells[column], show) for _, column, show in shown)))
+    return Table(("cell", first[0], *(title for title, _, _ in shown)), rows, caption)
 
 
 def ratios(frame: pd.DataFrame, cross: pd.DataFrame, dataset: str) -> Table | None:
@@ -164,9 +199,14 @@ def _state(cells: pd.DataFrame) -> str:
     return ", ".join([*parts, *([f"{missing} missing"] if missing else [])])
 
 
-def _chosen(cells: pd.DataFrame) -> str:
-    known = cells.dropna(subset=["searched"])
-    return "" if known.empty else f"{known['searched'].iloc[0]} = {known['chosen'].iloc[0]}"
+def _sizes(cells: pd.DataFrame) -> str:
+    """Of the inverters, where there are several seeds those of the first."""
+    known = cells["inverter_sizes"].dropna()
+    return "" if known.empty else str(known.iloc[0])
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}"
 
 
 def _volts(value: float) -> str:

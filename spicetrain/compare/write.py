@@ -46,6 +46,8 @@ class Results:
             for dataset in self.datasets
             for table in (
                 tables.results(self.frame, dataset),
+                tables.costs(self.frame, dataset),
+                tables.searches(self.cells, dataset),
                 tables.ratios(self.frame, self.cross, dataset),
                 tables.energies(self.frame, dataset),
                 tables.cross_scores(self.cross, dataset),
