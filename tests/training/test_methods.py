@@ -159,3 +159,13 @@ def test_float32_is_near_float64(method: str, ptm90: Technology, surrogates: Sur
     single = Circuit(ptm90, surrogates, phax_load_S=5e-6)
     v = [predict(network, inputs, one, method)[-1].v_n.double() for one in (single, circuit)]
     assert float((v[0] - v[1]).abs().max()) < 2e-4
+
+
+def test_phax_trains_with_its_frozen_load(ptm90: Technology, surrogates: Surrogates, tmp_path: Path) -> None:
+    losses = []
+    for load_S in (0.0, 5e-5):
+        settings = TrainingSettings(method="phax", epochs=1, device="cpu", threads=1, phax_load_S=load_S)
+        folder = tmp_path / str(load_S)
+        train(settings_of("phax", 4, 3, 3), settings, load_dataset("iris"), ptm90, surrogates, folder)
+        losses.append(json.loads((folder / "metrics.jsonl").read_text())["loss"])
+    assert abs(losses[1] - losses[0]) > 1e-3 * losses[0]
