@@ -245,7 +245,7 @@ def to_train(done: Path) -> Path:
 
 
 def test_training_in_spice_needs_kcl_and_an_ngspice(to_train: Path, refused: Refused) -> None:
-    assert "forward = 'spice' needs method = 'kcl', not 'ideal'" in refused(2, f"{IN_SPICE} --method ideal")
+    assert "forward = 'spice' needs training.method = 'kcl', not 'ideal'" in refused(2, f"{IN_SPICE} --method ideal")
     assert "No executable '/nowhere/ngspice'" in refused(3, f"{IN_SPICE} --ngspice /nowhere/ngspice")
     assert not (to_train / "metrics.jsonl").exists()
 

@@ -204,6 +204,12 @@ def require_fit(shape: NetworkSettings, settings: TrainingSettings, dataset: Dat
         raise ConfigurationError(
             f"training.augmentation moves, turns or mirrors images, and {dataset.name} has none. Leave it out."
         )
+    if settings.forward == "spice" and settings.method != "kcl":
+        raise ConfigurationError(
+            f"training.forward = 'spice' needs training.method = 'kcl', not {settings.method!r}: the backward pass is "
+            f"kcl's, in absolute conductances. To go on from a network that {settings.method} trained, give method "
+            "'kcl' and name that network.safetensors in training.initial (--initial), in a run folder of its own."
+        )
     if settings.validation > len(dataset.train_inputs) - classes:
         raise ConfigurationError(
             f"training.validation = {settings.validation} leaves nothing to train on: {dataset.name} has "

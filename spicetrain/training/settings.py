@@ -96,13 +96,3 @@ class TrainingSettings(Definition):
     initial: Path | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(default=0, ge=0)
-
-    @model_validator(mode="after")
-    def _spice_needs_kcl(self) -> Self:
-        if self.forward == "spice" and self.method != "kcl":
-            raise ValueError(
-                f"forward = 'spice' needs method = 'kcl', not {self.method!r}: the backward pass is kcl's, in absolute "
-                f"conductances. To go on from a network that {self.method} trained, name its network.safetensors in "
-                "training.initial (--initial), in a run folder of its own"
-            )
-        return self

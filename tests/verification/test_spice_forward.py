@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pydantic import ValidationError
 from training.circuits import random_network
 
 from spicetrain.datasets import load_dataset
@@ -54,7 +53,13 @@ class Trainer:
         self.technology, self.surface, self.base, self.iris = technology, surface, base, load_dataset("iris")
 
     def __call__(self, name: str, simulate: Simulate | None = None, **changes: Any) -> Network:
-        settings = {"batch_size": 40, "learning_rate": 0.05, "device": "cpu", "threads": 1, "steps_per_epoch": 1}
+        settings: dict[str, Any] = {
+            "batch_size": 40,
+            "learning_rate": 0.05,
+            "device": "cpu",
+            "threads": 1,
+            "steps_per_epoch": 1,
+        }
         chosen = TrainingSettings(**(settings | changes))
         surrogates = Surrogates(self.surface)
         return loop.train(SHAPE, chosen, self.iris, self.technology, surrogates, self.base / name, simulate)
@@ -143,6 +148,6 @@ def test_an_epoch_ends_after_its_steps(train: Trainer) -> None:
 def test_what_is_missing_or_does_not_fit_is_said(train: Trainer) -> None:
     with pytest.raises(ConfigurationError, match="nothing to simulate with"):
         train("run", forward="spice")
-    with pytest.raises(ValidationError, match="forward = 'spice' needs method = 'kcl', not 'ideal'.*--initial"):
+    with pytest.raises(ConfigurationError, match="needs training.method = 'kcl', not 'ideal'.*--initial"):
         train("run", forward="spice", method="ideal")
     assert not (train.base / "run").exists()
