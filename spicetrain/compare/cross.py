@@ -38,7 +38,6 @@ def cross_scores(cell: Cell, run: Run) -> dict[str, Any]:
     """
     network, surrogates = Network.load(run.folder / NETWORK), Surrogates.load(run.folder / SURROGATES)
     load_S, verified = phax_load_S(cell, network), read_json(run.folder / SUMMARY)["key"]
-    # Of every surrogate, where Surrogates.fingerprint is of the current surface alone.
     basis = (VERSION, network.fingerprint, run.technology.fingerprint, surrogates.fingerprint, verified)
     keys = {name: content_hash(*basis, name, load_S if name == "phax" else 0.0) for name in METHODS}
     kept = read_json_if_there(run.folder / CROSS, ()) or {}

@@ -24,7 +24,6 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from spicetrain.errors import DomainError
-from spicetrain.storage import content_hash
 from spicetrain.surrogates.tensors import moved
 
 _CHUNK = 8192  # points at a time: what a layer holds of them stays in the processor's cache
@@ -60,12 +59,6 @@ class CurrentSurface:
     @property
     def half_swing_V(self) -> float:
         return (self.vdd_V - self.vss_V) / 2
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Hash of what the surface computes."""
-        tensors = (*self.weights, *self.biases, self.mean, self.scale, self.v_t_V, self.n)
-        return content_hash(*(tensor.double().cpu().numpy().tobytes() for tensor in tensors), self.thermal_V)
 
     @cached_property
     def logistic(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from spicetrain.errors import StorageError
-from spicetrain.storage import write_atomic
+from spicetrain.storage import content_hash, write_atomic
 from spicetrain.surrogates.current_surface import CurrentSurface
 from spicetrain.surrogates.effective_load import EffectiveLoad
 from spicetrain.surrogates.loaded_vtc import LoadedVtc
@@ -71,10 +72,12 @@ class Surrogates:
     loaded_vtc: LoadedVtc | None = None
     effective_load: EffectiveLoad | None = None
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """Hash of what the current surface computes."""
-        return self.current_surface.fingerprint
+        """Hash of what all of them compute."""
+        tensors, plain = taken_apart(self, "")
+        arrays = [tensors[name].double().cpu().numpy().tobytes() for name in sorted(tensors)]
+        return content_hash(*arrays, sorted(tensors), plain)
 
     @classmethod
     def load(cls, path: Path) -> Self:

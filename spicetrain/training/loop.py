@@ -170,7 +170,7 @@ def _identity(
         "dataset": dataset.name,
         "technology": technology.name,
         "technology_fingerprint": technology.fingerprint,
-        "surface": surrogates.fingerprint,
+        "surrogates": surrogates.fingerprint,
         **shape.model_dump(mode="json"),
         **chosen,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -145,3 +146,17 @@ def test_a_damaged_file_is_fitted_anew(tables: Path, tmp_path: Path, ptm90: Tech
 def test_settings(content: dict, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         parse(SurrogateSettings, content, "experiment.toml")
+
+
+def test_the_fingerprint_is_of_every_surrogate(measured: Measured) -> None:
+    all_of_them = Surrogates.load(measured.folder)
+    assert Surrogates.load(measured.folder).fingerprint == all_of_them.fingerprint
+    vtc, load = all_of_them.loaded_vtc, all_of_them.effective_load
+    assert vtc is not None and load is not None
+    others = [
+        replace(all_of_them, loaded_vtc=None),
+        replace(all_of_them, loaded_vtc=replace(vtc, g_floor_S=2 * vtc.g_floor_S)),
+        replace(all_of_them, effective_load=replace(load, mlp=replace(load.mlp, y_mean=load.mlp.y_mean + 1e-9))),
+        replace(all_of_them, current_surface=replace(all_of_them.current_surface, mean=load.mlp.y_mean)),
+    ]
+    assert len({all_of_them.fingerprint, *(other.fingerprint for other in others)}) == 5
