@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from spicetrain.compare.cells import STATE, Cell, all_cells, chosen_cells
+from spicetrain.compare.cells import STATE, Cell, chosen_cells
 from spicetrain.compare.cross import cross_scores
 from spicetrain.compare.definition import DEFINITION, Comparison
 from spicetrain.compare.ownership import require_own_folder
@@ -110,13 +110,12 @@ class Compare:
         write_json(make_folder(cell.folder) / STATE, state)
 
     def _run_cell(self, cell: Cell) -> None:
-        folders = [other.folder for other in all_cells(self.comparison, self.folder)]
         search = self.comparison.methods[cell.name].search
         if search is not None:
-            run_search(_of_first_seed(cell), search, self._open, partial(provide, folders=folders))
+            run_search(_of_first_seed(cell), search, self._open, partial(provide, root=self.folder))
         _require_initial(cell)
         run = self._open(cell.experiment(), cell.folder)
-        provide(run, folders)
+        provide(run, self.folder)
         run.train()
         try:
             run.verified()
@@ -135,6 +134,7 @@ class Compare:
     def _require_fit(self, cells: list[Cell]) -> None:
         """What does not fit the images shows before the work."""
         from spicetrain.training.loop import require_fit
+        from spicetrain.verification.energy import require_energy
         from spicetrain.verification.verify import require_images
 
         for dataset in dict.fromkeys(cell.dataset for cell in cells):
@@ -146,6 +146,7 @@ class Compare:
                 images = images or run.dataset
                 require_fit(experiment.network, experiment.training, images)
                 require_images(experiment.verification, images)
+                require_energy(experiment.energy, images, run.technology)
                 if search := self.comparison.methods[cell.name].search:
                     trial = trial_experiment(cell, search, search.values[0])
                     require_fit(trial.network, trial.training, images)

@@ -1,21 +1,20 @@
-"""Measured and fitted once: what one cell's folder holds of it is copied into the others'."""
+"""Measured and fitted once: what one folder of a comparison holds of it is copied into the others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from spicetrain.errors import SpicetrainError
-from spicetrain.experiment import Run, load_experiment
-from spicetrain.experiment.definition import DEFINITION, FIT
+from spicetrain.experiment import DEFINITION, FIT, Run, load_experiment
 
 
-def provide(run: Run, folders: Iterable[Path]) -> None:
-    """Give `run` its characterization and surrogates: kept, copied from the first of `folders` that has the same, or
-    made."""
+def provide(run: Run, root: Path) -> None:
+    """Give `run` its characterization and surrogates: kept, copied from a folder of the comparison at `root` that has
+    the same, or made."""
     if (run.folder / FIT).exists():
         return
-    for other in _of_the_same(run, folders):
+    for other in _of_the_same(run, root):
         try:
             run.adopt(other)
         except SpicetrainError:  # damaged there, or measured with what has changed since
@@ -25,10 +24,13 @@ def provide(run: Run, folders: Iterable[Path]) -> None:
     run.fit_surrogates()
 
 
-def _of_the_same(run: Run, folders: Iterable[Path]) -> Iterator[Run]:
-    for folder in folders:
-        if folder != run.folder and (folder / FIT).exists() and (folder / DEFINITION).exists():
-            other = Run(load_experiment(folder), folder)
+def _of_the_same(run: Run, root: Path) -> Iterator[Run]:
+    """Folders of cells, and of what was tried for them."""
+    for kind in ("*/*/seed-*", "*/*/search/*"):
+        for path in sorted(root.glob(f"{kind}/{FIT}")):
+            if not (path.parent / DEFINITION).exists():
+                continue
+            other = Run(load_experiment(path.parent), path.parent)
             same = ("technology", "characterization", "surrogates")
             if all(getattr(other.experiment, name) == getattr(run.experiment, name) for name in same):
                 yield other

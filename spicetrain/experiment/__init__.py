@@ -3,6 +3,7 @@
 from spicetrain.experiment.definition import (
     CHECKPOINT,
     DEFINITION,
+    FIT,
     MANIFEST,
     NETWORK,
     REPORT,
@@ -18,6 +19,7 @@ from spicetrain.experiment.run import Run
 __all__ = [
     "CHECKPOINT",
     "DEFINITION",
+    "FIT",
     "MANIFEST",
     "NETWORK",
     "REPORT",
