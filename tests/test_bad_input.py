@@ -265,8 +265,13 @@ def test_ngspice_killed_in_mid_training(to_train: Path, own_folder: Path, refuse
     assert lines.read_text().startswith(first) and len(lines.read_text().splitlines()) == 3
     manifest = read_json(to_train / "manifest.json")
     assert manifest["rooms"]["train"]["ngspice"] == int(manifest["inputs_sha256"]["ngspice that trained"])
-    assert main(command.split()) == 0  # all is there
+    shutil.copy("run/network.safetensors", "start.safetensors")
+    assert main(command.replace("run/network", "start").split()) == 0  # all is there, and begun from the same network
     assert wrapper.runs == 2
+    shutil.copy(to_train / "network.safetensors", "start.safetensors")
+    before = content(to_train)
+    assert "another training (initial" in refused(2, command.replace("run/network", "start"))
+    assert content(to_train) == before
 
 
 STUBBORN = """* a current that jumps with a sign no Newton step can follow

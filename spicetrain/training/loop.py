@@ -59,14 +59,15 @@ def train(
         torch.set_num_threads(settings.threads)
     circuit = Circuit(technology, surrogates, torch.float32, device, phax_load_S=settings.phax_load_S)
     model = TrainableNetwork(shape, settings.method, circuit, settings.seed, settings.sizing)
-    if settings.initial is not None:
-        model.assign(Network.load(settings.initial), str(settings.initial))
+    initial = None if settings.initial is None else Network.load(settings.initial)
+    if initial is not None:
+        model.assign(initial, str(settings.initial))
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
 
     parts = _parts(dataset, settings, device)
     inputs, labels = parts["train"]
     batches = _batches(len(inputs), settings)
-    identity = _identity(shape, settings, dataset, technology, surrogates)
+    identity = _identity(shape, settings, dataset, technology, surrogates, initial)
     checkpoint, metrics = folder / "checkpoint.safetensors", folder / "metrics.jsonl"
     done = resume(checkpoint, model, optimizer, identity)
     _keep_lines(metrics, done)
@@ -162,9 +163,9 @@ def _identity(
     dataset: Dataset,
     technology: Technology,
     surrogates: Surrogates,
+    initial: Network | None,
 ) -> dict[str, Any]:
     """What must be the same for a checkpoint to go on; a longer training is another one, for the schedule's sake."""
-    chosen = _json_ready(settings.model_dump(exclude={"device", "threads"}))
     return {
         "system": "inverter",
         "dataset": dataset.name,
@@ -172,12 +173,9 @@ def _identity(
         "technology_fingerprint": technology.fingerprint,
         "surrogates": surrogates.fingerprint,
         **shape.model_dump(mode="json"),
-        **chosen,
+        **settings.model_dump(mode="json", exclude={"device", "threads"}),
+        "initial": None if initial is None else initial.fingerprint,  # wherever it lies
     }
-
-
-def _json_ready(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
 
 
 def _device(name: str) -> torch.device:

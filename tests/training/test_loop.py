@@ -205,6 +205,23 @@ def test_starts_from_another_run(train: Trainer, tmp_path: Path) -> None:
     assert metrics(tmp_path / "second")[0]["loss"] == pytest.approx(metrics(tmp_path / "first")[-1]["loss"], rel=0.02)
 
 
+def test_the_network_it_starts_from_is_known_by_what_it_holds(
+    train: Trainer, ptm90: Technology, tmp_path: Path
+) -> None:
+    here, there = tmp_path / "here.safetensors", tmp_path / "there.safetensors"
+    random_network(ptm90, 4, 3, 3).save(here)
+    first = train(tmp_path / "run", epochs=1, initial=here)
+    here.rename(there)
+    again = train(tmp_path / "run", epochs=1, initial=there)
+    for one, other in zip(conductances(first), conductances(again), strict=True):
+        assert np.array_equal(one, other)
+    train(tmp_path / "other", epochs=1).save(there)
+    with pytest.raises(ArchitectureMismatch, match="initial"):
+        train(tmp_path / "run", epochs=1, initial=there)
+    with pytest.raises(ArchitectureMismatch, match="initial"):
+        train(tmp_path / "run", epochs=1)
+
+
 def test_what_does_not_fit_is_refused_before_anything_is_written(
     train: Trainer, ptm90: Technology, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
