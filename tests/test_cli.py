@@ -16,7 +16,7 @@ from spicetrain import __version__, cli, errors
 from spicetrain.cli import main
 from spicetrain.experiment import Run, load_experiment
 
-VERBS = ("run", "characterize", "fit-surrogates", "train", "verify", "netlist", "report", "doctor")
+VERBS = ("run", "characterize", "fit-surrogates", "train", "verify", "netlist", "report", "compare", "doctor")
 Capture = pytest.CaptureFixture[str]
 
 

@@ -74,6 +74,7 @@ def test_what_the_wheel_carries(built: Path) -> None:
     assert {
         "spicetrain/errors.py",
         "spicetrain/presets/mnist-kcl.toml",
+        "spicetrain/comparisons/published.toml",
         "spicetrain/report/report.html.j2",
         "spicetrain/_assets/data/SOURCES.toml",
         "spicetrain/_assets/netlists/technologies/ptm90.toml",
