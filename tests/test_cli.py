@@ -121,6 +121,10 @@ def test_out_ngspice_and_workers(opened: Opened, own_folder: Path) -> None:
     toml = str(write_experiment(own_folder))
     assert main(["verify", toml, "--out", "elsewhere", "--ngspice", "./mine", "--workers", "3"]) == 0
     assert (opened.run.folder, opened.run.workers, opened.run._ngspice) == (Path("elsewhere"), 3, "./mine")
+    assert main(["train", toml, "--workers", "2", "--forward", "spice", "--initial", "other.safetensors"]) == 0
+    training = opened.run.experiment.training
+    assert (opened.run.workers, training.forward) == (2, "spice")
+    assert training.initial == own_folder / "other.safetensors"
     assert main(["netlist", toml, "--image", "4", "--form", "reduced"]) == 0
     assert (opened.options.image, opened.options.form) == (4, "reduced")
 
@@ -140,7 +144,7 @@ REFUSED = {
     "no such TOML": ("run tin.toml", "Did you mean 'tiny.toml'?"),
     "unknown flag": ("train tiny.toml --epoch 3", "Unknown flag --epoch. Did you mean '--epochs'?"),
     "unknown long flag": ("train tiny.toml --training.epoch=3", "Did you mean '--training.epochs'?"),
-    "a flag of another verb": ("train tiny.toml --workers 3", "Unknown flag --workers"),
+    "a flag of another verb": ("report tiny.toml --workers 3", "Unknown flag --workers"),
     "a stray word": ("train tiny.toml another", "another"),
     "a flag before the target": ("train --epochs 3 tiny.toml", "write TARGET first"),
     "doctor's unknown flag": ("doctor --epochs 3", "Unknown arguments: --epochs 3"),
