@@ -338,6 +338,12 @@ def test_a_run_folder_that_was_moved_works(done: Path, tmp_path: Path, monkeypat
         run = Run(load_experiment(target), default_folder(target), workers=1)
         run.all()
         assert read_json(elsewhere / "characterization/characterization.json")["tables"] == {"current_surface": "cache"}
+    monkeypatch.setenv("SPICETRAIN_CACHE", str(tmp_path / "another machine's"))
+    before = content(elsewhere)
+    run.all()
+    assert read_json(elsewhere / "characterization/characterization.json")["tables"] == {"current_surface": "folder"}
+    assert content(elsewhere)["network.safetensors"] == before["network.safetensors"]
+    assert read_json(elsewhere / "surrogates.json")["fitted_now"] == []
     run.verify()
     assert run.netlist(3).read_text().count("\n") > 10
     assert sorted(path.name for path in elsewhere.parent.iterdir()) == ["where"]

@@ -35,6 +35,14 @@ class CacheEntry:
         """Whether the whole table is there and undamaged."""
         return self._read(self.table) is not None
 
+    def adopt(self, path: Path) -> bool:
+        """Take over a table from elsewhere, a run folder moved here, when it is this very one and undamaged."""
+        if self._read(path) is None:
+            return False
+        with write_atomic(self.table) as temporary:
+            shutil.copyfile(path, temporary)
+        return True
+
     def read_part(self, part: int, parts: int) -> pd.DataFrame | None:
         """A finished part of a table that is not; None when it is missing or damaged."""
         return self._read(self._part(part, parts))

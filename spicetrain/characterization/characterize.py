@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from spicetrain.characterization import current_surface, effective_load, loaded_vtc, memristor_iv
 from spicetrain.characterization.cache import CacheEntry
@@ -23,6 +23,7 @@ from spicetrain.storage import content_hash, sha256_of_file, write_json
 from spicetrain.technology import Technology
 
 SUMMARY = "characterization.json"
+Source = Literal["cache", "folder", "measured"]
 
 
 def characterize(
@@ -34,7 +35,7 @@ def characterize(
     workers: int | None = None,
     executor: Executor | None = None,
 ) -> dict[str, Path]:
-    """Measure the tables of `plan`, or read them from the cache: {name: folder/<name>.parquet}.
+    """Measure the tables of `plan`, or read them from the cache, or from `folder`: {name: folder/<name>.parquet}.
 
     workers   how many ngspice processes at a time; None: one a core
     executor  any concurrent.futures executor instead of processes of our own
@@ -47,8 +48,8 @@ def characterize(
     import pyarrow.parquet  # noqa: F401
 
     start_s = time.time()
-    tables = _tables(technology, plan, ngspice, workers or available_cores())
-    pending = [table for table in tables if not table.cached]
+    tables = _tables(technology, plan, ngspice, workers or available_cores(), folder)
+    pending = [table for table in tables if not table.stored]
     runs = [(table, sweep) for table in pending for sweep in table.missing()]
     runs = runs[-1:] + runs[:-1]  # a small deck first, so that an ngspice works while the large ones are built
     sweeps = [sweep for _, sweep in runs]
@@ -76,8 +77,8 @@ class _Table:
     entry: CacheEntry
     about: dict[str, Any]
     sweeps: list[Sweep[Any]]
-    cached: bool  # it was there before
-    stored: bool  # it is there now
+    source: Source
+    stored: bool  # it is in the cache by now
     frames: dict[int, Any] = field(default_factory=dict)
     intervals: list[tuple[float, float]] = field(default_factory=list)
 
@@ -110,7 +111,7 @@ class _Table:
             self.stored = True
 
 
-def _tables(technology: Technology, plan: Plan, ngspice: Ngspice, parts: int) -> list[_Table]:
+def _tables(technology: Technology, plan: Plan, ngspice: Ngspice, parts: int, folder: Path) -> list[_Table]:
     trained = plan.trained_networks()
     origin = _origin(technology, ngspice)
     checksums = [sha256_of_file(path) for path in trained]
@@ -120,9 +121,9 @@ def _tables(technology: Technology, plan: Plan, ngspice: Ngspice, parts: int) ->
         plan_text = section.model_dump_json(exclude={"trained"})
         key = content_hash(name, version, plan_text, technology.fingerprint, ngspice.version, *inputs)
         entry = CacheEntry(name, key)
-        cached = entry.has_table()
+        source = _source(entry, folder)
         about = origin | {"plan": section.model_dump(mode="json")}
-        tables.append(_Table(entry, about, list(sweeps), cached, cached))
+        tables.append(_Table(entry, about, list(sweeps), source, source != "measured"))
 
     if (loads := plan.effective_load) is not None:
         sweeps = effective_load.sweeps(loads, technology, parts, trained)
@@ -134,6 +135,13 @@ def _tables(technology: Technology, plan: Plan, ngspice: Ngspice, parts: int) ->
     if (vtc := plan.loaded_vtc) is not None:
         add("loaded_vtc", loaded_vtc.VERSION, vtc, loaded_vtc.sweeps(vtc, technology, parts))
     return tables
+
+
+def _source(entry: CacheEntry, folder: Path) -> Source:
+    """Where a table comes from; one that only `folder` has is in the cache afterwards."""
+    if entry.has_table():
+        return "cache"
+    return "folder" if entry.adopt(folder / f"{entry.name}.parquet") else "measured"
 
 
 def _origin(technology: Technology, ngspice: Ngspice) -> dict[str, Any]:
@@ -148,7 +156,7 @@ def _summary(technology: Technology, ngspice: Ngspice, tables: list[_Table], wal
     """`ngspice_s` is the time in which at least one ngspice was running."""
     ngspice_s = covered([interval for table in tables for interval in table.intervals])
     return _origin(technology, ngspice) | {
-        "tables": {table.entry.name: "cache" if table.cached else "measured" for table in tables},
+        "tables": {table.entry.name: table.source for table in tables},
         "wall_s": wall_s,
         "ngspice_s": ngspice_s,
         "ngspice_share": ngspice_s / wall_s,

@@ -107,6 +107,29 @@ def test_asked_again_it_is_read_not_measured(
     assert json.loads((tmp_path / "b" / SUMMARY).read_text())["tables"] == dict.fromkeys(first, "cache")
 
 
+def test_tables_of_a_run_folder_serve_where_the_cache_lacks_them(
+    ptm90: Technology, smoke: Plan, ngspice: Ngspice, broken: Ngspice, tmp_path: Path, monkeypatch
+) -> None:
+    """A folder moved to another machine; what is damaged in it, or of another plan, is not taken."""
+    first = characterize(ptm90, smoke, ngspice, tmp_path / "a", workers=1)
+    content = {name: path.read_bytes() for name, path in first.items()}
+    monkeypatch.setenv("SPICETRAIN_CACHE", str(tmp_path / "other"))
+    characterize(ptm90, smoke, broken, tmp_path / "a", workers=1)
+    assert {name: path.read_bytes() for name, path in first.items()} == content
+    assert json.loads((tmp_path / "a" / SUMMARY).read_text())["tables"] == dict.fromkeys(first, "folder")
+    characterize(ptm90, smoke, broken, tmp_path / "b", workers=1)  # they are in the cache now
+    monkeypatch.setenv("SPICETRAIN_CACHE", str(tmp_path / "third"))
+    os.truncate(first["memristor_iv"], 300)
+    characterize(ptm90, smoke, ngspice, tmp_path / "a", workers=1)
+    tables = json.loads((tmp_path / "a" / SUMMARY).read_text())["tables"]
+    assert tables == {name: "measured" if name == "memristor_iv" else "folder" for name in first}
+    monkeypatch.setenv("SPICETRAIN_CACHE", str(tmp_path / "fourth"))
+    assert smoke.memristor_iv is not None
+    other = smoke.model_copy(update={"memristor_iv": smoke.memristor_iv.model_copy(update={"v_points": 12})})
+    with pytest.raises(SimulationError):
+        characterize(ptm90, other, broken, tmp_path / "a", workers=1)
+
+
 @pytest.mark.parametrize("what", ["plan", "technology", "version", "cache"])
 def test_anything_else_is_measured(
     what: str, ptm90: Technology, smoke: Plan, ngspice: Ngspice, broken: Ngspice, tmp_path: Path, monkeypatch
