@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from spicetrain.schema import Definition
 
 Positive = Annotated[float, Field(gt=0)]
-Sizing = Literal["fixed", "erim", "layer", "inverter"]
+Sizing = Literal["fixed", "erim", "layer", "neuron", "inverter"]
 
 
 class NetworkSettings(Definition):
@@ -66,9 +66,10 @@ class TrainingSettings(Definition):
     logit_V        output voltage that counts as one unit of the softmax
     augmentation   of the training images, anew in every epoch
     sizing         of the hidden inverters. "fixed": as network.inverter_sizes says. "erim": every one the smallest that
-                   carries its row's conductances, as training.erim has it. "layer", "inverter": trained from
-                   inverter_sizes on, one number for all first and one for all second inverters of a layer, or every
-                   inverter by itself. Sizes change in the first half of the epochs; then they are whole, and kept
+                   carries its row's conductances, as training.erim has it. "layer", "neuron", "inverter": trained
+                   from inverter_sizes on, one number for all first and one for all second inverters of a layer, one
+                   for both of a pair, or every inverter by itself. Sizes change in the first half of the epochs; then
+                   they are whole, and kept
     power_weight_per_W  weight in the loss of the mean static power drawn from the rails
     forward        "model": the method's own view; "spice": every minibatch simulated in ngspice, the backward pass
                    through kcl's Jacobian at the simulated operating point

@@ -14,18 +14,21 @@ class InverterSizes(nn.Module):
     fixed     as given
     erim      set by the load, from outside
     layer     trained, one number for all first and one for all second inverters
+    neuron    trained, one number for both inverters of a pair: a first inverter smaller than the second, whose gates
+              it charges, is slow
     inverter  trained, every one by itself
     """
 
     def __init__(self, columns: int, each: int, fingers: float, sizing: Sizing):
         super().__init__()
         self.columns = columns
-        start = torch.full((1 if sizing == "layer" else columns, each), float(fingers))
-        self.fingers = nn.Parameter(start, requires_grad=sizing in ("layer", "inverter"))
+        shape = (1 if sizing == "layer" else columns, 1 if sizing == "neuron" else each)
+        trained = sizing in ("layer", "neuron", "inverter")
+        self.each, self.fingers = each, nn.Parameter(torch.full(shape, float(fingers)), requires_grad=trained)
 
     def forward(self) -> Tensor:
         """[columns, each]."""
-        return self.fingers.expand(self.columns, -1)
+        return self.fingers.expand(self.columns, self.each)
 
     @torch.no_grad()
     def keep_possible(self) -> None:
