@@ -48,7 +48,7 @@ def test_trained_ones_are_real_then_whole(sizing: Sizing, numbers: int) -> None:
 def test_the_inverters_of_a_neuron_are_of_one_size() -> None:
     sizes = InverterSizes(3, 2, 2.0, "neuron")
     with torch.no_grad():
-        sizes.fingers += torch.tensor([[0.2], [1.4], [-3.0]])
+        sizes.fingers.add_(torch.tensor([[0.2], [1.4], [-3.0]]))
     sizes.keep_possible()
     sizes.settle()
     assert sizes().tolist() == [[2, 2], [3, 3], [1, 1]]
