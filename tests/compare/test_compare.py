@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,13 @@ from spicetrain.cli import main
 from spicetrain.compare.cells import Cell, all_cells, chosen_cells
 from spicetrain.compare.definition import load_comparison
 from spicetrain.compare.run import Compare
+from spicetrain.compare.search import run_search, score
 from spicetrain.compare.table import CROSS_FIGURES
 from spicetrain.compare.write import write_results
 from spicetrain.datasets import load_dataset
 from spicetrain.errors import SimulationError
 from spicetrain.experiment import Run, load_experiment
-from spicetrain.network import Network
+from spicetrain.network import Crossbar, Network
 from spicetrain.storage import read_json
 from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import load_technology
@@ -103,17 +105,41 @@ def test_the_search_takes_the_value_with_the_best_score(done: Finished) -> None:
         assert load_experiment(done.folder / f"iris/phax/seed-{seed}").training.phax_load_S == found["chosen"]
 
 
-def test_scores_are_those_of_the_circuit_on_images_that_training_did_not_see(done: Finished) -> None:
-    for folder in (done.folder / "iris" / "phax" / "search").iterdir():
-        experiment = load_experiment(folder)
-        assert (experiment.training.epochs, experiment.training.validation) == (2, 30)
-        inputs, labels = _parts(load_dataset("iris"), experiment.training, torch.device("cpu"))["validation"]
-        network = Network.load(folder / "network.safetensors")
-        circuit = Circuit(load_technology("ptm90"), Surrogates.load(folder), torch.float64, tolerance=EXACT)
-        right = (predict(network, inputs.numpy(), circuit, "kcl")[-1].v_n.argmax(1) == labels).double().mean()
-        found = read_json(done.folder / "iris" / "phax" / "search.json")["trials"]
-        (trial,) = [trial for trial in found if trial["value"] == experiment.training.phax_load_S]
-        assert trial["accuracy_circuit"] == float(right)
+def test_scores_are_those_of_the_circuit_on_images_that_training_does_not_see(done: Finished) -> None:
+    """Of a net that is not trained, and sees another class than the circuit for some flowers: chosen so that a score of
+    the wrong method, or of the wrong flowers, is another number."""
+    folder = done.folder / "iris" / "phax" / "search" / "2e-06"
+    run = Run(load_experiment(folder), folder)
+    assert (run.experiment.training.epochs, run.experiment.training.validation) == (2, 30)
+    split = _parts(load_dataset("iris"), run.experiment.training, torch.device("cpu"))
+    trained = Network.load(folder / "network.safetensors")
+    circuit = Circuit(run.technology, Surrogates.load(folder), torch.float64, tolerance=EXACT, phax_load_S=2e-6)
+
+    def accuracy(network: Network, part: str, method: str) -> float:
+        inputs, labels = split[part]
+        outputs = predict(network, inputs.numpy(), circuit, method)[-1].v_n
+        return float((outputs.argmax(1) == labels).double().mean())
+
+    told = 0
+    for seed in range(60):
+        network = _shaken(trained, seed)
+        expected = accuracy(network, "validation", "kcl"), accuracy(network, "validation", "phax")
+        found = score(network, run)
+        assert (found["accuracy_circuit"], found["accuracy_model"]) == pytest.approx(expected)
+        told += len({*expected, accuracy(network, "train", "kcl")}) == 3
+        if told == 2:
+            return
+    pytest.fail("no net tells a wrong score from a right one")
+
+
+def _shaken(network: Network, seed: int) -> Network:
+    """Other conductances, anywhere between 1.2e-7 and 7.8e-6 S."""
+    random = np.random.default_rng(seed)
+    crossbars = tuple(
+        Crossbar(*(np.exp(random.uniform(np.log(1.2e-7), np.log(7.8e-6), g.shape)) for g in vars(crossbar).values()))
+        for crossbar in network.crossbars
+    )
+    return replace(network, crossbars=crossbars)
 
 
 def test_the_first_of_equal_values_is_chosen_and_the_best_one_otherwise(
@@ -123,8 +149,6 @@ def test_the_first_of_equal_values_is_chosen_and_the_best_one_otherwise(
     for scores, chosen in (([0.5, 0.9, 0.9], 2e-6), ([0.5, 0.5, 0.6], 0.0)):
         answers = iter(scores)
         monkeypatch.setattr("spicetrain.compare.search.score", lambda *_, a=answers: {"accuracy_circuit": next(a)})
-        from spicetrain.compare.search import run_search
-
         cell = all_cells(load_comparison(folder), folder)[0]
         search = cell.comparison.methods["phax"].search
         assert search is not None
