@@ -110,7 +110,7 @@ def ratios(frame: pd.DataFrame, cross: pd.DataFrame, dataset: str) -> Table | No
         "each on its own net",
         f"on {reference}'s nets",
         "on any same net, least",
-        "LATIM's, below the same",
+        "LATIM 2021, below the same",
     )
     caption = f"{dataset}: mean output error over that of {reference}."
     return Table(head, rows, caption) if rows else None
@@ -153,7 +153,7 @@ def energies(frame: pd.DataFrame, dataset: str) -> Table | None:
         for other, base in means.iterrows()
         if one["method"] == "kcl" and base["method"] in LATIM_ENERGY_SAVED
     ]
-    head = ("cell", "below", "energy saved", "SPICE accuracy", "LATIM's saving, below the same")
+    head = ("cell", "below", "energy saved", "SPICE accuracy", "LATIM 2021, below the same")
     return Table(head, rows, f"{dataset}: energy per inference, mean over seeds.") if rows else None
 
 
