@@ -84,7 +84,7 @@ class TrainingSettings(Definition):
     method: Literal["kcl", "ideal", "phax", "rim", "latim", "latim-nn"] = "kcl"
     epochs: int = Field(default=20, ge=1)
     batch_size: int = Field(default=256, ge=1)
-    learning_rate: Positive = 0.1
+    learning_rate: Positive = 0.05
     logit_V: Positive = 0.05
     phax_load_S: float = Field(default=5e-6, ge=0)
     validation: int = Field(default=0, ge=0)
