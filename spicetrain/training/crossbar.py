@@ -46,8 +46,8 @@ def row_signal(inputs: Tensor, encoding: Encoding, rails: Rails) -> Tensor:
 
 
 # Most devices start near g_min: a column's signal is a mean over its rows, and high conductances everywhere drown it.
-# From the second crossbar on they are also a load, so they start lower still. A column of few rows would then be so weak
-# that the leakage of the gates it drives shows (4 rows: 40 uV at the outputs): it starts higher.
+# From the second crossbar on they are also a load, so they start lower still. A column of few rows would then be so
+# weak that the leakage of the gates it drives shows (4 rows: 40 uV at the outputs): it starts higher.
 INITIAL_MEAN, INITIAL_MEAN_OF_LOADS, INITIAL_MEAN_OF_FEW, INITIAL_SPREAD = -5.0, -6.0, -3.0, 1.5
 FEW_ROWS = 32
 

@@ -28,16 +28,21 @@ LOAD_SETTINGS = SurrogateSettings(hidden=(16, 16), points=2700, load_iterations=
 EXACT = Tolerance(step_V=1e-11, iterations=40)
 
 
-@cache
-def fitted_surface() -> CurrentSurface:
-    """The inverter of ptm90, measured by ngspice and fitted; once a process, because two folders of tests use it."""
-    technology = load_technology("ptm90")
+def measured(**sections: object) -> dict[str, pd.DataFrame]:
+    """Tables of ptm90 for a plan of these sections, in a cache of their own."""
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
         folder = Path(name)
         patch.setenv("SPICETRAIN_CACHE", str(folder / "cache"))
-        plan = Plan(current_surface=CurrentSurfacePlan(points=61), folder=folder)
-        tables = characterize(technology, plan, find_ngspice(), folder / "tables", workers=1)
-        surface, errors = fit_current_surface(pd.read_parquet(tables["current_surface"]), technology, SETTINGS)
+        plan = Plan(folder=folder, **sections)  # type: ignore[arg-type]
+        files = characterize(load_technology("ptm90"), plan, find_ngspice(), folder / "tables", workers=1)
+        return {name: pd.read_parquet(file) for name, file in files.items()}
+
+
+@cache
+def fitted_surface() -> CurrentSurface:
+    """The inverter of ptm90, measured by ngspice and fitted; once a process, because two folders of tests use it."""
+    table = measured(current_surface=CurrentSurfacePlan(points=61))["current_surface"]
+    surface, errors = fit_current_surface(table, load_technology("ptm90"), SETTINGS)
     assert errors["rms_relative"] < 4e-4, errors
     return surface
 
@@ -46,16 +51,10 @@ def fitted_surface() -> CurrentSurface:
 def fitted_surrogates() -> Surrogates:
     """With the loaded VTC and the effective load, coarse ones."""
     technology = load_technology("ptm90")
-    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
-        folder = Path(name)
-        patch.setenv("SPICETRAIN_CACHE", str(folder / "cache"))
-        plan = Plan(
-            loaded_vtc=LoadedVtcPlan(v_in_points=101, v_load_points=3, g_load_points=10),
-            effective_load=EffectiveLoadPlan(shapes=((5, 3), (10, 6)), distributions=("log_uniform",), crossbars=6),
-            folder=folder,
-        )
-        files = characterize(technology, plan, find_ngspice(), folder / "tables", workers=1)
-        tables = {name: pd.read_parquet(file) for name, file in files.items()}
+    tables = measured(
+        loaded_vtc=LoadedVtcPlan(v_in_points=101, v_load_points=3, g_load_points=10),
+        effective_load=EffectiveLoadPlan(shapes=((5, 3), (10, 6)), distributions=("log_uniform",), crossbars=6),
+    )
     vtc, errors = fit_loaded_vtc(tables["loaded_vtc"], technology, LOAD_SETTINGS)
     assert errors["rms_V"] < 1.5e-3, errors
     load, _ = fit_effective_load(tables["effective_load"], technology, LOAD_SETTINGS)
