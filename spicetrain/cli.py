@@ -105,11 +105,14 @@ def _dispatch(arguments: list[str]) -> int:
         if options.target is None or options.verb == "compare":
             return 0
         print()
-    if options.verb == "report" and options.target and (Path(options.target) / "comparison.toml").is_file():
-        from spicetrain.compare.write import write_results
+    if options.verb == "report" and options.target:
+        from spicetrain.compare.definition import is_comparison_folder
 
-        print(write_results(Path(options.target)))
-        return 0
+        if is_comparison_folder(options.target):
+            from spicetrain.compare.write import write_results
+
+            print(write_results(Path(options.target).expanduser()))
+            return 0
     if options.verb == "compare":
         _compare(options, rest)
         return 0

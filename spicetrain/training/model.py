@@ -64,8 +64,8 @@ class TrainableNetwork(nn.Module):
 
     def rail_power(self, layers: Sequence[LayerVoltages]) -> Tensor:
         """Static power drawn from the rails, [samples], watts."""
-        crossbars = [crossbar() for crossbar in self.crossbars]
-        return rail_power(layers, crossbars, self.sizes, self.circuit.rails, self.circuit.surface)
+        loads = [crossbar() for crossbar in self.crossbars[1:]]
+        return rail_power(layers, loads, self.sizes, self.circuit.rails, self.circuit.surface)
 
     @torch.no_grad()
     def size_for_loads(self) -> None:

@@ -15,22 +15,22 @@ from spicetrain.training.voltages import LayerVoltages
 
 def rail_power(
     layers: Sequence[LayerVoltages],
-    crossbars: Sequence[Conductances],
+    loads: Sequence[Conductances],
     sizes: Sequence[Tensor],
     rails: Rails,
     surface: CurrentSurface,
 ) -> Tensor:
     """Power drawn from both rails at each operating point, [samples], watts; potentials are referred to mid-rail.
 
-    Of all inverters and of the bias rows from the second crossbar on. The first crossbar, bias rows included, is fed by
-    the input sources and not counted.
+    Of all inverters and of the bias rows of `loads`, the crossbars from the second on. The first crossbar, bias rows
+    included, is fed by the input sources and not counted.
     """
     total = torch.zeros(())
     for layer, size in zip(layers, sizes, strict=True):
         total = total + _inverter_power(layer.v_col, layer.v_n, size[:, 0], rails, surface)
         if layer.v_p is not None:
             total = total + _inverter_power(layer.v_n, layer.v_p, size[:, 1], rails, surface)
-    for layer, crossbar in zip(layers[1:], crossbars[1:], strict=True):
+    for layer, crossbar in zip(layers[1:], loads, strict=True):
         into_pos = (rails.vdd_V - layer.v_col) @ crossbar.bias_pos
         into_neg = (rails.vss_V - layer.v_col) @ crossbar.bias_neg
         total = total + rails.half_swing_V * (into_pos - into_neg)

@@ -43,7 +43,8 @@ from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.pool import available_cores
 from spicetrain.spice.simulate import simulate
 from spicetrain.technology import Technology
-from spicetrain.verification.present import TIMEOUT_S, Waveform, outputs_of, present_images, rail_power
+from spicetrain.verification.pieces import TIMEOUT_S
+from spicetrain.verification.present import Waveform, outputs_of, present_images, rail_power
 from spicetrain.verification.settings import EnergySettings
 from spicetrain.verification.settling import hold_times, integral
 

@@ -20,6 +20,9 @@ from spicetrain.storage import write_atomic
 Piece = TypeVar("Piece")
 Arrays = dict[str, NDArray]
 
+TIMEOUT_S = 3600.0
+"""Of one piece in ngspice."""
+
 
 def run_pieces(
     simulate: Callable[[Piece], dict[str, ArrayLike]],

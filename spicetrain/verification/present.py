@@ -16,10 +16,8 @@ from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import Simulation, simulate
 from spicetrain.storage import content_hash, sha256_of_file
 from spicetrain.technology import Rails, Technology
-from spicetrain.verification.pieces import Arrays, run_pieces
+from spicetrain.verification.pieces import TIMEOUT_S, Arrays, run_pieces
 from spicetrain.verification.settling import part
-
-TIMEOUT_S = 3600.0
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,10 @@ from spicetrain.spice.pool import available_cores
 from spicetrain.spice.simulate import simulate
 from spicetrain.storage import content_hash, sha256_of_file
 from spicetrain.technology import Technology
-from spicetrain.verification.pieces import run_pieces
+from spicetrain.verification.pieces import TIMEOUT_S, run_pieces
 
 # Looking up a voltage costs time in proportion to the images of a piece, starting ngspice a constant.
 REDUCED_PIECE = 125
-TIMEOUT_S = 3600.0
 
 
 @dataclass(frozen=True)

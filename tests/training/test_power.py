@@ -22,9 +22,9 @@ from .circuits import random_network
 
 def power(network: Network, inputs: np.ndarray, circuit: Circuit) -> torch.Tensor:
     layers = predict(network, inputs, circuit, "kcl")
-    crossbars = [Conductances.of(box, torch.float64) for box in network.crossbars]
+    loads = [Conductances.of(box, torch.float64) for box in network.crossbars[1:]]
     sizes = [torch.from_numpy(size) for size in network.sizes]
-    return rail_power(layers, crossbars, sizes, circuit.rails, circuit.surface)
+    return rail_power(layers, loads, sizes, circuit.rails, circuit.surface)
 
 
 @pytest.mark.parametrize("layers", [(1, 1, 1), (5, 3, 2), (3, 4, 2, 5)])
@@ -42,14 +42,14 @@ def test_is_what_ngspices_rails_deliver(
 
 
 def test_gradients_are_those_of_finite_differences(ptm90: Technology, circuit: Circuit) -> None:
-    crossbars = [Conductances.of(box, torch.float64) for box in random_network(ptm90, 2, 3, 2).crossbars]
+    loads = [Conductances.of(box, torch.float64) for box in random_network(ptm90, 2, 3, 2).crossbars[1:]]
     rng = np.random.default_rng(1)
     v = [torch.from_numpy(rng.uniform(-0.2, 0.2, (2, n))) for n in (3, 3, 3, 2, 2)]
     m = [torch.from_numpy(rng.uniform(1, 4, shape)) for shape in ((3, 2), (2, 1))]
 
     def total(*values: torch.Tensor) -> torch.Tensor:
         layers = [LayerVoltages(*values[:3]), LayerVoltages(*values[3:5])]
-        return 1e6 * rail_power(layers, crossbars, values[5:], circuit.rails, circuit.surface)
+        return 1e6 * rail_power(layers, loads, values[5:], circuit.rails, circuit.surface)
 
     arguments = tuple(value.requires_grad_() for value in (*v, *m))
     assert torch.autograd.gradcheck(total, arguments, eps=1e-6, atol=1e-6, rtol=1e-5)
