@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 import tiny
 import torch
+from processes import processes_in
 from tiny import Wrapper, write_experiment
 
 from spicetrain import assets, storage
@@ -394,16 +395,9 @@ def test_a_disk_that_is_really_full(room: str, left_kB: int, done: Path, small_d
 # Ctrl-C
 
 
-def processes_in(folder: Path) -> list[int]:
+def others_in(folder: Path) -> list[int]:
     """Processes that work in `folder` or below it, but for our own."""
-    found = []
-    for link in Path("/proc").glob("[0-9]*/cwd"):
-        try:
-            if link.readlink().is_relative_to(folder):
-                found.append(int(link.parent.name))
-        except OSError:  # ended meanwhile, or not ours
-            continue
-    return [process for process in found if process != os.getpid()]
+    return [process for process in processes_in(folder) if process != os.getpid()]
 
 
 def eventually(condition: Callable[[], object], seconds: float = 60.0) -> None:
@@ -426,7 +420,7 @@ def interrupted(words: str, when: Callable[[], object], folder: Path) -> None:
         process.kill()
     assert process.returncode == 130, err
     assert err == "spicetrain: interrupted. What is finished is kept; the same command resumes.\n"
-    eventually(lambda: not processes_in(folder))
+    eventually(lambda: not others_in(folder))
     assert not list(folder.rglob("*.tmp*"))
 
 

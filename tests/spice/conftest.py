@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from processes import processes_in
 
 from spicetrain.spice.ngspice import Ngspice, find_ngspice
 
@@ -27,18 +28,6 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     monkeypatch.setattr("tempfile.tempdir", None)
     yield tmp_path
     assert eventually(lambda: not processes_in(tmp_path)), "a process was left behind"
-
-
-def processes_in(folder: Path) -> list[int]:
-    """Processes that work in `folder` or below it."""
-    found = []
-    for link in Path("/proc").glob("[0-9]*/cwd"):
-        try:
-            if link.readlink().is_relative_to(folder):
-                found.append(int(link.parent.name))
-        except OSError:  # ended meanwhile, or not ours
-            continue
-    return found
 
 
 def eventually(condition: Callable[[], object], seconds: float = 30.0) -> bool:

@@ -11,13 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from processes import processes_in
 
 from spicetrain.errors import SimulationError
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.pool import map_unordered
 from spicetrain.spice.simulate import FAILED, simulate
 
-from .conftest import eventually, processes_in
+from .conftest import eventually
 from .decks import DIVIDER, ENDLESS
 
 Job = tuple[str, Ngspice]

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import processes_in
 
 from spicetrain.errors import ConfigurationError, NgspiceError, SimulationError, StorageError
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import FAILED, simulate
 
-from .conftest import eventually, processes_in
+from .conftest import eventually
 from .decks import DIVIDER, ENDLESS
 
 DC = ".dc v1 0.0 1.0 0.25"
