@@ -6,11 +6,11 @@ Numpy only: the netlists are built from it, the trainer makes it, verification c
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self, cast, get_args
+from typing import Any, Literal, Self, TypeVar, cast, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +23,7 @@ from spicetrain.technology import Rails
 
 FORMAT = "spicetrain-network-1"
 Encoding = Literal["unipolar", "bipolar"]
+Stored = TypeVar("Stored")
 
 
 @dataclass(frozen=True)
@@ -106,46 +107,21 @@ class Network:
 
     def save(self, path: Path) -> None:
         """Write safetensors, atomically; StorageError when that fails."""
-        tensors: dict[str, NDArray] = {}
-        for index, (crossbar, sizes) in enumerate(zip(self.crossbars, self.sizes, strict=True)):
-            tensors |= {f"{index}.{name}_S": np.ascontiguousarray(value) for name, value in vars(crossbar).items()}
-            tensors[f"{index}.sizes"] = np.ascontiguousarray(sizes)
-        header = {
-            "format": FORMAT,
-            "encoding": self.encoding,
-            "about": json.dumps(self.about),
-            "ground_S": repr(self.ground_S),
-        }
+        tensors = stored_crossbars(self.crossbars)
+        tensors |= {f"{index}.sizes": np.ascontiguousarray(sizes) for index, sizes in enumerate(self.sizes)}
+        header = {"encoding": self.encoding, "about": json.dumps(self.about), "ground_S": repr(self.ground_S)}
         with write_atomic(path) as temporary:
-            save_file(tensors, temporary, header)
+            save_file(tensors, temporary, {"format": FORMAT, **header})
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read what `save` wrote; StorageError when it is missing, damaged or something else."""
-        try:
-            with safe_open(path, framework="numpy") as stored:
-                header = stored.metadata() or {}
-                if header.get("format") != FORMAT:
-                    raise StorageError(f"{path} is not a spicetrain network (format {header.get('format')!r}).")
-                tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError) as error:
-            raise StorageError(
-                f"Cannot read the network {path}: {error}. Likely it is absent or damaged: `spicetrain train` writes "
-                "that of a run folder again, from the checkpoint beside it."
-            ) from error
-        try:
-            return cls._from(tensors, header)
-        except (KeyError, ValueError) as error:
-            raise StorageError(
-                f"{path} is not a whole spicetrain network ({error}). It was written by something else, or edited."
-            ) from error
+        return load_stored(path, FORMAT, cls._from)
 
     @classmethod
     def _from(cls, tensors: dict[str, NDArray], header: dict[str, str]) -> Self:
-        depth = sum(name.endswith(".pos_S") for name in tensors)
-        names = ("pos", "neg", "bias_pos", "bias_neg")
-        crossbars = tuple(Crossbar(*(tensors[f"{i}.{name}_S"] for name in names)) for i in range(depth))
-        sizes = tuple(tensors[f"{i}.sizes"] for i in range(depth))
+        crossbars = crossbars_in(tensors)
+        sizes = tuple(tensors[f"{i}.sizes"] for i in range(len(crossbars)))
         encoding = header["encoding"]
         if encoding not in get_args(Encoding):
             raise ValueError(f"encoding {encoding!r}")
@@ -159,6 +135,44 @@ class Network:
                 f"{source} holds a {shape_text(self.layers)} network, {shape_text(layers)} is wanted. "
                 "It was trained for another architecture: name another checkpoint, or change network.layers."
             )
+
+
+def stored_crossbars(crossbars: Sequence[Crossbar]) -> dict[str, NDArray]:
+    """The arrays of a network file, by name."""
+    return {
+        f"{index}.{name}_S": np.ascontiguousarray(value)
+        for index, crossbar in enumerate(crossbars)
+        for name, value in vars(crossbar).items()
+    }
+
+
+def crossbars_in(tensors: dict[str, NDArray]) -> tuple[Crossbar, ...]:
+    """What `stored_crossbars` named; KeyError when one is not whole."""
+    depth = sum(name.endswith(".pos_S") for name in tensors)
+    names = ("pos", "neg", "bias_pos", "bias_neg")
+    return tuple(Crossbar(*(tensors[f"{i}.{name}_S"] for name in names)) for i in range(depth))
+
+
+def load_stored(path: Path, form: str, build: Callable[[dict[str, NDArray], dict[str, str]], Stored]) -> Stored:
+    """`build`(arrays, header) of a network file of this format; StorageError when it is missing, damaged or another."""
+    try:
+        with safe_open(path, framework="numpy") as stored:
+            header = stored.metadata() or {}
+            if header.get("format") != form:
+                found = header.get("format")
+                raise StorageError(f"{path} is not a spicetrain network of this kind: {form} wanted, {found} found.")
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise StorageError(
+            f"Cannot read the network {path}: {error}. Likely it is absent or damaged: `spicetrain train` writes "
+            "that of a run folder again, from the checkpoint beside it."
+        ) from error
+    try:
+        return build(tensors, header)
+    except (KeyError, ValueError) as error:
+        raise StorageError(
+            f"{path} is not a whole spicetrain network ({error}). It was written by something else, or edited."
+        ) from error
 
 
 def shape_text(layers: Sequence[int]) -> str:

@@ -1,0 +1,170 @@
+"""What a spiking layer is made of: array, drivers, neuron, clock, from one TOML file (netlists/spiking/<name>.toml).
+
+Transistor models, memristor and temperature are the technology's; everything that a designer of the neuron chooses
+stands here. Rows are driven between `rest_V` and a rail: excitatory ones to `vdd_V` (the reversal potential V_S),
+inhibitory ones to `vss_V` (V_I).
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from spicetrain import assets
+from spicetrain.errors import ConfigurationError, nearest
+from spicetrain.schema import Definition, parse, read_toml
+from spicetrain.storage import content_hash
+from spicetrain.technology import Memristor, Rails
+
+Positive = Annotated[float, Field(gt=0)]
+Geometry = dict[str, float]
+PerLayer = Annotated[tuple[float, ...], Field(min_length=1)]
+ArrayKind = Literal["1r", "1t1r"]
+
+
+class Clock(Definition):
+    """Seconds. A time step is `integrate_s` with the rows driven by the spikes, then `rest_s` with the rows at rest, in
+    which the neurons that fired are reset. The latch takes the threshold inverter's answer at the end of integrate_s.
+    All edges are linear and last `edge_s`."""
+
+    integrate_s: Positive
+    rest_s: Positive
+    edge_s: Positive
+
+    @property
+    def step_s(self) -> float:
+        return self.integrate_s + self.rest_s
+
+    @model_validator(mode="after")
+    def _edges_fit(self) -> Self:
+        if 4 * self.edge_s > min(self.integrate_s, self.rest_s):
+            raise ValueError(
+                f"edge_s = {self.edge_s:g} is more than a quarter of integrate_s = {self.integrate_s:g} or rest_s = "
+                f"{self.rest_s:g}: nothing is left of a phase between its edges"
+            )
+        return self
+
+
+class Pair(Definition):
+    """An nMOS and a pMOS, instance parameters of each."""
+
+    nmos: Geometry
+    pmos: Geometry
+
+
+class Neuron(Definition):
+    """capacitance_F, threshold_V  of each layer; the last value holds for all deeper ones
+    half_supply_V       the threshold inverter stands between threshold_V - half_supply_V and + half_supply_V, bulks too
+    leak, leak_gate_V   nMOS from the membrane to rest
+    reset               nMOS from the membrane to rest, its gate between vss_V and vdd_V: one of its fingers
+    reset_fingers       of each layer, likewise
+    """
+
+    capacitance_F: PerLayer
+    threshold_V: PerLayer
+    half_supply_V: Positive
+    inverter: Pair
+    leak: Geometry
+    leak_gate_V: float
+    reset: Geometry
+    reset_fingers: PerLayer = (1.0,)
+
+
+class SpikingCircuit(Definition):
+    """A spiking circuit as its TOML file states it.
+
+    array        "1r": passive, silent rows held at rest by their drivers; "1t1r": rows are supplies, a spike opens the
+                 cell's access transistor (nMOS on the excitatory, pMOS on the inhibitory side, both at the column)
+    inputs       rows of the first layer: "ideal" pulse sources, or "driven" by transistors like all others
+    excitatory   row driver between rest_V and vdd_V (1r); word-line driver between vss_V and vdd_V (1t1r)
+    inhibitory   row driver between vss_V and rest_V (1r); word-line driver likewise (1t1r)
+    access       of a 1t1r cell
+    """
+
+    name: str
+    description: str = ""
+    array: ArrayKind
+    inputs: Literal["ideal", "driven"] = "ideal"
+    rails: Rails
+    rest_V: float
+    clock: Clock
+    neuron: Neuron
+    excitatory: Pair
+    inhibitory: Pair
+    access: Pair | None = None
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        low, high = self.rails.vss_V, self.rails.vdd_V
+        if not low < self.rest_V < high:
+            raise ValueError(f"rest_V = {self.rest_V} is not between the rails ({low} .. {high} V)")
+        for threshold in self.neuron.threshold_V:
+            if not self.rest_V < threshold < high:
+                raise ValueError(
+                    f"neuron.threshold_V = {threshold} is outside rest_V .. rails.vdd_V ({self.rest_V} .. {high}): no "
+                    "membrane gets there, or every one is there at rest"
+                )
+        if self.array == "1t1r" and self.access is None:
+            raise ValueError("array = '1t1r' needs the access transistors: give [access]")
+        return self
+
+    def capacitance_F(self, layer: int) -> float:
+        return _of_layer(self.neuron.capacitance_F, layer)
+
+    def threshold_V(self, layer: int) -> float:
+        return _of_layer(self.neuron.threshold_V, layer)
+
+    def reset_fingers(self, layer: int) -> float:
+        return _of_layer(self.neuron.reset_fingers, layer)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of everything a simulation depends on, besides the technology."""
+        return content_hash(self.model_dump(mode="json", exclude={"name", "description"}))
+
+    def require_chargeable(self, layers: tuple[int, ...], steps: int, memristor: Memristor) -> None:
+        """ConfigurationError when even the strongest input, every excitatory device at g_max and every inhibitory one
+        at g_min, does not lift a membrane over its threshold in all `steps` time steps."""
+        for layer, rows in enumerate(layers[:-1]):
+            G = (rows + 1) * (memristor.g_max_S + memristor.g_min_S)
+            pull = (rows + 1) * (memristor.g_max_S * self.rails.vdd_V + memristor.g_min_S * self.rails.vss_V) / G
+            share = -np.expm1(-G * steps * self.clock.integrate_s / self.capacitance_F(layer))
+            reached, threshold = self.rest_V + share * (pull - self.rest_V), self.threshold_V(layer)
+            if reached < threshold:
+                raise ConfigurationError(
+                    f"A time step is too short to charge layer {layer + 1}: {steps} steps of clock.integrate_s = "
+                    f"{self.clock.integrate_s:g} s lift its membrane to {reached:.3g} V at most, and its threshold is "
+                    f"{threshold:.3g} V. Lengthen clock.integrate_s, or lower neuron.capacitance_F or threshold_V."
+                )
+
+
+def _of_layer(values: tuple[float, ...], layer: int) -> float:
+    return values[min(layer, len(values) - 1)]
+
+
+def load_circuit(name: str | Path) -> SpikingCircuit:
+    """A shipped spiking circuit by name, or a user's by the path of its TOML file.
+
+    Raises ConfigurationError: unknown name, missing file, unknown key, impossible value.
+    """
+    path = _find(name)
+    return parse(SpikingCircuit, {"name": path.stem, **read_toml(path)}, str(path))
+
+
+def _find(name: str | Path) -> Path:
+    if str(name).endswith(".toml"):
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise ConfigurationError(f"There is no spiking circuit {path}.")
+        return path
+    shipped = {file.stem: file for file in (assets.netlists_folder() / "spiking").glob("*.toml")}
+    if str(name) not in shipped:
+        raise ConfigurationError(
+            f"Unknown spiking circuit {str(name)!r}.{nearest(str(name), shipped)} "
+            "A circuit of your own is named by the path of its TOML file."
+        )
+    return shipped[str(name)]

@@ -1,0 +1,69 @@
+"""A trained spiking network as what is programmed into the chip: conductances and threshold supplies. Numpy only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from spicetrain.errors import ArchitectureMismatch
+from spicetrain.network import Crossbar, crossbars_in, load_stored, shape_text, stored_crossbars
+from spicetrain.storage import content_hash, write_atomic
+
+FORMAT = "spicetrain-spiking-network-1"
+
+
+@dataclass(frozen=True)
+class SpikingNetwork:
+    """A spiking network on memristor arrays.
+
+    crossbars     layer by layer; `pos` are the excitatory, `neg` the inhibitory devices, `bias_pos` and `bias_neg`
+                  those of one more row pair, which spikes in every time step
+    thresholds_V  of each layer: the middle of its threshold inverters' supply, volts
+    about         method, technology, circuit and whatever else belongs to its provenance; JSON
+    """
+
+    crossbars: tuple[Crossbar, ...]
+    thresholds_V: tuple[float, ...]
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        return (self.crossbars[0].rows, *(crossbar.columns for crossbar in self.crossbars))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of what is programmed and of its provenance."""
+        arrays = stored_crossbars(self.crossbars)
+        return content_hash(*(array.tobytes() for array in arrays.values()), self.layers, self.thresholds_V, self.about)
+
+    def save(self, path: Path) -> None:
+        """Write safetensors, atomically; StorageError when that fails."""
+        tensors = stored_crossbars(self.crossbars) | {"thresholds_V": np.array(self.thresholds_V)}
+        with write_atomic(path) as temporary:
+            save_file(tensors, temporary, {"format": FORMAT, "about": json.dumps(self.about)})
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote; StorageError when it is missing, damaged or something else."""
+        return load_stored(
+            path,
+            FORMAT,
+            lambda tensors, header: cls(
+                crossbars_in(tensors), tuple(tensors["thresholds_V"].tolist()), json.loads(header["about"])
+            ),
+        )
+
+    def require_layers(self, layers: Sequence[int], source: str) -> None:
+        """ArchitectureMismatch when the network is not of this shape."""
+        if self.layers != tuple(layers):
+            raise ArchitectureMismatch(
+                f"{source} holds a {shape_text(self.layers)} spiking network, {shape_text(layers)} is wanted. "
+                "It was trained for another architecture: name another folder, or change network.layers."
+            )
