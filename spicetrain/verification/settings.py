@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -56,3 +57,29 @@ class EnergySettings(Definition):
         if self.images == 1:
             raise ValueError("energy.images = 1: from one image to itself there is no step; give 2 or more, or 0")
         return self
+
+
+class SpikingVerificationSettings(Definition):
+    """How a trained spiking network is verified.
+
+    images               the first so many test images
+    netlist              "reduced": on `1r` the first layer's columns as exact Thevenin sources; on `1t1r` all cells of
+                         a column as their measured currents, not exact; "flat": every device and every driver
+    flat_images          so many of the same images also flat, to see that the two agree; 0 leaves it out
+    waveform_images      of so many of them, chosen neurons are kept at all points in time; 0: of none
+    spikes               file of input spikes to take instead of encoding the images
+    accuracy_min ...     outside these the verification fails (exit code 5); None: reported only.
+                         accuracy_gap_max: between the method's own model and SPICE
+    """
+
+    images: int = Field(default=500, ge=1)
+    netlist: Literal["reduced", "flat"] = "reduced"
+    flat_images: int = Field(default=0, ge=0)
+    waveform_images: int = Field(default=1, ge=0)
+    spikes: Path | None = None
+    accuracy_min: Share | None = None
+    accuracy_gap_max: Share | None = None
+    agreement_min: Share | None = None
+    spike_agreement_min: Share | None = None
+    membrane_rms_max_V: Volts | None = None
+    flat_membrane_max_V: Volts | None = None
