@@ -1,0 +1,1 @@
+"""Training of spiking networks on memristor arrays: time-stepped, with surrogate gradients."""
