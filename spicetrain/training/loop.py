@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from spicetrain.datasets import Dataset
-from spicetrain.errors import ArchitectureMismatch, ConfigurationError
+from spicetrain.errors import ConfigurationError
 from spicetrain.network import Network, shape_text
 from spicetrain.progress import track
-from spicetrain.storage import storage_errors, write_atomic
 from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import Technology
 from spicetrain.training.augmentation import augmented
 from spicetrain.training.checkpoint import resume, save_checkpoint
 from spicetrain.training.circuit import Circuit
-from spicetrain.training.kept_out import kept_out
+from spicetrain.training.common import (
+    append_line,
+    device_of,
+    half_cosine,
+    keep_lines,
+    parts_of,
+    require_dataset,
+    require_finite,
+)
 from spicetrain.training.methods import METHODS
 from spicetrain.training.model import TrainableNetwork
 from spicetrain.training.settings import NetworkSettings, TrainingSettings
@@ -54,7 +59,7 @@ def train(
             "training.forward = 'spice', but train() was given nothing to simulate with: it starts no process itself. "
             "Give it simulate=, as verification.spice_forward makes one, or call Run.train, which does."
         )
-    device = _device(settings.device)
+    device = device_of(settings.device)
     if settings.threads:
         torch.set_num_threads(settings.threads)
     circuit = Circuit(technology, surrogates, torch.float32, device, phax_load_S=settings.phax_load_S)
@@ -64,13 +69,13 @@ def train(
         model.assign(initial, str(settings.initial))
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
 
-    parts = _parts(dataset, settings, device)
+    parts = parts_of(dataset, settings.validation, device)
     inputs, labels = parts["train"]
     batches = _batches(len(inputs), settings)
     identity = _identity(shape, settings, dataset, technology, surrogates, initial)
     checkpoint, metrics = folder / "checkpoint.safetensors", folder / "metrics.jsonl"
     done = resume(checkpoint, model, optimizer, identity)
-    _keep_lines(metrics, done)
+    keep_lines(metrics, done)
 
     with track(_title(shape, settings), settings.epochs * batches, "steps") as bar:
         bar.advance(done * batches)
@@ -86,7 +91,8 @@ def train(
             order = order[: batches * settings.batch_size].to(device)
             for step, chosen in enumerate(order.split(settings.batch_size)):
                 for group in optimizer.param_groups:
-                    group["lr"] = _learning_rate(settings, (epoch * batches + step) / (settings.epochs * batches))
+                    progress = (epoch * batches + step) / (settings.epochs * batches)
+                    group["lr"] = settings.learning_rate * half_cosine(progress)
                 images = augmented(inputs[chosen], dataset.image_shape, settings.augmentation, random)
                 given = None
                 if settings.forward == "spice" and simulate is not None:
@@ -118,8 +124,8 @@ def train(
                 "seconds_simulation": simulating_s,
                 "seconds": time.perf_counter() - started,
             }
-            _require_finite(line)
-            _append(metrics, line)  # first: a line that the checkpoint does not know is dropped at the next start
+            require_finite(line, "training.learning_rate is too high, or training.logit_V too low")
+            append_line(metrics, line)  # first: a line that the checkpoint does not know is dropped at the next start
             save_checkpoint(checkpoint, model, optimizer, epoch + 1, identity)
             bar.update(**{name: f"{value:.2%}" for name, value in accuracies.items()})
     return model.network(identity)
@@ -140,21 +146,6 @@ def _batches(images: int, settings: TrainingSettings) -> int:
 def _title(shape: NetworkSettings, settings: TrainingSettings) -> str:
     solved_by = settings.method if settings.forward == "model" else f"{settings.method}, ngspice"
     return f"train {shape_text(shape.layers)} {solved_by}"
-
-
-def _learning_rate(settings: TrainingSettings, progress: float) -> float:
-    """Half a cosine from the full rate to zero."""
-    return settings.learning_rate * 0.5 * (1 + float(np.cos(np.pi * progress)))
-
-
-def _parts(dataset: Dataset, settings: TrainingSettings, device: torch.device) -> dict[str, tuple[Tensor, Tensor]]:
-    """Inputs and labels to train on, to validate on (if any are kept out), and to test on."""
-    inputs, labels = dataset.train_inputs, dataset.train_labels
-    parts = {"test": (dataset.test_inputs, dataset.test_labels), "train": (inputs, labels)}
-    if settings.validation:
-        shown, kept = kept_out(dataset, settings.validation)
-        parts |= {"train": (inputs[shown], labels[shown]), "validation": (inputs[kept], labels[kept])}
-    return {name: (torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)) for name, (x, y) in parts.items()}
 
 
 def _identity(
@@ -178,29 +169,14 @@ def _identity(
     }
 
 
-def _device(name: str) -> torch.device:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigurationError("training.device = 'cuda', but torch sees no CUDA device. Use 'auto' or 'cpu'.")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
 def require_fit(shape: NetworkSettings, settings: TrainingSettings, dataset: Dataset) -> None:
     """ArchitectureMismatch or ConfigurationError when the dataset cannot be learnt with these settings."""
-    rows, classes = dataset.train_inputs.shape[1], len(dataset.classes)
-    if (shape.layers[0], shape.layers[-1]) != (rows, classes):
-        raise ArchitectureMismatch(
-            f"network.layers = {shape_text(shape.layers)}, but {dataset.name} has {rows} inputs and {classes} classes: "
-            f"begin with {rows} and end with {classes}."
-        )
+    require_dataset(shape.layers, settings.augmentation, settings.validation, dataset)
     if METHODS[settings.method].ratios and (settings.sizing != "fixed" or settings.power_weight_per_W):
         able = ", ".join(name for name, method in METHODS.items() if not method.ratios)
         raise ConfigurationError(
             f"training.sizing = {settings.sizing!r}, power_weight_per_W = {settings.power_weight_per_W:g}: the method "
             f"{settings.method!r} sees neither load nor power. Methods that do: {able}."
-        )
-    if settings.augmentation and dataset.image_shape is None:
-        raise ConfigurationError(
-            f"training.augmentation moves, turns or mirrors images, and {dataset.name} has none. Leave it out."
         )
     if settings.forward == "spice" and settings.method != "kcl":
         raise ConfigurationError(
@@ -208,29 +184,3 @@ def require_fit(shape: NetworkSettings, settings: TrainingSettings, dataset: Dat
             f"kcl's, in absolute conductances. To go on from a network that {settings.method} trained, give method "
             "'kcl' and name that network.safetensors in training.initial (--initial), in a run folder of its own."
         )
-    if settings.validation > len(dataset.train_inputs) - classes:
-        raise ConfigurationError(
-            f"training.validation = {settings.validation} leaves nothing to train on: {dataset.name} has "
-            f"{len(dataset.train_inputs)} training images."
-        )
-
-
-def _require_finite(line: dict[str, Any]) -> None:
-    if not np.isfinite(line["loss"]):
-        raise ConfigurationError(
-            f"The loss is {line['loss']} after epoch {line['epoch']}. Likely: training.learning_rate is too high, or "
-            "training.logit_V too low. The checkpoint of the epoch before is kept."
-        )
-
-
-def _append(path: Path, line: dict[str, Any]) -> None:
-    with storage_errors(path), path.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(line) + "\n")
-
-
-def _keep_lines(path: Path, count: int) -> None:
-    """Drop the lines of epochs that the checkpoint does not know."""
-    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-    if lines[count:] or not path.exists():
-        with write_atomic(path) as temporary:
-            temporary.write_bytes(b"".join(lines[:count]))

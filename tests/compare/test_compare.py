@@ -34,7 +34,7 @@ from spicetrain.storage import read_json
 from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import load_technology
 from spicetrain.training.circuit import Circuit
-from spicetrain.training.loop import _parts
+from spicetrain.training.common import parts_of
 from spicetrain.training.methods import METHODS
 from spicetrain.training.model import predict
 from spicetrain.verification.verify import EXACT
@@ -112,7 +112,7 @@ def test_scores_are_those_of_the_circuit_on_images_that_training_does_not_see(do
     folder = done.folder / "iris" / "phax" / "search" / "2e-06"
     run = Run(load_experiment(folder), folder)
     assert (run.experiment.training.epochs, run.experiment.training.validation) == (2, 30)
-    split = _parts(load_dataset("iris"), run.experiment.training, torch.device("cpu"))
+    split = parts_of(load_dataset("iris"), run.experiment.training.validation, torch.device("cpu"))
     trained = Network.load(folder / "network.safetensors")
     circuit = Circuit(run.technology, Surrogates.load(folder), torch.float64, tolerance=EXACT, phax_load_S=2e-6)
 

@@ -18,6 +18,7 @@ from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import Technology
 from spicetrain.training import loop
 from spicetrain.training.circuit import Circuit
+from spicetrain.training.common import parts_of
 from spicetrain.training.model import predict
 from spicetrain.training.settings import NetworkSettings, TrainingSettings
 
@@ -104,7 +105,7 @@ def test_an_interrupted_training_goes_on_to_the_same_conductances(
         assert x | {"seconds": 0} == y | {"seconds": 0}
 
 
-@pytest.mark.parametrize("step", ["save_checkpoint", "_append"])
+@pytest.mark.parametrize("step", ["save_checkpoint", "append_line"])
 def test_an_interrupt_between_checkpoint_and_metrics_leaves_one_line_an_epoch(
     step: str, train: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,8 +176,7 @@ def test_another_safetensors_file_is_no_checkpoint(train: Trainer, ptm90: Techno
 
 
 def test_validation_images_are_kept_out_of_training(train: Trainer, tmp_path: Path) -> None:
-    settings = TrainingSettings(**(SETTINGS.model_dump() | {"validation": 30}))
-    parts = loop._parts(train.iris, settings, torch.device("cpu"))
+    parts = parts_of(train.iris, 30, torch.device("cpu"))
     kept, rest = (sorted(map(tuple, parts[name][0].tolist())) for name in ("validation", "train"))
     assert (len(kept), len(rest)) == (30, 90)
     assert sorted(kept + rest) == sorted(map(tuple, train.iris.train_inputs.tolist()))

@@ -1,0 +1,85 @@
+"""What the training loops of all systems have in common: data, learning rate, metrics.jsonl."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spicetrain.datasets import Dataset
+from spicetrain.errors import ArchitectureMismatch, ConfigurationError
+from spicetrain.network import shape_text
+from spicetrain.storage import storage_errors, write_atomic
+from spicetrain.training.kept_out import kept_out
+from spicetrain.training.settings import Augmentation
+
+Part = tuple[Tensor, Tensor]
+
+
+def require_dataset(layers: tuple[int, ...], augmentation: Augmentation, validation: int, dataset: Dataset) -> None:
+    """ArchitectureMismatch or ConfigurationError when the dataset has other inputs and classes than the network, no
+    images to augment, or too few samples."""
+    rows, classes = dataset.train_inputs.shape[1], len(dataset.classes)
+    if (layers[0], layers[-1]) != (rows, classes):
+        raise ArchitectureMismatch(
+            f"network.layers = {shape_text(layers)}, but {dataset.name} has {rows} inputs and {classes} classes: "
+            f"begin with {rows} and end with {classes}."
+        )
+    if augmentation and dataset.image_shape is None:
+        raise ConfigurationError(
+            f"training.augmentation moves, turns or mirrors images, and {dataset.name} has none. Leave it out."
+        )
+    if validation > len(dataset.train_inputs) - classes:
+        raise ConfigurationError(
+            f"training.validation = {validation} leaves nothing to train on: {dataset.name} has "
+            f"{len(dataset.train_inputs)} training images."
+        )
+
+
+def parts_of(dataset: Dataset, validation: int, device: torch.device) -> dict[str, Part]:
+    """Inputs and labels to train on, to validate on (if any are kept out), and to test on."""
+    inputs, labels = dataset.train_inputs, dataset.train_labels
+    parts = {"test": (dataset.test_inputs, dataset.test_labels), "train": (inputs, labels)}
+    if validation:
+        shown, kept = kept_out(dataset, validation)
+        parts |= {"train": (inputs[shown], labels[shown]), "validation": (inputs[kept], labels[kept])}
+    return {name: (torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)) for name, (x, y) in parts.items()}
+
+
+def device_of(name: str) -> torch.device:
+    """The device that "auto", "cpu" or "cuda" means here; ConfigurationError when there is no CUDA device."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigurationError("training.device = 'cuda', but torch sees no CUDA device. Use 'auto' or 'cpu'.")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def half_cosine(progress: float) -> float:
+    """1 at progress 0, 0 at 1: the share of the learning rate."""
+    return 0.5 * (1 + float(np.cos(np.pi * progress)))
+
+
+def require_finite(line: dict[str, Any], likely: str) -> None:
+    """ConfigurationError when the epoch's loss is not a number; `likely` names the settings that may be wrong."""
+    if not np.isfinite(line["loss"]):
+        raise ConfigurationError(
+            f"The loss is {line['loss']} after epoch {line['epoch']}. Likely: {likely}. The checkpoint of the epoch "
+            "before is kept."
+        )
+
+
+def append_line(path: Path, line: dict[str, Any]) -> None:
+    """One more line of metrics.jsonl."""
+    with storage_errors(path), path.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(line) + "\n")
+
+
+def keep_lines(path: Path, count: int) -> None:
+    """Drop the lines of epochs that the checkpoint does not know."""
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    if lines[count:] or not path.exists():
+        with write_atomic(path) as temporary:
+            temporary.write_bytes(b"".join(lines[:count]))
