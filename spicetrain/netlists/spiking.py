@@ -1,0 +1,238 @@
+"""The whole spiking network in time: one image, all its clock steps, in one .tran.
+
+A layer works one step behind the layer before it: layer l (from 0) is driven in the steps l .. l + n - 1 of the clock
+for an image of n steps, and the run lasts n + L - 1 steps for L layers. The latch between steps is ideal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PySpice.Spice.Netlist import Circuit
+
+from spicetrain.errors import ConfigurationError
+from spicetrain.netlists.cells import VDD, VSS, add_memristor, text_of, transistor
+from spicetrain.netlists.network import Form
+from spicetrain.netlists.spiking_cells import (
+    SUPPLIES,
+    add_ideal_row,
+    add_neuron,
+    add_pulsed_row,
+    add_pulses,
+    add_spiking_row,
+    add_threshold_supplies,
+    new_spiking_circuit,
+    threshold_supplies,
+)
+from spicetrain.network import Crossbar
+from spicetrain.spice.deck import Deck
+from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.network import SpikingNetwork
+from spicetrain.technology import Technology
+
+# On a trained 784-100-10 network within 0.14 mV of membranes that a hundredth of each changes no more.
+OPTIONS = {"reltol": 1e-3, "vntol": 1e-6, "abstol": 1e-12, "chgtol": 1e-14}
+_LONGEST_STEP = 0.25  # of a clock step
+
+
+@dataclass(frozen=True)
+class CellCoefficients:
+    """Currents of a 1t1r layer's cells into their column as polynomials: ampere / volt^k of V - rest_V, k = 0 .. K.
+
+    spiking  [K + 1, rows + 1, columns]: both cells of a row pair that spikes; last: the bias row pair
+    silent   [K + 1]: both cells of a row pair that does not
+    """
+
+    spiking: NDArray[np.float64]
+    silent: NDArray[np.float64]
+
+
+def spiking_deck(
+    network: SpikingNetwork,
+    spiking: SpikingCircuit,
+    technology: Technology,
+    spikes: ArrayLike,
+    form: Form,
+    *,
+    cells: tuple[CellCoefficients, ...] | None = None,
+) -> Deck:
+    """A .tran over one image, `spikes` [n, rows] (bool). Saves v(m<l>_<j>), the membranes, v(s<l>_<j>), the latched
+    spikes (0..1), and the currents of the supplies, as ngspice counts them: into the source's upper end.
+
+    flat: every device. reduced, 1r: a column of the first layer is exactly one source behind one conductance
+    (Thevenin), because ideal sources hold its rows. reduced, 1t1r: in every layer the cells of a column are one
+    current, a polynomial of the membrane with the coefficients in `cells`, without word lines.
+
+    ConfigurationError: spikes of another shape, a reduced form that is not exact, coefficients missing.
+    """
+    inputs = _checked(network, spiking, technology, spikes, form, cells)
+    steps, depth = len(inputs), len(network.crossbars)
+    circuit = new_spiking_circuit(spiking, technology, steps + depth - 1)
+    _add_first_rows(circuit, network, spiking, technology, inputs, form)
+    for layer, crossbar in enumerate(network.crossbars):
+        threshold_V = network.thresholds_V[layer]
+        add_threshold_supplies(circuit, layer, threshold_V, spiking)
+        for j in range(crossbar.columns):
+            add_neuron(circuit, layer, j, threshold_V, spiking, technology)
+        if layer > 0:
+            _add_rows(circuit, layer, crossbar, spiking, technology, steps)
+        if layer > 0 or form == "flat":
+            _add_array(circuit, layer, crossbar, spiking, technology)
+    step_s = spiking.clock.step_s
+    stop_s = (steps + depth - 1) * step_s
+    return Deck(
+        text_of(circuit),
+        f".tran {spiking.clock.integrate_s / 10!r} {stop_s!r} 0 {_LONGEST_STEP * step_s!r}",
+        saved_vectors(network),
+        points=None,
+        large=form == "flat",
+        temperature_C=technology.temperature_C,
+        options=OPTIONS,
+    )
+
+
+def saved_vectors(network: SpikingNetwork) -> tuple[str, ...]:
+    """What a deck saves: membranes and spikes, layer by layer, then the supplies' currents."""
+    columns = list(enumerate(network.layers[1:]))
+    nodes = [f"v({kind}{layer}_{j})" for layer, width in columns for kind in "ms" for j in range(width)]
+    supplies = [*SUPPLIES, *(node for layer, _ in columns for node in threshold_supplies(layer))]
+    return (*nodes, *(f"i(v{node})" for node in supplies))
+
+
+def _checked(
+    network: SpikingNetwork,
+    spiking: SpikingCircuit,
+    technology: Technology,
+    spikes: ArrayLike,
+    form: Form,
+    cells: tuple[CellCoefficients, ...] | None,
+) -> NDArray[np.bool_]:
+    inputs = np.asarray(spikes, dtype=bool)
+    rows = network.layers[0]
+    if inputs.ndim != 2 or inputs.shape[1] != rows or not len(inputs):
+        raise ConfigurationError(
+            f"Spikes of shape {np.shape(spikes)}: [time steps, {rows}] are wanted, one column for each row of the "
+            "network. They may be of another network, or of all images at once."
+        )
+    if (
+        form == "reduced"
+        and spiking.array == "1r"
+        and (spiking.inputs == "driven" or technology.memristor.form != "ohmic")
+    ):
+        raise ConfigurationError(
+            f"inputs = {spiking.inputs!r} and memristor.form = {technology.memristor.form!r}: a first layer has a "
+            "Thevenin equivalent only for ideal inputs and ohmic devices: verify with --netlist flat."
+        )
+    if form == "reduced" and spiking.array == "1t1r":
+        raise ConfigurationError("reduced 1t1r is not there yet")
+    return inputs
+
+
+def _in_step(layer: int, steps: int) -> list[bool]:
+    """The steps of the clock in which a layer's bias row pair spikes."""
+    return [False] * layer + [True] * steps
+
+
+def _add_first_rows(
+    circuit: Circuit,
+    network: SpikingNetwork,
+    spiking: SpikingCircuit,
+    technology: Technology,
+    inputs: NDArray[np.bool_],
+    form: Form,
+) -> None:
+    if form == "reduced":
+        _add_thevenin_columns(circuit, network.crossbars[0], spiking, inputs)
+        return
+    for i, row in enumerate([*inputs.T, np.ones(len(inputs), bool)]):
+        if spiking.inputs == "ideal":
+            add_ideal_row(circuit, f"0_{i}", row.tolist(), spiking)
+        else:
+            add_pulsed_row(circuit, f"0_{i}", row.tolist(), spiking, technology)
+
+
+def _add_thevenin_columns(
+    circuit: Circuit, crossbar: Crossbar, spiking: SpikingCircuit, inputs: NDArray[np.bool_]
+) -> None:
+    up, down = spiking.rails.vdd_V - spiking.rest_V, spiking.rails.vss_V - spiking.rest_V
+    current = (inputs @ crossbar.pos + crossbar.bias_pos) * up + (inputs @ crossbar.neg + crossbar.bias_neg) * down
+    thevenin_V = spiking.rest_V + current / crossbar.column_sum
+    for j, g in enumerate(crossbar.column_sum):
+        add_pulses(circuit, f"x{j}", spiking.clock, thevenin_V[:, j].tolist(), spiking.rest_V)
+        circuit.R(f"x{j}", f"x{j}", f"m0_{j}", float(1 / g))
+
+
+def _add_rows(
+    circuit: Circuit, layer: int, crossbar: Crossbar, spiking: SpikingCircuit, technology: Technology, steps: int
+) -> None:
+    for i in range(crossbar.rows):
+        add_spiking_row(circuit, layer, i, spiking, technology)
+    add_pulsed_row(circuit, f"{layer}_{crossbar.rows}", _in_step(layer, steps), spiking, technology)
+
+
+def _add_array(
+    circuit: Circuit, layer: int, crossbar: Crossbar, spiking: SpikingCircuit, technology: Technology
+) -> None:
+    """Every device, column by column: row by row, ngspice's Sparse needs eight times as long to order the matrix."""
+    sides = (("e", np.vstack([crossbar.pos, crossbar.bias_pos])), ("i", np.vstack([crossbar.neg, crossbar.bias_neg])))
+    lines: list[str] = []
+    for j in range(crossbar.columns):
+        for i in range(crossbar.rows + 1):
+            for side, g in sides:
+                row, name = f"{side}{layer}_{i}", f"{side}{layer}_{i}_{j}"
+                if spiking.array == "1r":
+                    add_memristor(circuit, name, row, f"m{layer}_{j}", float(g[i, j]), technology.memristor)
+                else:
+                    rail = VDD if side == "e" else VSS
+                    add_memristor(circuit, name, rail, f"y{name}", float(g[i, j]), technology.memristor)
+                    lines.append(access_transistor(name, row, f"m{layer}_{j}", spiking, technology))
+    circuit.raw_spice += "".join(lines)
+
+
+def access_transistor(name: str, word_line: str, column: str, spiking: SpikingCircuit, technology: Technology) -> str:
+    """The access transistor of a 1t1r cell, between its memristor's node y<name> and the column; `name` begins with
+    the side's letter."""
+    assert spiking.access is not None  # SpikingCircuit demands it of a 1t1r
+    if name.startswith("e"):
+        return transistor(name, "nmos", (f"y{name}", word_line, column, VSS), spiking.access.nmos, technology)
+    return transistor(name, "pmos", (f"y{name}", word_line, column, VDD), spiking.access.pmos, technology)
+
+
+def membranes_at_latch(
+    values: dict[str, NDArray], network: SpikingNetwork, spiking: SpikingCircuit, steps: int
+) -> list[NDArray[np.float64]]:
+    """Membranes as the latch takes them, by layer [steps, columns], volts, from the values of a `spiking_deck`."""
+    return [
+        np.stack(
+            [
+                np.interp(_step_starts(layer, steps, spiking) + spiking.clock.integrate_s, values["time"], values[name])
+                for name in (f"v(m{layer}_{j})" for j in range(width))
+            ],
+            axis=1,
+        )
+        for layer, width in enumerate(network.layers[1:])
+    ]
+
+
+def latched(
+    values: dict[str, NDArray], network: SpikingNetwork, spiking: SpikingCircuit, steps: int
+) -> list[NDArray[np.bool_]]:
+    """Spikes as they were latched, by layer [steps, columns], from the values of a `spiking_deck`."""
+    held_s = spiking.clock.integrate_s + spiking.clock.rest_s / 2
+    return [
+        np.stack(
+            [
+                np.interp(_step_starts(layer, steps, spiking) + held_s, values["time"], values[name]) > 0.5
+                for name in (f"v(s{layer}_{j})" for j in range(width))
+            ],
+            axis=1,
+        )
+        for layer, width in enumerate(network.layers[1:])
+    ]
+
+
+def _step_starts(layer: int, steps: int, spiking: SpikingCircuit) -> NDArray[np.float64]:
+    starts: NDArray[np.float64] = (layer + np.arange(steps)) * spiking.clock.step_s
+    return starts

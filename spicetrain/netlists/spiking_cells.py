@@ -1,0 +1,172 @@
+"""What a spiking layer is made of: clock, neuron with its ideal latch, drivers of the rows.
+
+Nodes: m0_3 membrane of neuron 3 in layer 0, q0_3 behind its threshold inverter, s0_3 its latched spike (0..1), e1_3 and
+i1_3 the excitatory and the inhibitory row that it drives (1r: the row; 1t1r: its word line).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PySpice.Spice.Netlist import Circuit
+
+from spicetrain.netlists.cells import VDD, VSS, Kind, models_only, transistor
+from spicetrain.spiking.circuit import Clock, Pair, SpikingCircuit
+from spicetrain.technology import Technology
+
+REST, ENABLE, LEAK = "rest", "en", "leak"
+SUPPLIES = (VDD, VSS, REST)
+
+_FOLLOW, _PASS = "follow", "hand_on"
+# The latch follows its inverter above this level of `en`, and hands on what it holds below the other: never both.
+_FOLLOWS_ABOVE, _PASSES_BELOW, _SHARPNESS = 0.9, 0.5, 50.0
+_LATCH_F, _LATCH_S, _HELD_S = 1e-15, 1e-2, 1e-12  # 0.1 ps to follow, 1 ms to forget
+# Decisions per volt at the output of the threshold inverter.
+_DECISION_PER_V = 1e5
+
+
+def new_spiking_circuit(spiking: SpikingCircuit, technology: Technology, steps: int) -> Circuit:
+    """A circuit with the models, the supplies, the bias of the leak transistors, and `steps` steps of the clock."""
+    circuit = models_only(technology)
+    circuit.V(VDD, VDD, circuit.gnd, spiking.rails.vdd_V)
+    circuit.V(VSS, VSS, circuit.gnd, spiking.rails.vss_V)
+    circuit.V(REST, REST, circuit.gnd, spiking.rest_V)
+    circuit.V(LEAK, LEAK, circuit.gnd, spiking.neuron.leak_gate_V)
+    add_pulses(circuit, ENABLE, spiking.clock, [1.0] * steps)
+    _add_gate(circuit, _FOLLOW, f"{_SHARPNESS}*(v({ENABLE})-{_FOLLOWS_ABOVE})")
+    _add_gate(circuit, _PASS, f"{_SHARPNESS}*({_PASSES_BELOW}-v({ENABLE}))")
+    return circuit
+
+
+def _add_gate(circuit: Circuit, node: str, argument: str) -> None:
+    circuit.B(node, node, circuit.gnd, voltage_expression=f"0.5+0.5*tanh({argument})")
+
+
+def add_pulses(circuit: Circuit, node: str, clock: Clock, levels: Sequence[float], base: float = 0.0) -> None:
+    """Hold `node` at levels[k] in the integrate phase of step k, at `base` between, with the edges of the clock."""
+    corners = [(0.0, base)]
+    for k, level in enumerate(levels):
+        if level != base:
+            start, stop = k * clock.step_s, k * clock.step_s + clock.integrate_s
+            corners += [(start, base)] * (k > 0)
+            corners += [(start + clock.edge_s, level), (stop, level), (stop + clock.edge_s, base)]
+    words = " ".join(f"{t!r} {float(v)!r}" for t, v in corners)
+    source = f"pwl({words})" if len(corners) > 1 else repr(float(base))
+    circuit.raw_spice += f"V{node} {node} 0 {source}\n"
+
+
+def threshold_supplies(layer: int) -> tuple[str, str]:
+    """The supplies of a layer's threshold inverters, upper and lower."""
+    return f"high{layer}", f"low{layer}"
+
+
+def add_threshold_supplies(circuit: Circuit, layer: int, threshold_V: float, spiking: SpikingCircuit) -> None:
+    half = spiking.neuron.half_supply_V
+    for node, v in zip(threshold_supplies(layer), (threshold_V + half, threshold_V - half), strict=True):
+        circuit.V(node, node, circuit.gnd, float(v))
+
+
+def add_neuron(
+    circuit: Circuit, layer: int, j: int, threshold_V: float, spiking: SpikingCircuit, technology: Technology
+) -> None:
+    """Membrane capacitor, leak, reset, threshold inverter and latch of one neuron."""
+    name = f"{layer}_{j}"
+    circuit.C(f"m{name}", f"m{name}", circuit.gnd, spiking.capacitance_F(layer))
+    add_membrane_transistors(circuit, layer, name, spiking, technology)
+    _add_latch(circuit, name, threshold_V, spiking)
+
+
+def add_membrane_transistors(
+    circuit: Circuit, layer: int, name: str, spiking: SpikingCircuit, technology: Technology
+) -> None:
+    """All transistors at the membrane m<name>: leak, reset (gate at r<name>), and the inverter to q<name>."""
+    neuron, membrane = spiking.neuron, f"m{name}"
+    high, low = threshold_supplies(layer)
+    circuit.raw_spice += (
+        transistor(f"leak{name}", "nmos", (membrane, LEAK, REST, VSS), neuron.leak, technology)
+        + transistor(
+            f"reset{name}",
+            "nmos",
+            (membrane, f"r{name}", REST, VSS),
+            neuron.reset,
+            technology,
+            spiking.reset_fingers(layer),
+        )
+        + _inverter(f"t{name}", membrane, f"q{name}", neuron.inverter, (high, low), (high, low), technology)
+    )
+
+
+def _add_latch(circuit: Circuit, name: str, threshold_V: float, spiking: SpikingCircuit) -> None:
+    """The ideal part of a neuron: s<name> is 1 where the inverter's output, held on h<name>, is below threshold_V.
+
+    Behavioural sources, no digital events, which cost ten times the time points. While `en` is low, r<name> drives the
+    reset gate of a neuron that fired.
+    """
+    ground, swing = circuit.gnd, spiking.rails.vdd_V - spiking.rails.vss_V
+    follow = f"(v(q{name})-v(h{name}))*({_HELD_S}+{_LATCH_S}*v({_FOLLOW}))"
+    circuit.C(f"h{name}", f"h{name}", ground, _LATCH_F)
+    circuit.B(f"h{name}", ground, f"h{name}", current_expression=follow)
+    decision = f"0.5+0.5*tanh({_DECISION_PER_V}*({threshold_V!r}-v(h{name})))"
+    circuit.B(f"s{name}", f"s{name}", ground, voltage_expression=decision)
+    reset = f"{spiking.rails.vss_V}+{swing}*v(s{name})*(1-v({ENABLE}))"
+    circuit.B(f"r{name}", f"r{name}", ground, voltage_expression=reset)
+
+
+def add_spiking_row(circuit: Circuit, layer: int, i: int, spiking: SpikingCircuit, technology: Technology) -> None:
+    """The row pair of layer `layer` that neuron i of the layer before it drives: its spike is handed on while `en` is
+    low, and pulses the driver's gates with the next `en`."""
+    name, before = f"{layer}_{i}", f"{layer - 1}_{i}"
+    ground = circuit.gnd
+    follow = f"(v(s{before})-v(k{name}))*({_HELD_S}+{_LATCH_S}*v({_PASS}))"
+    circuit.C(f"k{name}", f"k{name}", ground, _LATCH_F)
+    circuit.B(f"k{name}", ground, f"k{name}", current_expression=follow)
+    low, high = spiking.rails.vss_V, spiking.rails.vdd_V
+    pulse = f"{high - low}*v(k{name})*v({ENABLE})"
+    circuit.B(f"ge{name}", f"ge{name}", ground, voltage_expression=f"{high}-{pulse}")
+    circuit.B(f"gi{name}", f"gi{name}", ground, voltage_expression=f"{low}+{pulse}")
+    add_drivers(circuit, name, spiking, technology)
+
+
+def add_pulsed_row(
+    circuit: Circuit, name: str, spikes: Sequence[bool], spiking: SpikingCircuit, technology: Technology
+) -> None:
+    """A row pair with transistor drivers, spiking in the steps given."""
+    low, high = spiking.rails.vss_V, spiking.rails.vdd_V
+    add_pulses(circuit, f"ge{name}", spiking.clock, np.where(spikes, low, high).tolist(), high)
+    add_pulses(circuit, f"gi{name}", spiking.clock, np.where(spikes, high, low).tolist(), low)
+    add_drivers(circuit, name, spiking, technology)
+
+
+def add_ideal_row(circuit: Circuit, name: str, spikes: Sequence[bool], spiking: SpikingCircuit) -> None:
+    """A row pair held by ideal sources, spiking in the steps given."""
+    for side in ("excitatory", "inhibitory"):
+        silent, spike = row_levels(side, spiking)
+        add_pulses(circuit, f"{side[0]}{name}", spiking.clock, np.where(spikes, spike, silent).tolist(), silent)
+
+
+def row_levels(side: str, spiking: SpikingCircuit) -> tuple[float, float]:
+    """Voltage of a silent and of a spiking row (1r) or word line (1t1r)."""
+    low, high = spiking.rails.vss_V, spiking.rails.vdd_V
+    silent, spike = (low, high) if side == "excitatory" else (high, low)
+    return (spiking.rest_V if spiking.array == "1r" else silent), spike
+
+
+def add_drivers(circuit: Circuit, name: str, spiking: SpikingCircuit, technology: Technology) -> None:
+    """Both drivers of a row pair: inverters from ge<name> to e<name> and from gi<name> to i<name>."""
+    supplies = {"1r": ((VDD, REST), (REST, VSS)), "1t1r": ((VDD, VSS), (VDD, VSS))}[spiking.array]
+    for side, pair, ends in zip("ei", (spiking.excitatory, spiking.inhibitory), supplies, strict=True):
+        circuit.raw_spice += _inverter(
+            f"{side}{name}", f"g{side}{name}", f"{side}{name}", pair, ends, (VDD, VSS), technology
+        )
+
+
+def _inverter(
+    name: str, v_in: str, v_out: str, pair: Pair, ends: tuple[str, str], bulks: tuple[str, str], technology: Technology
+) -> str:
+    """An inverter between the two `ends`, upper first; `bulks` of the pMOS and of the nMOS."""
+    sides: tuple[tuple[Kind, dict[str, float]], ...] = (("pmos", pair.pmos), ("nmos", pair.nmos))
+    return "".join(
+        transistor(f"{kind[0]}{name}", kind, (v_out, v_in, end, bulk), geometry, technology)
+        for (kind, geometry), end, bulk in zip(sides, ends, bulks, strict=True)
+    )
