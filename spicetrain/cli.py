@@ -177,20 +177,20 @@ def _with_flags(experiment: Experiment, rest: list[str], verb: str) -> Experimen
     import tyro
     from pydantic import ValidationError
 
-    from spicetrain.experiment import Experiment
-
     words = [word.partition("=") for word in rest]
-    known = {*_SHORT, *_settings(Experiment), "-h", "--help"}
+    kind = type(experiment)
+    settings = set(_settings(kind))
+    known = {*settings, *(short for short, name in _SHORT.items() if name in settings), "-h", "--help"}
     for name, _, _ in words:
         if name.startswith("--") and name.replace("_", "-") not in known:
             raise ConfigurationError(f"Unknown flag {name}.{nearest(name, known)}")
     flags = [_SHORT.get(name, name) + equals + value for name, equals, value in words]
     try:
-        return tyro.cli(Experiment, args=flags, default=experiment, prog=f"spicetrain {verb} TARGET")
+        return tyro.cli(kind, args=flags, default=experiment, prog=f"spicetrain {verb} TARGET")
     except ValidationError as error:
         from spicetrain.schema import explain
 
-        raise ConfigurationError("flags: " + explain(Experiment, error)) from None
+        raise ConfigurationError("flags: " + explain(kind, error)) from None
 
 
 def _settings(definition: type[BaseModel], table: str = "") -> Iterator[str]:

@@ -14,7 +14,7 @@ from tiny import TOML, finished, write_experiment
 
 from spicetrain import __version__, cli, errors
 from spicetrain.cli import main
-from spicetrain.experiment import Run, load_experiment
+from spicetrain.experiment import InverterExperiment, Run, load_experiment
 
 VERBS = ("run", "characterize", "fit-surrogates", "train", "verify", "netlist", "report", "compare", "doctor")
 Capture = pytest.CaptureFixture[str]
@@ -102,6 +102,7 @@ def test_flags_are_typed_and_the_commonest_are_short(opened: Opened, own_folder:
     flags += " --energy-images 3"
     assert main(["train", "tiny.toml", *flags.split(), "--data", "images"]) == 0
     experiment = opened.run.experiment
+    assert isinstance(experiment, InverterExperiment)
     assert (experiment.training.epochs, experiment.training.learning_rate) == (5, 1e-3)
     assert (experiment.verification.images, experiment.verification.netlist) == (7, "flat")
     assert (experiment.verification.hidden, experiment.energy.images) == (True, 3)
@@ -112,9 +113,8 @@ def test_flags_are_typed_and_the_commonest_are_short(opened: Opened, own_folder:
 
 
 def test_every_short_flag_stands_for_a_setting() -> None:
-    from spicetrain.experiment import Experiment
 
-    assert set(cli._SHORT.values()) <= set(cli._settings(Experiment))
+    assert set(cli._SHORT.values()) <= set(cli._settings(InverterExperiment))
 
 
 def test_out_ngspice_and_workers(opened: Opened, own_folder: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_run_folder_is_its_own(opened: Opened, own_folder: Path) -> None:
 REFUSED = {
     "no verb": ("", "required: VERB"),
     "unknown verb": ("trian iris-kcl", "invalid choice: 'trian'"),
-    "no target": ("train", "needs a TARGET: a preset (fashion-mnist-kcl, iris-kcl"),
+    "no target": ("train", "needs a TARGET: a preset (fashion-mnist-kcl, "),
     "unknown preset": ("run mnist-kl", "Did you mean 'mnist-kcl'?"),
     "no such TOML": ("run tin.toml", "Did you mean 'tiny.toml'?"),
     "unknown flag": ("train tiny.toml --epoch 3", "Unknown flag --epoch. Did you mean '--epochs'?"),

@@ -22,7 +22,16 @@ from tiny import Finished, Wrapper, finished, write_experiment
 import spicetrain
 from spicetrain import assets
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError, StorageError, VerificationError
-from spicetrain.experiment import Experiment, Run, default_folder, load_experiment, manifest, presets
+from spicetrain.experiment import (
+    Experiment,
+    InverterExperiment,
+    Run,
+    SpikingExperiment,
+    default_folder,
+    load_experiment,
+    manifest,
+    presets,
+)
 from spicetrain.network import Network
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.storage import read_json
@@ -90,7 +99,7 @@ def test_relative_paths_of_python_are_relative_to_the_working_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    experiment = Experiment.model_validate({"characterization": {"plan": "p.toml"}})
+    experiment = InverterExperiment.model_validate({"characterization": {"plan": "p.toml"}})
     assert Run(experiment, "run").experiment.characterization.plan == str(tmp_path / "p.toml")
 
 
@@ -102,11 +111,10 @@ def definitions(model: type[BaseModel]) -> Iterator[tuple[str, Any]]:
             yield f"{model.__name__}.{name}", field
 
 
-def test_a_setting_that_may_be_none_is_none_by_default() -> None:
+@pytest.mark.parametrize("kind", [InverterExperiment, SpikingExperiment])
+def test_a_setting_that_may_be_none_is_none_by_default(kind: type[Experiment]) -> None:
     """TOML has no null: another default would come back from a run folder."""
-    optional = {
-        name: field.default for name, field in definitions(Experiment) if type(None) in get_args(field.annotation)
-    }
+    optional = {name: field.default for name, field in definitions(kind) if type(None) in get_args(field.annotation)}
     assert len(optional) >= 5
     assert set(optional.values()) == {None}
 

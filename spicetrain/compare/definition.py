@@ -11,13 +11,13 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from spicetrain import assets
 from spicetrain.errors import ConfigurationError, nearest
-from spicetrain.experiment import Experiment
+from spicetrain.experiment import Experiment, InverterExperiment, SpikingExperiment, parse_experiment
 from spicetrain.schema import Definition, parse, read_toml
 from spicetrain.storage import write_atomic
 
 DEFINITION = "comparison.toml"
 
-_TABLES = set(Experiment.model_fields) - {"dataset"}
+_TABLES = {*InverterExperiment.model_fields, *SpikingExperiment.model_fields} - {"dataset"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 # Cells and seeds say these; written twice they could differ.
 _TAKEN = {"dataset.name": "datasets", "training.seed": "seeds"}
@@ -123,7 +123,7 @@ class Comparison(Definition):
         own = {"dataset": {"name": dataset}, "training": {"seed": seed}}
         layers = (self.shared, self.dataset.get(dataset, {}), self.methods[cell].overrides, *changes, own)
         source = f"cell {cell!r} on {dataset}"
-        return parse(Experiment, merged(*layers), source).with_absolute_paths(self.folder)
+        return parse_experiment(merged(*layers), source).with_absolute_paths(self.folder)
 
     def save(self, path: Path) -> None:
         """As a TOML that says the same from any folder."""
@@ -143,7 +143,11 @@ def load_comparison(target: str | Path) -> Comparison:
         for name, cell in comparison.methods.items():
             changes = [nested(cell.search.setting, value) for value in cell.search.values] if cell.search else [{}]
             for change in changes:
-                comparison.experiment(dataset, name, comparison.seeds[0], change)
+                experiment = comparison.experiment(dataset, name, comparison.seeds[0], change)
+                if cell.search is not None and experiment.system != "inverter":
+                    raise ConfigurationError(
+                        f"{path}: methods.{name}.search: only settings of the inverter system are searched."
+                    )
     return comparison
 
 

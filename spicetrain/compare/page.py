@@ -7,6 +7,7 @@ from matplotlib import rc_context
 
 from spicetrain.compare import drawings, tables
 from spicetrain.compare.published import CAVEAT
+from spicetrain.compare.severity import severity, severity_drawing
 from spicetrain.compare.table import MISSING
 from spicetrain.compare.write import Results
 from spicetrain.experiment import REPORT
@@ -28,6 +29,11 @@ def comparison_page(results: Results) -> str:
 def _dataset(results: Results, dataset: str) -> Section:
     ours = tables.of_dataset(results.frame, dataset)
     told: list[Block] = [*_notices(results, dataset), tables.results(results.frame, dataset)]
+    hurt = severity(results.frame, dataset)
+    if hurt is not None:
+        drawing = severity_drawing(results.frame, dataset)
+        learnt = drawings.learning([cell for cell in results.cells if cell.dataset == dataset])
+        told += [hurt, Gallery([one for one in (drawing, learnt) if one is not None])]
     if ours["error_mean_V"].isna().all():
         return Section(dataset, dataset, told)
     ratios, energies = tables.ratios(results.frame, results.cross, dataset), tables.energies(results.frame, dataset)

@@ -32,7 +32,6 @@ from spicetrain.network import Network
 from spicetrain.report.units import count, seconds
 from spicetrain.spice.ngspice import find_ngspice
 from spicetrain.storage import content_hash, make_folder, sha256_of_file, write_json
-from spicetrain.technology import load_technology
 
 FINISHED, FAILED = "finished", "failed"
 
@@ -88,7 +87,7 @@ class Compare:
                 write_tables(self.folder)
         for cell in cells:  # a load chosen since, a method added: what is still right is kept
             if (cell.folder / SUMMARY).exists() and (cell.folder / NETWORK).exists():
-                cross_scores(cell, self._open(cell.experiment(), cell.folder))
+                _cross_score(cell, self._open(cell.experiment(), cell.folder))
 
     def _open(self, experiment: Experiment, folder: Path) -> Run:
         return Run(experiment, folder, ngspice=self.ngspice, workers=self.workers)
@@ -104,7 +103,7 @@ class Compare:
             print(f"spicetrain: {cell} failed: {error}", file=sys.stderr)
             state |= {"state": FAILED, "message": str(error), "exit_code": error.exit_code}
         else:
-            state["key"] = _key(cell, version)
+            state["key"] = self._key(cell, version)
         if cell.initial is not None and cell.initial.exists():
             state["initial"] = Network.load(cell.initial).fingerprint
         write_json(make_folder(cell.folder) / STATE, state)
@@ -122,34 +121,41 @@ class Compare:
         finally:
             if (run.folder / SUMMARY).exists():
                 run.report()
-                cross_scores(cell, run)
+                _cross_score(cell, run)
 
     def _is_finished(self, cell: Cell, version: int) -> bool:
         state = cell.state()
         if state is None or state["state"] != FINISHED:
             return False
         files = [cell.folder / name for name in (NETWORK, SUMMARY, "verification.parquet")]
-        return all(file.exists() for file in files) and state["key"] == _key(cell, version)
+        return all(file.exists() for file in files) and state["key"] == self._key(cell, version)
+
+    def _key(self, cell: Cell, version: int) -> str:
+        """Of all that a finished cell was made from, and of what it is."""
+        run = self._open(cell.experiment(), cell.folder)
+        definition = run.experiment.model_dump(mode="json", exclude={"training": {"device", "threads", "initial"}})
+        files = [sha256_of_file(cell.folder / name) for name in (NETWORK, SUMMARY)]
+        return content_hash(definition, run.technology.fingerprint, run.system.inputs, version, files)
 
     def _require_fit(self, cells: list[Cell]) -> None:
         """What does not fit the images shows before the work."""
-        from spicetrain.training.loop import require_fit
-        from spicetrain.verification.energy import require_energy
-        from spicetrain.verification.verify import require_images
-
         for dataset in dict.fromkeys(cell.dataset for cell in cells):
             of_it = {cell.name: cell for cell in cells if cell.dataset == dataset}
-            images = None
+            images: dict[str, Any] = {}  # read once
             for cell in of_it.values():
-                experiment = cell.experiment()
-                run = self._open(experiment, cell.folder)
-                images = images or run.dataset
-                require_fit(experiment.network, experiment.training, images)
-                require_images(experiment.verification, images)
-                require_energy(experiment.energy, images, run.technology)
-                if search := self.comparison.methods[cell.name].search:
-                    trial = trial_experiment(cell, search, search.values[0])
-                    require_fit(trial.network, trial.training, images)
+                search = self.comparison.methods[cell.name].search
+                trials = [trial_experiment(cell, search, search.values[0])] if search else []
+                for experiment in [cell.experiment(), *trials]:
+                    run = self._open(experiment, cell.folder)
+                    vars(run).update(images)
+                    run.system.require()
+                    images["dataset"] = run.dataset
+
+
+def _cross_score(cell: Cell, run: Run) -> None:
+    """Of the inverter system: all its methods predict the same voltages."""
+    if run.experiment.system == "inverter":
+        cross_scores(cell, run)
 
 
 def _of_first_seed(cell: Cell) -> Cell:
@@ -161,14 +167,6 @@ def _require_initial(cell: Cell) -> None:
         raise ConfigurationError(
             f"{cell} starts from {cell.initial}, which is not there: that cell failed before it was trained."
         )
-
-
-def _key(cell: Cell, version: int) -> str:
-    """Of all that a finished cell was made from, and of what it is."""
-    experiment = cell.experiment()
-    definition = experiment.model_dump(mode="json", exclude={"training": {"device", "threads", "initial"}})
-    files = [sha256_of_file(cell.folder / name) for name in (NETWORK, SUMMARY)]
-    return content_hash(definition, load_technology(experiment.technology).fingerprint, version, files)
 
 
 def _raise_worst(cells: list[Cell]) -> None:

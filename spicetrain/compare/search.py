@@ -53,6 +53,7 @@ def run_search(cell: Cell, search: Search, open_run: Callable[..., Run], prepare
         run = open_run(experiment, cell.group / "search" / name)
         prepare(run)
         network = run.train()
+        assert isinstance(network, Network)  # load_comparison lets no other system search
         scores.append({"value": value, **score(network, run)})
     best = max(range(len(scores)), key=lambda index: scores[index]["accuracy_circuit"])  # the first of equals
     found = {

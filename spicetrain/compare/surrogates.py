@@ -31,6 +31,5 @@ def _of_the_same(run: Run, root: Path) -> Iterator[Run]:
             if not (path.parent / DEFINITION).exists():
                 continue
             other = Run(load_experiment(path.parent), path.parent)
-            same = ("technology", "characterization", "surrogates")
-            if all(getattr(other.experiment, name) == getattr(run.experiment, name) for name in same):
+            if other.experiment.measured_as() == run.experiment.measured_as():
                 yield other

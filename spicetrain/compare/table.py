@@ -16,10 +16,12 @@ MISSING = "missing"
 FIGURES = (
     "accuracy_model", "accuracy_spice", "agreement", "error_mean_V", "error_rms_V", "error_max_V", "solver_unconverged",
 )  # fmt: skip
+SPIKING = ("accuracy_circuit_model", "spike_agreement", "membrane_rms_V")
 ENERGY = ("energy_per_inference_J", "static_power_W", "source_power_W", "hold_time_s")
 COLUMNS = (
-    "dataset", "cell", "method", "seed", "state", "message", "images", *FIGURES, *ENERGY, "fingers", "inverter_sizes",
-    "searched", "chosen", "trials", "training_seconds", "verify_seconds", "folder",
+    "dataset", "cell", "method", "seed", "state", "message", "images", *FIGURES, *SPIKING, *ENERGY, "fingers",
+    "inverter_sizes", "array", "threshold_share", "searched", "chosen", "trials", "training_seconds", "verify_seconds",
+    "folder",
 )  # fmt: skip
 CROSS_FIGURES = ("error_mean_V", "error_rms_V", "error_max_V", "agreement", "accuracy_model", "solver_unconverged")
 CROSS_COLUMNS = ("dataset", "cell", "method", "seed", "predictor", *CROSS_FIGURES)
@@ -33,8 +35,8 @@ def cell_table(cells: list[Cell]) -> pd.DataFrame:
     inverters. Raises StorageError for what is damaged.
     """
     frame = pd.DataFrame([_row(cell) for cell in cells], columns=list(COLUMNS))
-    numbers = [*FIGURES, *ENERGY, "images", "fingers", "training_seconds", "verify_seconds"]
-    return frame.astype(dict.fromkeys(numbers, float))
+    others = ("images", "fingers", "threshold_share", "training_seconds", "verify_seconds")
+    return frame.astype(dict.fromkeys([*FIGURES, *SPIKING, *ENERGY, *others], float))
 
 
 def cross_table(cells: list[Cell]) -> pd.DataFrame:
@@ -62,12 +64,15 @@ def _row(cell: Cell) -> dict[str, Any]:
     run = RunFolder(cell.folder)
     if run.metrics is not None:
         row["training_seconds"] = sum(line["seconds"] for line in run.metrics)
-    if (cell.folder / NETWORK).exists():
+    inverter = cell.experiment().system == "inverter"
+    if inverter and (cell.folder / NETWORK).exists():
         network = Network.load(cell.folder / NETWORK)
         row |= {"fingers": sum(float(sizes.sum()) for sizes in network.sizes), "inverter_sizes": sizes_text(network)}
     if (cell.folder / SUMMARY).exists() and (summary := run.summary) is not None:
-        row |= {name: summary[name] for name in ("images", *FIGURES)} | {"verify_seconds": summary["seconds_total"]}
-        row |= {name: value for name, value in (summary.get("energy") or {}).items() if name in ENERGY}
+        row |= {"images": summary["images"], "verify_seconds": summary["seconds_total"]}
+        energy = (summary.get("energy") or {}) if inverter else summary
+        told = {**energy, **summary}
+        row |= {name: told[name] for name in (*FIGURES, *SPIKING, *ENERGY, "array", "threshold_share") if name in told}
     return row
 
 

@@ -34,13 +34,18 @@ def results(frame: pd.DataFrame, dataset: str) -> Table:
     ours = of_dataset(frame, dataset)
     shown: list[Column] = [
         ("accuracy, model", "accuracy_model", percent),
+        ("circuit model", "accuracy_circuit_model", percent),
         ("accuracy, SPICE", "accuracy_spice", percent),
         ("agreement", "agreement", percent),
+        ("spike agreement", "spike_agreement", percent),
+        ("membrane, rms", "membrane_rms_V", _volts),
         ("error, mean", "error_mean_V", _volts),
         ("error, rms", "error_rms_V", _volts),
         ("error, max", "error_max_V", _volts),
         ("unconverged", "solver_unconverged", _number),
     ]
+    always = ("accuracy_model", "accuracy_spice")
+    shown = [column for column in shown if column[1] in always or ours[column[1]].notna().any()]
     images = ours["images"].dropna()
     of = f", {int(images.max()):,} test images in ngspice" if len(images) else ""
     caption = f"{dataset}{of}. Mean over seeds; the range in brackets where there are several."

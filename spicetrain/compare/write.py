@@ -13,6 +13,7 @@ from spicetrain.compare.cells import Cell, all_cells
 from spicetrain.compare.definition import load_comparison
 from spicetrain.compare.markdown import markdown
 from spicetrain.compare.published import CAVEAT
+from spicetrain.compare.severity import severity
 from spicetrain.compare.table import cell_table, cross_table
 from spicetrain.report.blocks import Table
 from spicetrain.storage import write_atomic
@@ -46,6 +47,7 @@ class Results:
             for dataset in self.datasets
             for table in (
                 tables.results(self.frame, dataset),
+                severity(self.frame, dataset),
                 tables.costs(self.frame, dataset),
                 tables.searches(self.cells, dataset),
                 tables.ratios(self.frame, self.cross, dataset),

@@ -10,8 +10,11 @@ from spicetrain.experiment.definition import (
     SUMMARY,
     SURROGATES,
     Experiment,
+    InverterExperiment,
+    SpikingExperiment,
     default_folder,
     load_experiment,
+    parse_experiment,
     presets,
 )
 from spicetrain.experiment.run import Run
@@ -26,8 +29,11 @@ __all__ = [
     "SUMMARY",
     "SURROGATES",
     "Experiment",
+    "InverterExperiment",
     "Run",
+    "SpikingExperiment",
     "default_folder",
     "load_experiment",
+    "parse_experiment",
     "presets",
 ]

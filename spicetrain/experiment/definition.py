@@ -10,9 +10,11 @@ from pydantic import Field, model_validator
 from spicetrain import assets
 from spicetrain.errors import ConfigurationError, nearest
 from spicetrain.schema import Definition, parse, read_toml
+from spicetrain.spiking.circuit import PerLayer
 from spicetrain.surrogates.settings import SurrogateSettings
 from spicetrain.training.settings import NetworkSettings, TrainingSettings
-from spicetrain.verification.settings import EnergySettings, VerificationSettings
+from spicetrain.training.spiking.settings import SpikingNetworkSettings, SpikingTrainingSettings
+from spicetrain.verification.settings import EnergySettings, SpikingVerificationSettings, VerificationSettings
 
 DEFINITION, MANIFEST, CHECKPOINT = "experiment.toml", "manifest.json", "checkpoint.safetensors"
 SURROGATES, FIT, NETWORK = "surrogates.safetensors", "surrogates.json", "network.safetensors"
@@ -33,16 +35,54 @@ class CharacterizationSettings(Definition):
 
 
 class Experiment(Definition):
-    """Everything a run depends on. `technology` is a shipped one's name or the path of a TOML.
+    """What an experiment of any system depends on. `technology` is a shipped one's name or the path of a TOML.
 
     A setting that may be None is None unless it is given: TOML has no word for it.
     """
 
-    system: Literal["inverter"] = "inverter"
+    system: Literal["inverter", "spiking"]
     technology: str = "ptm90"
     dataset: DatasetSettings = Field(default_factory=DatasetSettings)
     characterization: CharacterizationSettings = Field(default_factory=CharacterizationSettings)
     surrogates: SurrogateSettings = Field(default_factory=SurrogateSettings)
+    network: Any
+    training: Any
+    verification: Any
+
+    def trained_as(self) -> dict[str, Any]:
+        """The settings that a trained network depends on, by dotted name; files that they name are not looked at."""
+        tables = {
+            "surrogates": self.surrogates.model_dump(),
+            "network": self.network.model_dump(),
+            "training": self.training.model_dump(exclude={"device", "threads"}),
+        }
+        settings = {f"{table}.{key}": value for table, values in tables.items() for key, value in values.items()}
+        return {"dataset.name": self.dataset.name} | settings
+
+    def measured_as(self) -> dict[str, Any]:
+        """What characterization and surrogates depend on, by name."""
+        return {
+            name: getattr(self, name)
+            for name in ("system", "technology", "characterization", "surrogates", "circuit")
+            if hasattr(self, name)
+        }
+
+    def with_absolute_paths(self, base: Path) -> Self:
+        """The same, with the paths in it that are relative taken from `base`."""
+        return self.model_copy(update=self._paths(base))
+
+    def _paths(self, base: Path) -> dict[str, Any]:
+        return {
+            "technology": _absolute_toml(self.technology, base),
+            "dataset": self.dataset.model_copy(update={"folder": _absolute(self.dataset.folder, base)}),
+            "characterization": CharacterizationSettings(plan=_absolute_toml(self.characterization.plan, base)),
+        }
+
+
+class InverterExperiment(Experiment):
+    """Everything a run of the inverter system depends on."""
+
+    system: Literal["inverter"] = "inverter"
     network: NetworkSettings = Field(default_factory=NetworkSettings)
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     verification: VerificationSettings = Field(default_factory=VerificationSettings)
@@ -57,33 +97,55 @@ class Experiment(Definition):
             )
         return self
 
+    def _paths(self, base: Path) -> dict[str, Any]:
+        initial = self.training.model_copy(update={"initial": _absolute(self.training.initial, base)})
+        return super()._paths(base) | {"training": initial}
+
+
+class CircuitSettings(Definition):
+    """name: a shipped spiking circuit's, or the path of a TOML; the others, when given, stand in place of its own."""
+
+    name: str = "lif-1r"
+    threshold_V: PerLayer | None = None
+    capacitance_F: PerLayer | None = None
+
+
+class SpikingExperiment(Experiment):
+    """Everything a run of the spiking system depends on."""
+
+    system: Literal["spiking"] = "spiking"
+    circuit: CircuitSettings = Field(default_factory=CircuitSettings)
+    characterization: CharacterizationSettings = CharacterizationSettings(plan="spiking")
+    network: SpikingNetworkSettings = Field(default_factory=SpikingNetworkSettings)
+    training: SpikingTrainingSettings = Field(default_factory=SpikingTrainingSettings)
+    verification: SpikingVerificationSettings = Field(default_factory=SpikingVerificationSettings)
+
     def trained_as(self) -> dict[str, Any]:
-        """The settings that a trained network depends on, by dotted name; files that they name are not looked at."""
-        tables = {
-            "surrogates": self.surrogates.model_dump(),
-            "network": self.network.model_dump(),
-            "training": self.training.model_dump(exclude={"device", "threads"}),
-        }
-        settings = {f"{table}.{key}": value for table, values in tables.items() for key, value in values.items()}
-        return {"dataset.name": self.dataset.name} | settings
+        return super().trained_as() | {f"circuit.{key}": value for key, value in self.circuit.model_dump().items()}
 
-    def with_absolute_paths(self, base: Path) -> Experiment:
-        """The same, with the paths in it that are relative taken from `base`."""
+    def _paths(self, base: Path) -> dict[str, Any]:
+        circuit = self.circuit.model_copy(update={"name": _absolute_toml(self.circuit.name, base)})
+        spikes = self.verification.model_copy(update={"spikes": _absolute(self.verification.spikes, base)})
+        return super()._paths(base) | {"circuit": circuit, "verification": spikes}
 
-        def absolute(path: Path | None) -> Path | None:
-            return None if path is None else base / path.expanduser()
 
-        def absolute_toml(name: str) -> str:
-            return str(base / Path(name).expanduser()) if name.endswith(".toml") else name
+SYSTEMS: dict[str, type[Experiment]] = {"inverter": InverterExperiment, "spiking": SpikingExperiment}
 
-        return self.model_copy(
-            update={
-                "technology": absolute_toml(self.technology),
-                "dataset": self.dataset.model_copy(update={"folder": absolute(self.dataset.folder)}),
-                "characterization": CharacterizationSettings(plan=absolute_toml(self.characterization.plan)),
-                "training": self.training.model_copy(update={"initial": absolute(self.training.initial)}),
-            }
-        )
+
+def _absolute(path: Path | None, base: Path) -> Path | None:
+    return None if path is None else base / path.expanduser()
+
+
+def _absolute_toml(name: str, base: Path) -> str:
+    return str(base / Path(name).expanduser()) if name.endswith(".toml") else name
+
+
+def parse_experiment(content: dict[str, Any], source: str) -> Experiment:
+    """The experiment that tables of settings describe; ConfigurationError, naming `source`, when it is none."""
+    system = content.get("system", "inverter")
+    if system not in SYSTEMS:
+        raise ConfigurationError(f"{source}: unknown system {system!r}.{nearest(str(system), SYSTEMS)}")
+    return parse(SYSTEMS[system], content, source)
 
 
 def load_experiment(target: str | Path) -> Experiment:
@@ -92,8 +154,7 @@ def load_experiment(target: str | Path) -> Experiment:
     Relative paths in a TOML are relative to it.
     """
     path = _definition_of(target)
-    experiment = parse(Experiment, read_toml(path), str(path))
-    return experiment.with_absolute_paths(path.resolve().parent)
+    return parse_experiment(read_toml(path), str(path)).with_absolute_paths(path.resolve().parent)
 
 
 def presets() -> list[str]:

@@ -29,9 +29,9 @@ from spicetrain.technology import load_technology
 
 if TYPE_CHECKING:
     from spicetrain.datasets import Dataset
+    from spicetrain.experiment.system import System
     from spicetrain.network import Network
-    from spicetrain.surrogates.store import Surrogates
-    from spicetrain.training.voltages import Simulate
+    from spicetrain.spiking.network import SpikingNetwork
 
 
 class Run:
@@ -72,82 +72,62 @@ class Run:
 
         return load_dataset(self.experiment.dataset.name, self.experiment.dataset.folder)
 
+    @cached_property
+    def system(self) -> System:
+        """The steps of the experiment's system."""
+        from spicetrain.experiment.inverter import InverterSystem
+        from spicetrain.experiment.spiking import SpikingSystem
+
+        return InverterSystem(self) if self.experiment.system == "inverter" else SpikingSystem(self)
+
     def characterize(self) -> dict[str, Path]:
         """Measure the technology: characterization/<table>.parquet, by table name."""
-        from spicetrain.characterization.characterize import characterize
         from spicetrain.characterization.plan import load_plan
 
         plan = load_plan(self.experiment.characterization.plan)
         inputs = {"characterization.plan": plan_sha256(plan), "ngspice that characterized": str(self.ngspice.version)}
         with self._room("characterize", inputs, ngspice=self.ngspice.version):
-            return characterize(
-                self.technology, plan, self.ngspice, self.folder / "characterization", workers=self.workers
-            )
+            return self.system.characterize(plan)
 
     def fit_surrogates(self) -> dict[str, Any]:
         """Fit the small NNs: surrogates.safetensors, surrogates.json (returned), plots."""
-        from spicetrain.surrogates.fit import fit_surrogates
+        with self._room("fit-surrogates", seed=self.experiment.surrogates.seed):
+            return self.system.fit()
 
-        settings = self.experiment.surrogates
-        with self._room("fit-surrogates", seed=settings.seed):
-            return fit_surrogates(self.folder / "characterization", self.technology, settings, self.folder)
-
-    def train(self) -> Network:
+    def train(self) -> Network | SpikingNetwork:
         """Train: network.safetensors, metrics.jsonl; with training.forward = "spice" every minibatch in ngspice."""
         settings = self.experiment.training
-        version = {"ngspice": self.ngspice.version} if settings.forward == "spice" else {}
+        version = {"ngspice": self.ngspice.version} if self.system.trained_by_ngspice else {}
         inputs = {f"{name} that trained": str(value) for name, value in version.items()}
         surrogates = self._surrogates()
-        from spicetrain.training.loop import train
-
         inputs |= dataset_sha256(self.dataset)
         with (
             self._room("train", inputs, seed=settings.seed, device=settings.device, **version),
-            self._simulator() as simulate,
+            self.system.simulator() as simulate,
         ):
-            network = train(
-                self.experiment.network, settings, self.dataset, self.technology, surrogates, self.folder, simulate
-            )
+            network = self.system.train(surrogates, simulate)
             self._keep(network)
         return network
 
     def verify(self) -> dict[str, Any]:
-        """Simulate the trained network in ngspice: verification.parquet, summary.json (returned), network.cir;
-        with [energy] images, transient.parquet and waveforms.parquet.
+        """Simulate the trained network in ngspice: verification.parquet, summary.json (returned), network.cir; of the
+        inverter system with [energy] images also transient.parquet and waveforms.parquet, of the spiking system
+        spikes.npz and waveforms.parquet.
 
         VerificationError, after all is written, when a figure is outside what [verification] asks.
         """
         network, surrogates = self._made_by("train", NETWORK), self._surrogates()
-        from spicetrain.verification.verify import verify
-
         with self._room("verify", dataset_sha256(self.dataset), ngspice=self.ngspice.version):
-            self.netlist(0, "reduced" if self.technology.memristor.form == "ohmic" else "flat")
-            return verify(
-                network,
-                self.technology,
-                surrogates,
-                self.dataset,
-                self.experiment.verification,
-                self.ngspice,
-                self.folder,
-                self.experiment.energy,
-                workers=self.workers,
-            )
+            self.netlist(0, self.system.plain_form)
+            return self.system.verify(network, surrogates)
 
     def netlist(self, image: int, form: Literal["reduced", "flat"] = "flat") -> Path:
         """Write the deck of one test image for plain ngspice: network.cir (reduced) or network-flat-<image>.cir."""
-        from spicetrain.netlists.network import network_deck
-        from spicetrain.network import Network
-
-        network = Network.load(self._made_by("train", NETWORK))
-        inputs = self.dataset.test_inputs
-        if not 0 <= image < len(inputs):
-            raise ConfigurationError(f"There is no test image {image}: {self.dataset.name} has 0 .. {len(inputs) - 1}.")
-        network.require_layers((inputs.shape[1], *network.layers[1:]), str(self.folder / NETWORK))
-        deck = network_deck(network, self.technology, inputs[image : image + 1], form)
+        network, images = self._made_by("train", NETWORK), len(self.dataset.test_inputs)
+        if not 0 <= image < images:
+            raise ConfigurationError(f"There is no test image {image}: {self.dataset.name} has 0 .. {images - 1}.")
         path = self.folder / ("network.cir" if form == "reduced" else f"network-flat-{image}.cir")
-        with write_atomic(path) as temporary:
-            temporary.write_text(deck.text())
+        self.system.write_deck(network, image, form, path)
         return path
 
     def report(self) -> Path:
@@ -161,14 +141,8 @@ class Run:
 
         A verification of the same inputs is kept; its figures are judged again.
         """
-        from spicetrain.training.loop import require_fit
-        from spicetrain.verification.energy import require_energy
-        from spicetrain.verification.verify import require_images
-
         self.ngspice  # noqa: B018  # what is missing or does not fit shows before the work begins
-        require_fit(self.experiment.network, self.experiment.training, self.dataset)
-        require_images(self.experiment.verification, self.dataset)
-        require_energy(self.experiment.energy, self.dataset, self.technology)
+        self.system.require()
         self.characterize()
         self.fit_surrogates()
         self.train()
@@ -182,12 +156,10 @@ class Run:
 
     def verified(self) -> dict[str, Any]:
         """`verify`, unless a verification of the same inputs is there: then its summary, judged again."""
-        from spicetrain.verification.figures import require_within
-
-        summary = self._kept_verification()
+        summary = self.system.kept_verification(self.folder / NETWORK, self._surrogates())
         if summary is None:
             return self.verify()
-        require_within(summary, self.experiment.verification)
+        self.system.require_within(summary)
         return summary
 
     def adopt(self, other: Run) -> None:
@@ -195,8 +167,8 @@ class Run:
 
         ConfigurationError when that one is of another technology, plan or fit, StorageError when it holds none.
         """
-        depends = ("technology", "characterization", "surrogates")
-        differing = [name for name in depends if getattr(self.experiment, name) != getattr(other.experiment, name)]
+        ours, theirs = self.experiment.measured_as(), other.experiment.measured_as()
+        differing = [name for name, value in ours.items() if theirs.get(name) != value]
         if differing:
             raise ConfigurationError(f"{other.folder} was made with another {' and '.join(differing)} than this asks.")
         other._surrogates()
@@ -208,52 +180,22 @@ class Run:
             fit = [path for path in other.folder.glob("surrogates*") if path.name != FIT]
             copy_into(self.folder, [*fit, other.folder / FIT])  # the last, by which it is recognised
 
-    @contextmanager
-    def _simulator(self) -> Iterator[Simulate | None]:
-        """What solves the forward passes of a training that asks for ngspice."""
-        if self.experiment.training.forward != "spice":
-            yield None
-            return
-        from spicetrain.verification.spice_forward import spice_forward
-
-        with spice_forward(self.technology, self.ngspice, self.workers) as simulate:
-            yield simulate
-
-    def _kept_verification(self) -> dict[str, Any] | None:
-        """summary.json when it, and the table it was made from, are of these very inputs."""
-        from spicetrain.verification.verify import kept_verification
-
-        return kept_verification(
-            self.folder / NETWORK,
-            self.technology,
-            self._surrogates(),
-            self.dataset,
-            self.experiment.verification,
-            self.ngspice,
-            self.folder,
-            self.experiment.energy,
-        )
-
-    def _keep(self, network: Network) -> None:
+    def _keep(self, network: Network | SpikingNetwork) -> None:
         """Write network.safetensors, unless it is this network already: its checksum is what a verification, and the
         pieces of an interrupted one, are known by."""
-        from spicetrain.network import Network
-
         path = self.folder / NETWORK
         with suppress(StorageError):  # absent or damaged
-            if Network.load(path).fingerprint == network.fingerprint:
+            if self.system.load_network(path).fingerprint == network.fingerprint:
                 return
         network.save(path)
 
-    def _surrogates(self) -> Surrogates:
+    def _surrogates(self) -> Any:
         """What was fitted; ConfigurationError when it is not of this technology and this folder's fit."""
         path, report = (self._made_by("fit-surrogates", name) for name in (SURROGATES, FIT))
-        from spicetrain.surrogates.store import Surrogates, load_surrogates
-
-        surrogates, kept = Surrogates.load(path), load_surrogates(path)[1]
-        fit = read_json(report)
+        surrogates, kept = self.system.load_surrogates(path)
+        fit, first = read_json(report), self.system.first_fit
         try:
-            fingerprint, key = fit["technology_fingerprint"], fit["surrogates"]["current_surface"]["key"]
+            fingerprint, key = fit["technology_fingerprint"], fit["surrogates"][first]["key"]
         except (KeyError, TypeError) as error:
             raise StorageError(
                 f"{report} is not what a fit writes ({error!r}). {self._again('fit-surrogates')}"
@@ -263,7 +205,7 @@ class Run:
                 f"{path} was fitted for another technology than {self.technology.name!r} as it is now: its file or its "
                 "library has changed since, or another one is named. Characterize and fit again, or name that one."
             )
-        if kept["current_surface"].get("key") != key:
+        if kept[first].get("key") != key:
             raise ConfigurationError(
                 f"{path} is not of the fit that {report.name} describes: it was copied here, or a fit was interrupted. "
                 + self._again("fit-surrogates")
@@ -277,7 +219,7 @@ class Run:
         inputs  checksum, or version, of what the work depends on besides the settings, by name
         """
         make_folder(self.folder)
-        inputs = {"technology": self.technology.fingerprint} | (inputs or {})
+        inputs = {"technology": self.technology.fingerprint} | self.system.inputs | (inputs or {})
         self._require_same_training(inputs)
         started, missed = time.time(), None
         try:

@@ -121,6 +121,13 @@ class SpikingCircuit(Definition):
     def reset_fingers(self, layer: int) -> float:
         return _of_layer(self.neuron.reset_fingers, layer)
 
+    def changed(self, threshold_V: tuple[float, ...] | None, capacitance_F: tuple[float, ...] | None) -> Self:
+        """The same with other thresholds or capacitances, where given; ConfigurationError when impossible."""
+        given = {"threshold_V": threshold_V, "capacitance_F": capacitance_F}
+        content = self.model_dump()
+        content["neuron"] |= {key: value for key, value in given.items() if value is not None}
+        return parse(type(self), content, f"circuit {self.name}")
+
     @cached_property
     def fingerprint(self) -> str:
         """Hash of everything a simulation depends on, besides the technology."""

@@ -30,6 +30,7 @@ from spicetrain.datasets import load_dataset
 from spicetrain.errors import SimulationError
 from spicetrain.experiment import Run, load_experiment
 from spicetrain.network import Crossbar, Network
+from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.storage import read_json
 from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import load_technology
@@ -343,7 +344,7 @@ def test_a_cell_that_fails_is_noted_and_the_others_go_on(
     toml, folder = write_comparison(tmp_path, text), tmp_path / "out"
     real = Run.train
 
-    def train(run: Run) -> Network:
+    def train(run: Run) -> Network | SpikingNetwork:
         if run.folder.parent.name == "phax":
             raise SimulationError("it is this")
         return real(run)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spicetrain.errors import ConfigurationError
-from spicetrain.experiment.definition import Experiment
+from spicetrain.experiment.definition import InverterExperiment
 from spicetrain.netlists.cells import MID, add_ground_resistor, add_inverter, new_circuit, text_of
 from spicetrain.schema import parse
 from spicetrain.spice.deck import Deck
@@ -133,6 +133,6 @@ def test_rim_without_its_resistors_is_refused() -> None:
     with pytest.raises(
         ConfigurationError, match=r"a.toml: training.method = 'rim' needs.*network.ground_ohm, e.g. 1e5"
     ):
-        parse(Experiment, {"training": {"method": "rim"}}, "a.toml")
+        parse(InverterExperiment, {"training": {"method": "rim"}}, "a.toml")
     settings = {"training": {"method": "rim"}, "network": {"ground_ohm": 1e5}}
-    assert parse(Experiment, settings, "a.toml").network.ground_S == pytest.approx(1e-5)
+    assert parse(InverterExperiment, settings, "a.toml").network.ground_S == pytest.approx(1e-5)
