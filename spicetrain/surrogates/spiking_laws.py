@@ -1,0 +1,183 @@
+"""What the spiking model knows of its circuit: every law fitted to a table of ngspice, as polynomials.
+
+Voltages in the polynomials are u = v - rest_V, so that a membrane at rest is at 0:
+
+    membrane   C du/dt = cells or rows - leak(u) [- reset(u) in the rest phase of a neuron that fired]
+    cell       i(g, u) = g sum_k u^k sum_m cells[k, m] (g / cell_g_S)^m      into the column; 1t1r, its row spiking
+    driver     i(x) = sum_k driver[k] x^k, x = v_row - level_V               out of the driver into the row; 1r
+    threshold  a neuron fires when its membrane at the latch is above threshold_V + trip_offset_V + trip_delay_s du/dt
+
+The cell's form is a conductance in series with a transistor: a power series of g R_on, which is small.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from spicetrain.errors import StorageError
+from spicetrain.storage import content_hash, write_atomic
+
+FILE = "surrogates.safetensors"
+FORMAT = "spicetrain-spiking-laws-1"
+Side = Literal["excitatory", "inhibitory"]
+SIDES: tuple[Side, ...] = ("excitatory", "inhibitory")
+Vector = NDArray[np.float64]
+Range = tuple[float, float]
+Value = TypeVar("Value")
+_NEXT_STEP = "Fit again: spicetrain fit-surrogates."
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A row driver in one of its two states.
+
+    current   [K+1]: A / V^k, out of the driver into its row, in x = v_row - level_V
+    level_V   where it drives an unloaded row
+    domain_V  lowest and highest v_row measured
+    """
+
+    current: Vector
+    level_V: float
+    domain_V: Range
+
+
+@dataclass(frozen=True)
+class SpikingLaws:
+    """Of one circuit in one technology. Per layer: the last value holds for all deeper layers.
+
+    leak, reset     per layer [K+1], A / V^k: out of the membrane, of the whole neuron with its reset off and on
+    reset_charge_C  per layer: what the falling reset gate injects into the membrane, coulomb
+    reset_lost_s    by how much shorter than clock.rest_s the reset conducts
+    trip_offset_V, trip_delay_s   see the module
+    membrane_F      per layer: what the neuron's transistors add to its capacitor
+    drivers         (side, spiking) -> Driver; 1r only
+    cells           side -> [K+1, M]; silent_cells  side -> [K+1], A / V^k: a cell whose row does not spike; 1t1r only
+    cell_g_S        see the module
+    cell_late_s     by how much later than the middle of a rising edge, and earlier than that of a falling one, a cell
+                    conducts
+    domains         name -> lowest and highest measured: v_membrane_V, slope_V_per_s, g_S
+    """
+
+    rest_V: float
+    leak: tuple[Vector, ...]
+    reset: tuple[Vector, ...]
+    reset_charge_C: tuple[float, ...] = (0.0,)
+    reset_lost_s: float = 0.0
+    trip_offset_V: float = 0.0
+    trip_delay_s: float = 0.0
+    membrane_F: tuple[float, ...] = (0.0,)
+    drivers: Mapping[tuple[Side, bool], Driver] = field(default_factory=dict)
+    cells: Mapping[Side, Vector] = field(default_factory=dict)
+    silent_cells: Mapping[Side, Vector] = field(default_factory=dict)
+    cell_g_S: float = 1.0
+    cell_late_s: float = 0.0
+    domains: Mapping[str, Range] = field(default_factory=dict)
+
+    def cell_coefficients(self, side: Side, g: Any) -> list[Any]:
+        """Per k the A / V^k, shaped like g (siemens; numpy or torch), of a spiking cell's current into its column."""
+        ratio = g / self.cell_g_S
+        return [g * _polynomial(powers, ratio) for powers in self.cells[side]]
+
+    def silent_cell_coefficients(self, side: Side) -> Vector:
+        """[K+1], A / V^k, into the column."""
+        return self.silent_cells[side]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of what all of them compute."""
+        arrays, plain = _taken_apart(self)
+        return content_hash(*(arrays[name].tobytes() for name in sorted(arrays)), sorted(arrays), plain)
+
+    def save(self, path: Path, reports: dict[str, Any]) -> None:
+        """Write safetensors with a report on each law in its header, atomically; StorageError when that fails."""
+        arrays, plain = _taken_apart(self)
+        header = {"format": FORMAT, "plain": json.dumps(plain), "reports": json.dumps(reports)}
+        with write_atomic(path) as temporary:
+            save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary, header)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """What `save` wrote; `path` is the file or its folder. StorageError: missing, damaged, or something else."""
+        return load_laws(path)[0]  # type: ignore[return-value]
+
+
+def of_layer(values: tuple[Value, ...], layer: int) -> Value:
+    """The layer's value; the last one holds for all deeper layers."""
+    return values[min(layer, len(values) - 1)]
+
+
+def load_laws(path: Path) -> tuple[SpikingLaws, dict[str, Any]]:
+    """(laws, reports) of what `SpikingLaws.save` wrote; see there."""
+    path = path / FILE if path.is_dir() else path
+    try:
+        with safe_open(path, framework="numpy") as stored:
+            header = stored.metadata() or {}
+            if header.get("format") != FORMAT:
+                raise StorageError(f"{path} holds no spiking laws (format {header.get('format')!r}). {_NEXT_STEP}")
+            arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        return _rebuilt(arrays, json.loads(header["plain"])), json.loads(header["reports"])
+    except FileNotFoundError as error:
+        raise StorageError(f"There are no surrogates at {path}. {_NEXT_STEP}") from error
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise StorageError(f"Cannot read the surrogates {path}: {error}. The file is damaged. {_NEXT_STEP}") from error
+
+
+def _polynomial(coefficients: Vector, x: Any) -> Any:
+    value = float(coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        value = value * x + float(coefficient)
+    return value
+
+
+def _taken_apart(laws: SpikingLaws) -> tuple[dict[str, Vector], dict[str, Any]]:
+    arrays: dict[str, Vector] = {f"leak.{layer}": value for layer, value in enumerate(laws.leak)}
+    arrays |= {f"reset.{layer}": value for layer, value in enumerate(laws.reset)}
+    arrays |= {f"driver.{_state(*key)}": driver.current for key, driver in laws.drivers.items()}
+    arrays |= {f"cell.{side}": value for side, value in laws.cells.items()}
+    arrays |= {f"silent_cell.{side}": value for side, value in laws.silent_cells.items()}
+    plain = {name: getattr(laws, name) for name in _PLAIN}
+    plain["drivers"] = {_state(*key): [driver.level_V, *driver.domain_V] for key, driver in laws.drivers.items()}
+    return arrays, plain
+
+
+_PLAIN = (
+    *("rest_V", "reset_charge_C", "reset_lost_s", "trip_offset_V", "trip_delay_s", "membrane_F"),
+    *("cell_g_S", "cell_late_s", "domains"),
+)
+
+
+def _state(side: Side, spiking: bool) -> str:
+    return f"{side}.{'spiking' if spiking else 'silent'}"
+
+
+def _rebuilt(arrays: dict[str, Vector], plain: dict[str, Any]) -> SpikingLaws:
+    states = [(side, spiking) for side in SIDES for spiking in (True, False)]
+    drivers = {
+        key: Driver(arrays[f"driver.{_state(*key)}"], low_high[0], (low_high[1], low_high[2]))
+        for key in states
+        if (low_high := plain["drivers"].get(_state(*key)))
+    }
+    values = {name: tuple(value) if isinstance(value := plain[name], list) else value for name in _PLAIN}
+    values["domains"] = {name: tuple(pair) for name, pair in plain["domains"].items()}
+    return SpikingLaws(
+        leak=_numbered(arrays, "leak"),
+        reset=_numbered(arrays, "reset"),
+        drivers=drivers,
+        cells={side: arrays[f"cell.{side}"] for side in SIDES if f"cell.{side}" in arrays},
+        silent_cells={side: arrays[f"silent_cell.{side}"] for side in SIDES if f"silent_cell.{side}" in arrays},
+        **values,
+    )
+
+
+def _numbered(arrays: dict[str, Vector], name: str) -> tuple[Vector, ...]:
+    return tuple(arrays[f"{name}.{layer}"] for layer in range(sum(key.startswith(f"{name}.") for key in arrays)))

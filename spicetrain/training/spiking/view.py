@@ -1,0 +1,71 @@
+"""A spiking circuit and its laws in one precision on one device; what was asked of the laws beyond their tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.surrogates.spiking_laws import SpikingLaws, Vector, of_layer
+
+SLACK_V = 1e-6
+
+
+@dataclass
+class Beyond:
+    """Values met outside the measured domain of a law; updated in place.
+
+    count, farthest_V  by the law's name: how many, and by how much the farthest
+    """
+
+    count: dict[str, int] = field(default_factory=dict)
+    farthest_V: dict[str, float] = field(default_factory=dict)
+
+    def note(self, name: str, values: Tensor, low: float, high: float) -> None:
+        """Values that are not finite count, too."""
+        smallest, largest = torch.aminmax(values.detach())
+        excess = max(low - float(smallest), float(largest) - high)
+        if excess <= SLACK_V:
+            return
+        outside = ~((values >= low - SLACK_V) & (values <= high + SLACK_V))
+        self.count[name] = self.count.get(name, 0) + int(outside.sum())
+        self.farthest_V[name] = max(self.farthest_V.get(name, 0.0), excess)
+
+    def __str__(self) -> str:
+        parts = (
+            f"{name}: {count} values, by up to {self.farthest_V[name]:.3g} V" for name, count in self.count.items()
+        )
+        return "; ".join(parts)
+
+
+@dataclass
+class View:
+    """What the model of a layer needs besides its conductances.
+
+    slope   of snntorch's fast_sigmoid, over membranes in units of threshold_V - rest_V
+    beyond  what the layers noted since it was last replaced
+    """
+
+    circuit: SpikingCircuit
+    laws: SpikingLaws
+    dtype: torch.dtype = torch.float32
+    slope: float = 3.0
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    beyond: Beyond = field(default_factory=Beyond)
+
+    def tensor(self, values: Vector) -> Tensor:
+        return torch.as_tensor(values, dtype=self.dtype, device=self.device)
+
+    def leak(self, layer: int) -> list[Tensor]:
+        """Per k the A / V^k that leave a membrane whose reset is off, scalars."""
+        return list(self.tensor(of_layer(self.laws.leak, layer)))
+
+    def reset(self, layer: int) -> list[Tensor]:
+        """The same with the reset on."""
+        return list(self.tensor(of_layer(self.laws.reset, layer)))
+
+    def capacitance_F(self, layer: int) -> float:
+        """Of a membrane with the neuron's transistors."""
+        return self.circuit.capacitance_F(layer) + of_layer(self.laws.membrane_F, layer)
