@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from spicetrain.errors import VerificationError
+from spicetrain.network import shape_text
+from spicetrain.verification.limits import require
 from spicetrain.verification.settings import VerificationSettings
+from spicetrain.verification.spiking_figures import spiking_table
 
 
 def compare(model_V: NDArray, spice_V: NDArray, labels: NDArray) -> dict[str, float | int]:
@@ -41,24 +43,16 @@ def require_within(summary: dict, settings: VerificationSettings) -> None:
         ("solver_unconverged", summary["solver_unconverged"], 0, "at most"),
         ("flat.difference_max_V", flat.get("difference_max_V"), settings.flat_error_max_V, "at most"),
     )
-    missed = [
-        f"{name} = {value:.6g}, asked {sense} {limit:g}"
-        for name, value, limit, sense in limits
-        if value is not None
-        and limit is not None
-        # not (... >= ...): a figure that is not a number is outside
-        and not (value >= limit if sense == "at least" else value <= limit)
-    ]
-    if missed:
-        raise VerificationError(
-            "The verification is outside its tolerance: " + "; ".join(missed) + ". All figures are in summary.json. "
-            "Likely: a method that neglects the load, too few epochs, or surrogates of another technology."
-        )
+    require(limits, "a method that neglects the load, too few epochs, or surrogates of another technology")
 
 
 def summary_table(summary: dict[str, Any]) -> Table:
-    """The figures of summary.json for a terminal."""
-    layers = "-".join(str(width) for width in summary["layers"])
+    """The figures of summary.json, of either system, for a terminal."""
+    return spiking_table(summary) if summary["system"] == "spiking" else _inverter_table(summary)
+
+
+def _inverter_table(summary: dict[str, Any]) -> Table:
+    layers = shape_text(summary["layers"])
     table = Table(title=f"{summary['dataset']} {layers}, {summary['method']}, {summary['images']} images in ngspice")
     table.add_column("figure")
     table.add_column("value", justify="right")

@@ -1,0 +1,73 @@
+"""What of a trained spiking network goes to ngspice: its deck, with the measured currents of its cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spicetrain.netlists.network import Form
+from spicetrain.netlists.spiking import CellCoefficients, spiking_deck
+from spicetrain.network import Crossbar
+from spicetrain.spice.deck import Deck
+from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.network import SpikingNetwork
+from spicetrain.storage import content_hash, sha256_of_file
+from spicetrain.technology import Technology
+
+if TYPE_CHECKING:
+    from spicetrain.surrogates.spiking_laws import SpikingLaws
+
+Sides = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Current into the column of the excitatory and of the inhibitory cell of every row that spikes, the bias row last, as
+polynomials of V - rest_V: [K + 1, rows + 1, columns]."""
+
+
+@dataclass(frozen=True)
+class Netlist:
+    """A network on its circuit.
+
+    sides   of every crossbar of a `1t1r`, whose reduced form they are; none of a `1r`
+    silent  [K + 1]: both cells of a row pair that does not spike
+    key     hash of everything here
+    """
+
+    network: SpikingNetwork
+    circuit: SpikingCircuit
+    technology: Technology
+    sides: tuple[Sides, ...]
+    silent: NDArray[np.float64]
+    key: str
+
+    @classmethod
+    def of(cls, network_file: Path, circuit: SpikingCircuit, technology: Technology, laws: SpikingLaws) -> Self:
+        """StorageError when the file cannot be read."""
+        network = SpikingNetwork.load(network_file)
+        key = content_hash(sha256_of_file(network_file), circuit.fingerprint, technology.fingerprint, laws.fingerprint)
+        if circuit.array == "1r":
+            return cls(network, circuit, technology, (), np.zeros(1), key)
+        silent = laws.silent_cell_coefficients("excitatory") + laws.silent_cell_coefficients("inhibitory")
+        return cls(network, circuit, technology, tuple(_sides(one, laws) for one in network.crossbars), silent, key)
+
+    @cached_property
+    def cells(self) -> tuple[CellCoefficients, ...] | None:
+        """As `spiking_deck` wants them."""
+        if self.circuit.array == "1r":
+            return None
+        return tuple(CellCoefficients(excitatory + inhibitory, self.silent) for excitatory, inhibitory in self.sides)
+
+    def deck(self, spikes: NDArray[np.bool_], form: Form) -> Deck:
+        """Of one image, `spikes` [steps, rows]; ConfigurationError as `spiking_deck` raises it."""
+        cells = self.cells if form == "reduced" else None
+        return spiking_deck(self.network, self.circuit, self.technology, spikes, form, cells=cells)
+
+
+def _sides(crossbar: Crossbar, laws: SpikingLaws) -> Sides:
+    return (
+        np.stack(laws.cell_coefficients("excitatory", np.vstack([crossbar.pos, crossbar.bias_pos]))),
+        np.stack(laws.cell_coefficients("inhibitory", np.vstack([crossbar.neg, crossbar.bias_neg]))),
+    )

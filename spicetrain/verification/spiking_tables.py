@@ -1,0 +1,83 @@
+"""The artefacts of a spiking network's verification besides summary.json.
+
+verification.parquet  a row an image: image, label; class_own, class_model, class_spice; own_o_<j>, model_o_<j>,
+                      spice_o_<j>: spikes of the outputs; mismatches, membrane_rms_V, energy_J, seconds
+waveforms.parquet     image, layer, neuron, time_s, membrane_V, spike (0..1): chosen neurons in ngspice, all points
+spikes.npz            of the first images: input, and model_<l>, spice_<l> by layer: bits packed along the last axis,
+                      [images, steps, bytes]; v_model_<l>, v_spice_<l> [images, steps, columns]: volts at the latch
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spicetrain.storage import write_atomic
+from spicetrain.verification.spiking_figures import Layer, by_image, classes, output_counts
+from spicetrain.verification.spiking_images import Neuron, SimulatedImages
+
+VERIFICATION, WAVEFORMS, SPIKES = "verification.parquet", "waveforms.parquet", "spikes.npz"
+RASTERS = 20
+"""Images of which all spikes are kept."""
+
+
+def drawn_neurons(model: Sequence[Layer], image: int) -> tuple[Neuron, ...]:
+    """Of each layer the neuron that fires most and, of those that never fire, the one that comes nearest to it; chosen
+    by the model, so before anything is simulated."""
+    chosen: list[Neuron] = []
+    for layer, (spikes, v) in enumerate(model):
+        counts, highest = spikes[image].sum(0), v[image].max(0)
+        chosen.append((layer, int(counts.argmax())))
+        if not counts.all():
+            silent = (layer, int(np.where(counts == 0, highest, -np.inf).argmax()))
+            chosen += [silent] if silent not in chosen else []
+    return tuple(chosen)
+
+
+def write_images(
+    folder: Path, labels: NDArray, own: Sequence[Layer], model: Sequence[Layer], spice: SimulatedImages
+) -> None:
+    """verification.parquet; StorageError when that fails."""
+    import pandas as pd
+
+    sides = {"own": own, "model": model, "spice": spice.layers}
+    columns: dict[str, Any] = {"image": np.arange(len(labels)), "label": labels}
+    columns |= {f"class_{side}": classes(layers) for side, layers in sides.items()}
+    for side, layers in sides.items():
+        columns |= {f"{side}_o_{j}": count for j, count in enumerate(output_counts(layers).T)}
+    columns |= by_image(model, spice.layers)
+    columns |= {"energy_J": sum(spice.energy_J.values()), "seconds": spice.seconds}
+    with write_atomic(folder / VERIFICATION) as temporary:
+        pd.DataFrame(columns).to_parquet(temporary, index=False)
+
+
+def write_waveforms(folder: Path, drawn: Sequence[Sequence[Neuron]], spice: SimulatedImages) -> None:
+    """waveforms.parquet of the images that have `drawn` neurons; none: one of an earlier verification goes."""
+    import pandas as pd
+
+    parts = []
+    for image, neurons in enumerate(drawn):
+        time_s, membranes, spikes = spice.waveform(image)
+        for (layer, neuron), v, spike in zip(neurons, membranes.T, spikes.T, strict=True):
+            identity = {"image": image, "layer": layer, "neuron": neuron}
+            parts.append(pd.DataFrame(identity | {"time_s": time_s, "membrane_V": v, "spike": spike}))
+    if not parts:
+        (folder / WAVEFORMS).unlink(missing_ok=True)
+        return
+    with write_atomic(folder / WAVEFORMS) as temporary:
+        pd.concat(parts).to_parquet(temporary, index=False)
+
+
+def write_spikes(folder: Path, inputs: NDArray[np.bool_], model: Sequence[Layer], spice: Sequence[Layer]) -> None:
+    """spikes.npz; inputs [images, steps, rows]."""
+    arrays: dict[str, Any] = {"input": np.packbits(inputs[:RASTERS], axis=2)}
+    for side, layers in (("model", model), ("spice", spice)):
+        for index, (spikes, v) in enumerate(layers):
+            arrays[f"{side}_{index}"] = np.packbits(spikes[:RASTERS], axis=2)
+            arrays[f"v_{side}_{index}"] = v[:RASTERS].astype(np.float32)
+    with write_atomic(folder / SPIKES) as temporary:
+        np.savez_compressed(temporary, **arrays)
