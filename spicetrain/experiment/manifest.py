@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from spicetrain.datasets import Dataset
     from spicetrain.technology import Technology
 
-_PACKAGES = ("numpy", "scipy", "torch", "PySpice", "scikit-learn")
+_PACKAGES = ("numpy", "scipy", "torch", "PySpice", "scikit-learn", "snntorch")
 
 
 def origin() -> dict[str, Any]:
