@@ -204,7 +204,7 @@ def _flat(flat: SimulatedImages, reduced: SimulatedImages) -> dict[str, Any]:
         "images": images,
         "same_spikes": not differing.any(),
         "spike_mismatches": int(differing.sum()),
-        "membrane_max_V": max(float(np.abs(error).max()) for error in errors(flat.layers, same)),
+        "membrane_difference_max_V": max(float(np.abs(error).max()) for error in errors(flat.layers, same)),
         **_energy(flat),
         "energy_per_inference_reduced_J": float(sum(joule[:images].mean() for joule in reduced.energy_J.values())),
         "seconds_ngspice": float(flat.seconds.sum()),

@@ -119,7 +119,12 @@ def require_within(summary: dict[str, Any], settings: SpikingVerificationSetting
             ("agreement", summary["agreement"], settings.agreement_min, "at least"),
             ("spike_agreement", summary["spike_agreement"], settings.spike_agreement_min, "at least"),
             ("membrane_rms_V", summary["membrane_rms_V"], settings.membrane_rms_max_V, "at most"),
-            ("flat.membrane_max_V", flat.get("membrane_max_V"), settings.flat_membrane_max_V, "at most"),
+            (
+                "flat.membrane_difference_max_V",
+                flat.get("membrane_difference_max_V"),
+                settings.flat_membrane_max_V,
+                "at most",
+            ),
             ("flat.spike_mismatches", flat.get("spike_mismatches"), same, "at most"),
         ),
         "weights trained without the circuit, too few epochs, or laws of another circuit",
@@ -142,7 +147,9 @@ def spiking_table(summary: dict[str, Any]) -> Table:
     table.add_row("the same up to an image's first mismatch", f"{early * 1e3:.3f} mV")
     if flat := summary.get("flat"):
         label = f"flat - reduced, max of {flat['images']} images"
-        table.add_row(label, f"{flat['membrane_max_V'] * 1e3:.3f} mV, {flat['spike_mismatches']} spikes differ")
+        table.add_row(
+            label, f"{flat['membrane_difference_max_V'] * 1e3:.3f} mV, {flat['spike_mismatches']} spikes differ"
+        )
     table.add_row("energy per inference", f"{summary['energy_per_inference_J'] * 1e12:.4g} pJ")
     table.add_row("seconds in ngspice an image", f"{summary['seconds_per_image']:.2f}")
     seconds = sum(part["seconds_ngspice"] for part in (summary, flat) if part)
