@@ -21,7 +21,8 @@ SUPPLIES = (VDD, VSS, REST)
 _FOLLOW, _PASS = "follow", "hand_on"
 # The latch follows its inverter above this level of `en`, and hands on what it holds below the other: never both.
 _FOLLOWS_ABOVE, _PASSES_BELOW, _SHARPNESS = 0.9, 0.5, 50.0
-_LATCH_F, _LATCH_S, _HELD_S = 1e-15, 1e-2, 1e-12  # 0.1 ps to follow, 1 ms to forget
+# 1 ps to follow, 1 ms to forget. With 0.1 ps, ngspice finds no time step small enough at reltol 1e-5, chgtol 1e-16.
+_LATCH_F, _LATCH_S, _HELD_S = 1e-15, 1e-3, 1e-12
 # Decisions per volt at the output of the threshold inverter.
 _DECISION_PER_V = 1e5
 
@@ -73,26 +74,20 @@ def add_neuron(
     """Membrane capacitor, leak, reset, threshold inverter and latch of one neuron."""
     name = f"{layer}_{j}"
     circuit.C(f"m{name}", f"m{name}", circuit.gnd, spiking.capacitance_F(layer))
-    add_membrane_transistors(circuit, layer, name, spiking, technology)
+    add_membrane_transistors(circuit, layer, name, f"r{name}", spiking, technology)
     _add_latch(circuit, name, threshold_V, spiking)
 
 
 def add_membrane_transistors(
-    circuit: Circuit, layer: int, name: str, spiking: SpikingCircuit, technology: Technology
+    circuit: Circuit, layer: int, name: str, reset_gate: str, spiking: SpikingCircuit, technology: Technology
 ) -> None:
-    """All transistors at the membrane m<name>: leak, reset (gate at r<name>), and the inverter to q<name>."""
-    neuron, membrane = spiking.neuron, f"m{name}"
+    """All transistors at the membrane m<name>: leak, reset, and the threshold inverter to q<name>."""
+    neuron, membrane, fingers = spiking.neuron, f"m{name}", spiking.reset_fingers(layer)
     high, low = threshold_supplies(layer)
+    gate = (membrane, reset_gate, REST, VSS)
     circuit.raw_spice += (
         transistor(f"leak{name}", "nmos", (membrane, LEAK, REST, VSS), neuron.leak, technology)
-        + transistor(
-            f"reset{name}",
-            "nmos",
-            (membrane, f"r{name}", REST, VSS),
-            neuron.reset,
-            technology,
-            spiking.reset_fingers(layer),
-        )
+        + transistor(f"reset{name}", "nmos", gate, neuron.reset, technology, fingers)
         + _inverter(f"t{name}", membrane, f"q{name}", neuron.inverter, (high, low), (high, low), technology)
     )
 
