@@ -1,0 +1,70 @@
+"""A layer of leaky integrate-and-fire neurons as everybody trains them: no conductance pulls on the membrane.
+
+    V <- beta V + (t/C) sum over spiking rows [g+ (V_S - V_rest) + g- (V_I - V_rest)],  reset to rest after a spike
+
+It is snntorch.Leaky with reset_mechanism "zero". The synaptic current stays what it is at rest, and so do the driven
+rows; silent rows draw nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import snntorch
+import torch
+from snntorch import surrogate
+from torch import Tensor
+
+from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.training.crossbar import Conductances
+
+
+@dataclass(frozen=True)
+class RegularView:
+    """What the regular model takes of a circuit: its reversal potentials, integration time and capacitances.
+
+    beta   what a step leaves of a membrane
+    slope  of snntorch's fast sigmoid, over membranes in units of their threshold
+    """
+
+    circuit: SpikingCircuit
+    beta: float
+    dtype: torch.dtype = torch.float64
+    slope: float = 3.0
+
+
+def leaky(spikes: Tensor, weights: Tensor, beta: float, slope: float) -> tuple[Tensor, Tensor]:
+    """(spikes, membranes) [steps, samples, columns] of neurons with threshold 1 and rest 0.
+
+    spikes   [steps, samples, rows], 0 or 1
+    weights  [rows + 1, columns], thresholds a spike; the last row spikes in every step
+    """
+    steps, samples, rows = spikes.shape
+    inputs = torch.addmm(weights[-1], spikes.reshape(-1, rows), weights[:-1]).view(steps, samples, -1)
+    decay = torch.tensor(beta, dtype=weights.dtype, device=weights.device)
+    neurons = snntorch.Leaky(decay, spike_grad=surrogate.fast_sigmoid(slope), reset_mechanism="zero")
+    membrane, fired, membranes = torch.zeros_like(inputs[0]), [], []
+    for step in inputs:
+        spike, membrane = neurons(step, membrane)
+        fired.append(spike.to(weights.dtype))
+        membranes.append(membrane)
+    return torch.stack(fired), torch.stack(membranes)
+
+
+def regular_layer(
+    spikes: Tensor, g: Conductances, layer: int, threshold_V: float, view: RegularView
+) -> tuple[Tensor, Tensor]:
+    """(spikes, membranes in volts) [steps, samples, columns] for input spikes [steps, samples, rows], siemens and the
+    threshold of the layer; the bias pair spikes in every step."""
+    rest_V = view.circuit.rest_V
+    swing_V = threshold_V - rest_V
+    fired, v = leaky(spikes, spike_volts(g, view.circuit, layer) / swing_V, view.beta, view.slope)
+    return fired, rest_V + swing_V * v
+
+
+def spike_volts(g: Conductances, circuit: SpikingCircuit, layer: int) -> Tensor:
+    """What a spike of each row adds to the membranes of a regular layer, [rows + 1, columns], volts; the bias last."""
+    seconds_per_farad = circuit.clock.integrate_s / circuit.capacitance_F(layer)
+    up_V, down_V = circuit.rails.vdd_V - circuit.rest_V, circuit.rails.vss_V - circuit.rest_V
+    pos, neg = torch.cat([g.pos, g.bias_pos[None]]), torch.cat([g.neg, g.bias_neg[None]])
+    return seconds_per_farad * (up_V * pos + down_V * neg)
