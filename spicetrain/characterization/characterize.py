@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from spicetrain.characterization import current_surface, effective_load, loaded_vtc, memristor_iv
+from spicetrain.characterization import current_surface, effective_load, loaded_vtc, memristor_iv, spiking
 from spicetrain.characterization.cache import CacheEntry
 from spicetrain.characterization.plan import Plan
 from spicetrain.characterization.sweep import Measurement, Sweep, measure
@@ -19,6 +19,7 @@ from spicetrain.progress import track
 from spicetrain.schema import Definition
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.pool import available_cores, map_unordered
+from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.storage import content_hash, sha256_of_file, write_json
 from spicetrain.technology import Technology
 
@@ -32,23 +33,26 @@ def characterize(
     ngspice: Ngspice,
     folder: Path,
     *,
+    circuit: SpikingCircuit | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
 ) -> dict[str, Path]:
     """Measure the tables of `plan`, or read them from the cache, or from `folder`: {name: folder/<name>.parquet}.
 
+    circuit   the spiking circuit, for those tables that are of one
     workers   how many ngspice processes at a time; None: one a core
     executor  any concurrent.futures executor instead of processes of our own
 
     Every finished run is kept in the cache at once, so an interrupted call resumes with what is missing.
     Beside the tables characterization.json says where each came from and how long it took.
-    Raises SimulationError when ngspice fails, StorageError when folder or cache cannot be written.
+    Raises SimulationError when ngspice fails, StorageError when folder or cache cannot be written, ConfigurationError
+    when the plan has tables of a spiking circuit and there is none.
     """
     import pandas  # noqa: F401  # not at the top: it costs every other command half a second
     import pyarrow.parquet  # noqa: F401
 
     start_s = time.time()
-    tables = _tables(technology, plan, ngspice, workers or available_cores(), folder)
+    tables = _tables(technology, plan, ngspice, workers or available_cores(), folder, circuit)
     pending = [table for table in tables if not table.stored]
     runs = [(table, sweep) for table in pending for sweep in table.missing()]
     runs = runs[-1:] + runs[:-1]  # a small deck first, so that an ngspice works while the large ones are built
@@ -111,7 +115,9 @@ class _Table:
             self.stored = True
 
 
-def _tables(technology: Technology, plan: Plan, ngspice: Ngspice, parts: int, folder: Path) -> list[_Table]:
+def _tables(
+    technology: Technology, plan: Plan, ngspice: Ngspice, parts: int, folder: Path, circuit: SpikingCircuit | None
+) -> list[_Table]:
     trained = plan.trained_networks()
     origin = _origin(technology, ngspice)
     checksums = [sha256_of_file(path) for path in trained]
@@ -134,6 +140,9 @@ def _tables(technology: Technology, plan: Plan, ngspice: Ngspice, parts: int, fo
         add("memristor_iv", memristor_iv.VERSION, iv, memristor_iv.sweeps(iv, technology, parts))
     if (vtc := plan.loaded_vtc) is not None:
         add("loaded_vtc", loaded_vtc.VERSION, vtc, loaded_vtc.sweeps(vtc, technology, parts))
+    for name, section, version, build in spiking.tables(plan, circuit):
+        assert circuit is not None  # else spiking.tables raises
+        add(name, version, section, build(section, technology, circuit), circuit.fingerprint)
     return tables
 
 

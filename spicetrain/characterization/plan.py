@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from spicetrain import assets
 from spicetrain.errors import ConfigurationError, nearest
@@ -67,20 +67,66 @@ class MemristorIvPlan(Definition):
     v_points: int = Field(default=101, ge=2)
 
 
+class MembraneCurrentPlan(Definition):
+    """Current of a whole neuron, or of a driver, or of cells, over `points` voltages."""
+
+    points: int = Field(default=61, ge=2)
+
+
+class CellCurrentPlan(MembraneCurrentPlan):
+    """Current of 1t1r cells over the membrane, `g_points` conductances log-spaced over the device's range."""
+
+    g_points: int = Field(default=13, ge=2)
+
+
+class CellPulsePlan(Definition):
+    """Charge and capacitance of 1t1r cells, `g_points` conductances log-spaced over the device's range."""
+
+    g_points: int = Field(default=7, ge=2)
+
+
+class ThresholdPlan(Definition):
+    """Trip voltage of the threshold inverter for ramps of +-`slopes_V_per_s`, and at DC; ramps begin `ramp_V` off."""
+
+    slopes_V_per_s: tuple[PositiveFloat, ...] = (1e6, 3e6, 1e7, 3e7, 1e8)
+    ramp_V: float = Field(default=0.05, gt=0)
+
+
+class ResetResiduePlan(Definition):
+    """What a reset leaves: `v_points` membranes log-spaced from half the threshold on, columns tied to rest by
+    conductances (0: by none)."""
+
+    g_columns_S: tuple[NonNegativeFloat, ...] = (0.0, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3)
+    v_points: int = Field(default=9, ge=2)
+
+
 class Plan(Definition):
-    """A characterization as its TOML file states it. `folder` is where the file lies."""
+    """A characterization as its TOML file states it. `folder` is where the file lies.
+
+    The first four tables are of the inverter system, the others of a spiking circuit: driver_current of a 1r array
+    only, cell_current, cell_pulse and cell_capacitance of a 1t1r array only.
+    """
 
     description: str = ""
     current_surface: CurrentSurfacePlan | None = None
     loaded_vtc: LoadedVtcPlan | None = None
     effective_load: EffectiveLoadPlan | None = None
     memristor_iv: MemristorIvPlan | None = None
+    driver_current: MembraneCurrentPlan | None = None
+    cell_current: CellCurrentPlan | None = None
+    cell_pulse: CellPulsePlan | None = None
+    cell_capacitance: CellPulsePlan | None = None
+    leak_current: MembraneCurrentPlan | None = None
+    reset_current: MembraneCurrentPlan | None = None
+    threshold: ThresholdPlan | None = None
+    reset_residue: ResetResiduePlan | None = None
     folder: Path
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
-        if not any((self.current_surface, self.loaded_vtc, self.effective_load, self.memristor_iv)):
-            tables = ", ".join(f"[{name}]" for name in Plan.model_fields if name not in ("description", "folder"))
+        names = [name for name in Plan.model_fields if name not in ("description", "folder")]
+        if not any(getattr(self, name) for name in names):
+            tables = ", ".join(f"[{name}]" for name in names)
             raise ValueError(f"the plan measures nothing; give at least one section of {tables}")
         return self
 

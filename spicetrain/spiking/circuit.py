@@ -128,6 +128,12 @@ class SpikingCircuit(Definition):
         content["neuron"] |= {key: value for key, value in given.items() if value is not None}
         return parse(type(self), content, f"circuit {self.name}")
 
+    @property
+    def distinct_layers(self) -> int:
+        """Number of layers that differ from all before them; deeper ones are as the last of these."""
+        neuron = self.neuron
+        return max(len(neuron.capacitance_F), len(neuron.threshold_V), len(neuron.reset_fingers))
+
     @cached_property
     def fingerprint(self) -> str:
         """Hash of everything a simulation depends on, besides the technology."""
