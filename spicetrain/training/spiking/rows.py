@@ -12,13 +12,14 @@ driver's current. The gradient is that of one more Newton step with the Jacobian
     C du_j/dt = sum_i g_ij y_i(h_i) - S_j u_j - leak(u_j)
 
 where only sum_i g_ij (y_i(h_i) - y_i(0)) =: R_j(u) couples them. It is taken as a parabola in time through its values
-at the start, in the middle and at the end of a phase: predicted with R of the start, corrected twice.
+at the start, in the middle and at the end of a phase: predicted with R of the start, then corrected.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,8 +32,7 @@ from spicetrain.training.spiking.membrane import advance, current
 from spicetrain.training.spiking.phases import Phases
 from spicetrain.training.spiking.view import View
 
-CORRECTIONS = 2
-LONGEST = 2.5
+LONGEST = 4.0
 """Of a stretch that one parabola covers, in time constants of the fastest membrane."""
 _NEWTON_STEPS = 30
 
@@ -49,79 +49,100 @@ class DrivenColumns:
         silent, spiking = (_rows(self.g, view, state) for state in (False, True))
         self.silent, self.change = silent, [b - a for a, b in zip(silent, spiking, strict=True)]
         active = torch.cat([spikes, torch.ones_like(spikes[..., :1])], 2)
-        self.active = torch.cat([active, active], 2)
-        leak, S = [-a for a in view.leak(layer)], self.g.sum(0)
-        at_rest = silent[0] @ self.g
-        pull = product(self.active, self.change[0][:, None] * self.g, at_rest)
-        self.driven = added([pull, -S], leak)
-        self.quiet = added([at_rest, -S], leak)
-        self.fired = added([at_rest, -S], [-a for a in view.reset(layer)])
+        active = torch.cat([active, active], 2)
+        at_rest, S = silent[0] @ self.g, self.g.sum(0)
+        self.active, self.pull = active.unbind(), product(active, self.change[0][:, None] * self.g, at_rest).unbind()
+        self.fastest_S, self.corrections = float(S.detach().max()), view.corrections
+        leak, reset = [-a for a in view.leak(layer)], [-a for a in view.reset(layer)]
+        quiet, fired = added([at_rest, -S], leak), added([at_rest, -S], reset)
+        # A reset that lasts less than the rest phase counts as a weaker one.
+        self.reset_change = added([self.phases.reset_s / self.phases.rest_s * a for a in fired], [-a for a in quiet])
+        self.quiet = added(quiet, [torch.zeros_like(S)] * len(self.reset_change))
+        self.pull = [pull + leak[0] for pull in self.pull]
+        self.driven = quiet[1:]
 
     def integrate(self, u: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """(u at the latch, its slope there in V/s)."""
-        response = [
-            torch.addcmul(a, self.active[step], b) for a, b in zip(self.silent[1:], self.change[1:], strict=True)
-        ]
-        a = [self.driven[0][step], *self.driven[1:]]
-
-        def coupling(u: Tensor) -> Tensor:
-            return self._coupling(u, response)
-
-        u = self._charge(u, a, coupling, self.phases.driven_s)
-        return u, (current(u, a) + coupling(u)) / self.C
+        active = self.active[step]
+        response = [torch.addcmul(a, active, b) for a, b in zip(self.silent[1:], self.change[1:], strict=True)]
+        a = [self.pull[step], *self.driven]
+        u, coupled = self._charge(u, a, response, self.phases.driven_s)
+        return u, (current(u, a) + coupled) / self.C
 
     def rest(self, u: Tensor, fired: Tensor) -> Tensor:
         """u after the rest phase, without what the reset gate injects; `fired` [samples, columns], 0 or 1."""
-        degree = max(len(self.quiet), len(self.fired))
-        shorter = self.phases.reset_s / self.phases.rest_s
-        a = [_chosen(self.quiet, [shorter * a for a in self.fired], k, fired) for k in range(degree)]
-        return self._charge(u, a, lambda u: self._coupling(u, self.silent[1:]), self.phases.rest_s)
+        a = [torch.addcmul(quiet, fired, change) for quiet, change in zip(self.quiet, self.reset_change, strict=True)]
+        return self._charge(u, a, self.silent[1:], self.phases.rest_s)[0]
 
-    def _coupling(self, u: Tensor, response: Sequence[Tensor]) -> Tensor:
-        """R(u), amperes; response: per power of h from the first on."""
-        h = u @ self.g.T
-        y = response[-1]
-        for a in reversed(response[:-1]):
-            y = a + h * y
-        return (h * y) @ self.g
+    def _charge(self, u: Tensor, a: Sequence[Tensor], response: Sequence[Tensor], t: float) -> tuple[Tensor, Tensor]:
+        """(u, R(u) nearly) after t seconds of C du/dt = sum_k a_k u^k + R(u)."""
 
-    def _charge(self, u: Tensor, a: Sequence[Tensor], coupling: Coupling, t: float) -> Tensor:
-        """u after t seconds of C du/dt = sum_k a_k u^k + R(u)."""
-        stretches = max(1, math.ceil(-float(self.quiet[1].detach().min()) * t / self.C / LONGEST))
+        def coupling(u: Tensor) -> Tensor:
+            coupled: Tensor = _Coupling.apply(u, self.g, *response)
+            return coupled
+
+        stretches = max(1, math.ceil(self.fastest_S * t / self.C / LONGEST))
         for _ in range(stretches):
-            u = _stretch(u, a, coupling, self.C, t / stretches)
-        return u
+            u, coupled = _stretch(u, a, coupling, self.C, t / stretches, self.corrections)
+        return u, coupled
 
 
-def _stretch(u: Tensor, a: Sequence[Tensor], coupling: Coupling, C: float, t: float) -> Tensor:
+class _Coupling(torch.autograd.Function):
+    """R(u) = sum_i g_i y(h_i), y = h (a_1 + h (a_2 + h a_3)), h = g u; [..., columns] and amperes. By hand, because
+    autograd's own takes twice as long."""
+
+    @staticmethod
+    def forward(ctx: Any, u: Tensor, g: Tensor, a1: Tensor, a2: Tensor, a3: Tensor) -> Tensor:
+        h = u @ g.T
+        y = torch.addcmul(a1, torch.addcmul(a2, a3, h), h).mul_(h)
+        ctx.save_for_backward(u, g, a1, a2, a3, h, y)
+        return _narrow(y, g)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, ...]:
+        (up,) = upstream
+        u, g, a1, a2, a3, h, y = ctx.saved_tensors
+        on_y = up @ g.T
+        on_h = torch.addcmul(a2, a3, h, value=1.5).mul_(h).mul_(2).add_(a1).mul_(on_y)
+        on_g = _outer(up, y) + _outer(u, on_h)
+        on_a1 = on_y.mul_(h)
+        on_a2 = on_a1 * h
+        on_a = (value.sum_to_size(a1.shape) for value in (on_a1, on_a2, on_a2 * h))
+        return _narrow(on_h, g), on_g, *on_a
+
+
+def _narrow(y: Tensor, g: Tensor) -> Tensor:
+    """y @ g; this way round four times as fast, g having few columns."""
+    return (g.T @ y.flatten(0, -2).T).T.reshape(*y.shape[:-1], -1)
+
+
+def _outer(few: Tensor, many: Tensor) -> Tensor:
+    """Sum over samples of many_i few_j, likewise."""
+    return (few.flatten(0, -2).T @ many.flatten(0, -2)).T
+
+
+def _stretch(
+    u: Tensor, a: Sequence[Tensor], coupling: Coupling, C: float, t: float, corrections: int
+) -> tuple[Tensor, Tensor]:
     before = coupling(u)
     held = [a[0] + before, *a[1:]]
     ends = predicted = [advance(u, held, C, share * t) for share in (0.5, 1.0)]
     z = -a[1] * (t / C)
-    weights = [(share, _weights(share * z)) for share in (0.5, 1.0)]
-    for _ in range(CORRECTIONS):
-        middle, end = coupling(torch.stack(ends)) - before
-        linear, square = 4 * middle - end, 2 * end - 4 * middle
+    weights = [(share, *_weights(share * z)) for share in (0.5, 1.0)]
+    for _ in range(corrections):
+        middle, end = coupling(torch.stack(ends)).unbind()
+        linear, square = 4 * middle - end - 3 * before, 2 * (end + before) - 4 * middle
         ends = [
-            start + (share * t / C) * (share * first * linear + share**2 * second * square)
-            for start, (share, (first, second)) in zip(predicted, weights, strict=True)
+            start + (share**2 * t / C) * (first * linear + (share * second) * square)
+            for start, (share, first, second) in zip(predicted, weights, strict=True)
         ]
-    return ends[1]
+    return ends[1], end
 
 
 def _weights(z: Tensor) -> tuple[Tensor, Tensor]:
     """The integrals over s = 0..1 of exp(-z (1 - s)) times s and times s^2."""
     first = (1 + torch.expm1(-z) / z) / z
     return first, (1 - 2 * first) / z
-
-
-def _chosen(quiet: Sequence[Tensor], reset: Sequence[Tensor], k: int, fired: Tensor) -> Tensor:
-    none = torch.zeros_like(fired)
-    return torch.lerp(
-        quiet[k].expand_as(fired) if k < len(quiet) else none,
-        reset[k].expand_as(fired) if k < len(reset) else none,
-        fired,
-    )
 
 
 def _rows(g: Tensor, view: View, spiking: bool) -> list[Tensor]:

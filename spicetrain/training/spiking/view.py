@@ -44,14 +44,17 @@ class Beyond:
 class View:
     """What the model of a layer needs besides its conductances.
 
-    slope   of snntorch's fast_sigmoid, over membranes in units of threshold_V - rest_V
-    beyond  what the layers noted since it was last replaced
+    slope        of snntorch's fast_sigmoid, over membranes in units of threshold_V - rest_V
+    corrections  of driven rows and the membranes on them against each other, in a phase; one leaves some tens of
+                 microvolts where rows sag by a tenth
+    beyond       what the layers noted since it was last replaced
     """
 
     circuit: SpikingCircuit
     laws: SpikingLaws
     dtype: torch.dtype = torch.float32
     slope: float = 3.0
+    corrections: int = 2
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     beyond: Beyond = field(default_factory=Beyond)
 
