@@ -26,6 +26,7 @@ from spicetrain.training.spiking.encoding import encode, load_spikes
 from spicetrain.training.spiking.predict import predict
 from spicetrain.training.spiking.settings import SpikingNetworkSettings
 from spicetrain.verification.settings import SpikingVerificationSettings
+from spicetrain.verification.spikes_file import SPIKES, write_spikes
 from spicetrain.verification.spiking_figures import (
     Layer,
     accuracies,
@@ -37,12 +38,10 @@ from spicetrain.verification.spiking_figures import (
 from spicetrain.verification.spiking_images import Piece, SimulatedImages, simulate_images
 from spicetrain.verification.spiking_netlist import Netlist
 from spicetrain.verification.spiking_tables import (
-    SPIKES,
     VERIFICATION,
     WAVEFORMS,
     drawn_neurons,
     write_images,
-    write_spikes,
     write_waveforms,
 )
 
@@ -75,8 +74,9 @@ def verify_spiking(
     """Simulate the network in ngspice, one image a transient, and compare spikes and membranes with the circuit model,
     classes also with the method's own model.
 
-    folder  gets verification.parquet, waveforms.parquet, spikes.npz (see `spiking_tables`) and summary.json, which is
-            also returned; its figures are those of `accuracies`, `compare_spikes` and `energy_by_supply`
+    folder  gets verification.parquet, waveforms.parquet, spikes.npz (see `spiking_tables`, `spikes_file`) and
+            summary.json, which is also returned; its figures are those of `accuracies`, `compare_spikes` and
+            `energy_by_supply`
 
     Raises SimulationError, VerificationError (after everything is written), ConfigurationError, ArchitectureMismatch,
     DatasetError (a spike file that does not fit), StorageError.

@@ -3,8 +3,7 @@
 verification.parquet  a row an image: image, label; class_own, class_model, class_spice; own_o_<j>, model_o_<j>,
                       spice_o_<j>: spikes of the outputs; mismatches, membrane_rms_V, energy_J, seconds
 waveforms.parquet     image, layer, neuron, time_s, membrane_V, spike (0..1): chosen neurons in ngspice, all points
-spikes.npz            of the first images: input, and model_<l>, spice_<l> by layer: bits packed along the last axis,
-                      [images, steps, bytes]; v_model_<l>, v_spice_<l> [images, steps, columns]: volts at the latch
+spikes.npz            see `spikes_file`
 """
 
 from __future__ import annotations
@@ -20,9 +19,7 @@ from spicetrain.storage import write_atomic
 from spicetrain.verification.spiking_figures import Layer, by_image, classes, output_counts
 from spicetrain.verification.spiking_images import Neuron, SimulatedImages
 
-VERIFICATION, WAVEFORMS, SPIKES = "verification.parquet", "waveforms.parquet", "spikes.npz"
-RASTERS = 20
-"""Images of which all spikes are kept."""
+VERIFICATION, WAVEFORMS = "verification.parquet", "waveforms.parquet"
 
 
 def drawn_neurons(model: Sequence[Layer], image: int) -> tuple[Neuron, ...]:
@@ -70,14 +67,3 @@ def write_waveforms(folder: Path, drawn: Sequence[Sequence[Neuron]], spice: Simu
         return
     with write_atomic(folder / WAVEFORMS) as temporary:
         pd.concat(parts).to_parquet(temporary, index=False)
-
-
-def write_spikes(folder: Path, inputs: NDArray[np.bool_], model: Sequence[Layer], spice: Sequence[Layer]) -> None:
-    """spikes.npz; inputs [images, steps, rows]."""
-    arrays: dict[str, Any] = {"input": np.packbits(inputs[:RASTERS], axis=2)}
-    for side, layers in (("model", model), ("spice", spice)):
-        for index, (spikes, v) in enumerate(layers):
-            arrays[f"{side}_{index}"] = np.packbits(spikes[:RASTERS], axis=2)
-            arrays[f"v_{side}_{index}"] = v[:RASTERS].astype(np.float32)
-    with write_atomic(folder / SPIKES) as temporary:
-        np.savez_compressed(temporary, **arrays)
