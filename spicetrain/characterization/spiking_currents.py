@@ -13,8 +13,8 @@ from PySpice.Spice.Netlist import Circuit
 from spicetrain.characterization.plan import CellCurrentPlan, MembraneCurrentPlan
 from spicetrain.characterization.sweep import Columns, Section, Sweep, swept
 from spicetrain.netlists.cells import VDD, VSS, add_memristor, text_of
-from spicetrain.netlists.spiking import access_transistor
 from spicetrain.netlists.spiking_cells import (
+    access_transistor,
     add_drivers,
     add_membrane_transistors,
     add_threshold_supplies,

@@ -6,17 +6,17 @@ for an image of n steps, and the run lasts n + L - 1 steps for L layers. The lat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.errors import ConfigurationError
-from spicetrain.netlists.cells import VDD, VSS, add_memristor, text_of, transistor
+from spicetrain.netlists.cells import VDD, VSS, add_memristor, text_of
 from spicetrain.netlists.network import Form
 from spicetrain.netlists.spiking_cells import (
     SUPPLIES,
+    access_transistor,
+    add_held_spike,
     add_ideal_row,
     add_neuron,
     add_pulsed_row,
@@ -26,28 +26,22 @@ from spicetrain.netlists.spiking_cells import (
     new_spiking_circuit,
     threshold_supplies,
 )
+from spicetrain.netlists.spiking_columns import CellCoefficients, add_columns, add_input_columns
 from spicetrain.network import Crossbar
 from spicetrain.spice.deck import Deck
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.technology import Technology
 
+__all__ = ["CellCoefficients", "latched", "membranes_at_latch", "saved_vectors", "spiking_deck"]
+
 # On a trained 784-100-10 network 0.4 s a clock step, and membranes within 0.2 mV (rms 0.05 mV) of a tenth of each.
 # `bypass` leaves out transistors whose voltages stand still: half the time, the same membranes.
-OPTIONS = {"reltol": 1e-3, "vntol": 1e-6, "abstol": 1e-12, "chgtol": 1e-14, "bypass": 1}
+OPTIONS = {"reltol": 1e-3, "vntol": 1e-6, "abstol": 1e-12, "bypass": 1}
+# ngspice's chgtol: below the charge of this voltage on the smallest membrane, no charge is followed closely. A coarser
+# one than the membranes' own charges leaves millivolts.
+_CHGTOL_V = 0.01
 _LONGEST_STEP = 0.25  # of a clock step
-
-
-@dataclass(frozen=True)
-class CellCoefficients:
-    """Currents of a 1t1r layer's cells into their column as polynomials: ampere / volt^k of V - rest_V, k = 0 .. K.
-
-    spiking  [K + 1, rows + 1, columns]: both cells of a row pair that spikes; last: the bias row pair
-    silent   [K + 1]: both cells of a row pair that does not
-    """
-
-    spiking: NDArray[np.float64]
-    silent: NDArray[np.float64]
 
 
 def spiking_deck(
@@ -64,22 +58,27 @@ def spiking_deck(
 
     flat: every device. reduced, 1r: a column of the first layer is exactly one source behind one conductance
     (Thevenin), because ideal sources hold its rows. reduced, 1t1r: in every layer the cells of a column are one
-    current, a polynomial of the membrane with the coefficients in `cells`, without word lines.
+    current and one charge, polynomials of the membrane with the coefficients in `cells`, behind ideal word lines.
 
     ConfigurationError: spikes of another shape, a reduced form that is not exact, coefficients missing.
     """
     inputs = _checked(network, spiking, technology, spikes, form, cells)
     steps, depth = len(inputs), len(network.crossbars)
     circuit = new_spiking_circuit(spiking, technology, steps + depth - 1)
-    _add_first_rows(circuit, network, spiking, technology, inputs, form)
+    if form == "flat":
+        _add_first_rows(circuit, spiking, technology, inputs)
     for layer, crossbar in enumerate(network.crossbars):
         threshold_V = network.thresholds_V[layer]
         add_threshold_supplies(circuit, layer, threshold_V, spiking)
         for j in range(crossbar.columns):
             add_neuron(circuit, layer, j, threshold_V, spiking, technology)
-        if layer > 0:
-            _add_rows(circuit, layer, crossbar, spiking, technology, steps)
-        if layer > 0 or form == "flat":
+        if form == "reduced" and cells is not None:
+            _add_reduced_columns(circuit, layer, cells[layer], spiking, inputs)
+        elif form == "reduced" and layer == 0:
+            _add_thevenin_columns(circuit, crossbar, spiking, inputs)
+        else:
+            if layer > 0:
+                _add_rows(circuit, layer, crossbar, spiking, technology, steps)
             _add_array(circuit, layer, crossbar, spiking, technology)
     step_s = spiking.clock.step_s
     stop_s = (steps + depth - 1) * step_s
@@ -90,7 +89,7 @@ def spiking_deck(
         points=None,
         large=form == "flat",
         temperature_C=technology.temperature_C,
-        options=OPTIONS,
+        options=OPTIONS | {"chgtol": _CHGTOL_V * min(spiking.neuron.capacitance_F)},
     )
 
 
@@ -126,32 +125,42 @@ def _checked(
             f"inputs = {spiking.inputs!r} and memristor.form = {technology.memristor.form!r}: a first layer has a "
             "Thevenin equivalent only for ideal inputs and ohmic devices: verify with --netlist flat."
         )
-    if form == "reduced" and spiking.array == "1t1r":
-        raise ConfigurationError("reduced 1t1r is not there yet")
+    if form == "reduced" and spiking.array == "1t1r" and (cells is None or len(cells) != len(network.crossbars)):
+        raise ConfigurationError(
+            f"The reduced form of a 1t1r array needs the cells' coefficients for each of its {len(network.crossbars)} "
+            f"layers, and {'none' if cells is None else len(cells)} are given: fit the surrogates first, or take "
+            "--netlist flat."
+        )
     return inputs
 
 
-def _in_step(layer: int, steps: int) -> list[bool]:
+def _bias_spikes(layer: int, steps: int) -> list[bool]:
     """The steps of the clock in which a layer's bias row pair spikes."""
     return [False] * layer + [True] * steps
 
 
 def _add_first_rows(
-    circuit: Circuit,
-    network: SpikingNetwork,
-    spiking: SpikingCircuit,
-    technology: Technology,
-    inputs: NDArray[np.bool_],
-    form: Form,
+    circuit: Circuit, spiking: SpikingCircuit, technology: Technology, inputs: NDArray[np.bool_]
 ) -> None:
-    if form == "reduced":
-        _add_thevenin_columns(circuit, network.crossbars[0], spiking, inputs)
-        return
     for i, row in enumerate([*inputs.T, np.ones(len(inputs), bool)]):
         if spiking.inputs == "ideal":
             add_ideal_row(circuit, f"0_{i}", row.tolist(), spiking)
         else:
             add_pulsed_row(circuit, f"0_{i}", row.tolist(), spiking, technology)
+
+
+def _add_reduced_columns(
+    circuit: Circuit, layer: int, cells: CellCoefficients, spiking: SpikingCircuit, inputs: NDArray[np.bool_]
+) -> None:
+    if layer == 0:
+        add_input_columns(circuit, cells, spiking, inputs)
+        return
+    rows = cells.spiking.shape[1] - 1
+    for i in range(rows):
+        add_held_spike(circuit, layer, i)
+    bias = np.array(_bias_spikes(layer, len(inputs)), float)
+    add_pulses(circuit, f"w{layer}_{rows}", spiking.clock, bias.tolist())
+    add_columns(circuit, layer, cells, spiking)
 
 
 def _add_thevenin_columns(
@@ -170,7 +179,7 @@ def _add_rows(
 ) -> None:
     for i in range(crossbar.rows):
         add_spiking_row(circuit, layer, i, spiking, technology)
-    add_pulsed_row(circuit, f"{layer}_{crossbar.rows}", _in_step(layer, steps), spiking, technology)
+    add_pulsed_row(circuit, f"{layer}_{crossbar.rows}", _bias_spikes(layer, steps), spiking, technology)
 
 
 def _add_array(
@@ -190,15 +199,6 @@ def _add_array(
                     add_memristor(circuit, name, rail, f"y{name}", float(g[i, j]), technology.memristor)
                     lines.append(access_transistor(name, row, f"m{layer}_{j}", spiking, technology))
     circuit.raw_spice += "".join(lines)
-
-
-def access_transistor(name: str, word_line: str, column: str, spiking: SpikingCircuit, technology: Technology) -> str:
-    """The access transistor of a 1t1r cell, between its memristor's node y<name> and the column; `name` begins with
-    the side's letter."""
-    assert spiking.access is not None  # SpikingCircuit demands it of a 1t1r
-    if name.startswith("e"):
-        return transistor(name, "nmos", (f"y{name}", word_line, column, VSS), spiking.access.nmos, technology)
-    return transistor(name, "pmos", (f"y{name}", word_line, column, VDD), spiking.access.pmos, technology)
 
 
 def membranes_at_latch(

@@ -108,18 +108,23 @@ def _add_latch(circuit: Circuit, name: str, threshold_V: float, spiking: Spiking
     circuit.B(f"r{name}", f"r{name}", ground, voltage_expression=reset)
 
 
-def add_spiking_row(circuit: Circuit, layer: int, i: int, spiking: SpikingCircuit, technology: Technology) -> None:
-    """The row pair of layer `layer` that neuron i of the layer before it drives: its spike is handed on while `en` is
-    low, and pulses the driver's gates with the next `en`."""
-    name, before = f"{layer}_{i}", f"{layer - 1}_{i}"
-    ground = circuit.gnd
+def add_held_spike(circuit: Circuit, layer: int, i: int) -> None:
+    """w<layer>_<i>: `en` in the steps in which row pair i of layer `layer` spikes, else 0. The spike that neuron i of
+    the layer before it has latched is handed on while `en` is low, and held while it is high."""
+    name, before, ground = f"{layer}_{i}", f"{layer - 1}_{i}", circuit.gnd
     follow = f"(v(s{before})-v(k{name}))*({_HELD_S}+{_LATCH_S}*v({_PASS}))"
     circuit.C(f"k{name}", f"k{name}", ground, _LATCH_F)
     circuit.B(f"k{name}", ground, f"k{name}", current_expression=follow)
+    circuit.B(f"w{name}", f"w{name}", ground, voltage_expression=f"v(k{name})*v({ENABLE})")
+
+
+def add_spiking_row(circuit: Circuit, layer: int, i: int, spiking: SpikingCircuit, technology: Technology) -> None:
+    """The row pair of layer `layer` that neuron i of the layer before it drives."""
+    name, ground = f"{layer}_{i}", circuit.gnd
+    add_held_spike(circuit, layer, i)
     low, high = spiking.rails.vss_V, spiking.rails.vdd_V
-    pulse = f"{high - low}*v(k{name})*v({ENABLE})"
-    circuit.B(f"ge{name}", f"ge{name}", ground, voltage_expression=f"{high}-{pulse}")
-    circuit.B(f"gi{name}", f"gi{name}", ground, voltage_expression=f"{low}+{pulse}")
+    circuit.B(f"ge{name}", f"ge{name}", ground, voltage_expression=f"{high}-{high - low}*v(w{name})")
+    circuit.B(f"gi{name}", f"gi{name}", ground, voltage_expression=f"{low}+{high - low}*v(w{name})")
     add_drivers(circuit, name, spiking, technology)
 
 
@@ -154,6 +159,15 @@ def add_drivers(circuit: Circuit, name: str, spiking: SpikingCircuit, technology
         circuit.raw_spice += _inverter(
             f"{side}{name}", f"g{side}{name}", f"{side}{name}", pair, ends, (VDD, VSS), technology
         )
+
+
+def access_transistor(name: str, word_line: str, column: str, spiking: SpikingCircuit, technology: Technology) -> str:
+    """The access transistor of a 1t1r cell, between its memristor's node y<name> and the column; `name` begins with
+    the side's letter."""
+    assert spiking.access is not None  # SpikingCircuit demands it of a 1t1r
+    if name.startswith("e"):
+        return transistor(name, "nmos", (f"y{name}", word_line, column, VSS), spiking.access.nmos, technology)
+    return transistor(name, "pmos", (f"y{name}", word_line, column, VDD), spiking.access.pmos, technology)
 
 
 def _inverter(
