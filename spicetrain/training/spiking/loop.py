@@ -27,7 +27,6 @@ from spicetrain.training.common import (
     keep_lines,
     parts_of,
     require_dataset,
-    require_finite,
 )
 from spicetrain.training.spiking.calibrate import calibrated
 from spicetrain.training.spiking.encoding import encode, training_spikes
@@ -56,7 +55,7 @@ def train(
     device = device_of(settings.device)
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    view = View(circuit, laws, torch.float32, settings.surrogate_slope, device)
+    view = View(circuit, laws, torch.float32, settings.surrogate_slope, device=device)
     model = TrainableSpikingNetwork(shape, settings, circuit, technology.memristor, view)
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
 
@@ -89,6 +88,7 @@ def train(
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
+                _require_finite(model, epoch)
                 model.keep_possible()
                 loss_sum += loss.detach() * len(chosen)
                 spiked += torch.stack([spikes.detach().mean() for spikes in layers]) * len(chosen)
@@ -103,7 +103,6 @@ def train(
                 "beyond_laws": view.beyond.count,
                 "seconds": time.perf_counter() - started,
             }
-            require_finite(line, "training.learning_rate is too high")
             append_line(metrics, line)  # first: a line that the checkpoint does not know is dropped at the next start
             save_checkpoint(checkpoint, model, optimizer, epoch + 1, identity)
             bar.update(**{name: f"{value:.2%}" for name, value in accuracies.items()})
@@ -122,6 +121,15 @@ def _accuracy(model: TrainableSpikingNetwork, spikes: Tensor, labels: Tensor) ->
         outputs = model(some.to(labels.device).transpose(0, 1).float())[-1]
         right += int((outputs.sum(0).argmax(1) == classes).sum())
     return right / len(spikes)
+
+
+def _require_finite(model: TrainableSpikingNetwork, epoch: int) -> None:
+    """The loss does not tell: a neuron whose membrane is no number does not spike."""
+    if not all(bool(synapses.isfinite().all()) for synapses in model.parameters()):
+        raise ConfigurationError(
+            f"A weight is not a number in epoch {epoch + 1}. Likely: training.learning_rate is too high. The "
+            "checkpoint of the epoch before is kept."
+        )
 
 
 def _share_of_rate(progress: float, warm_up: float) -> float:

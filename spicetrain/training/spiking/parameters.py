@@ -15,9 +15,9 @@ from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.technology import Memristor
 from spicetrain.training.crossbar import Conductances
 
-# Shares of the device's range (circuit) or, times REGULAR_UNIT, thresholds (regular), both over the root of the rows.
+# Over the root of the rows, of which a part spikes: a layer of any width then moves its membranes about as much.
 INITIAL_SPREAD, LARGEST_INITIAL_SPREAD = 1.4, 0.3
-REGULAR_UNIT = 20.0
+REGULAR_UNIT, LARGEST_REGULAR_UNIT = 8.0, 1.0
 
 
 class SynapseParameters(nn.Module):
@@ -31,7 +31,7 @@ class SynapseParameters(nn.Module):
     @property
     def weights(self) -> Tensor:
         """Of a regular layer, thresholds a spike. The unit makes one learning rate right for layers of all widths."""
-        return self.synapses * (REGULAR_UNIT / len(self.synapses) ** 0.5)
+        return self.synapses * min(LARGEST_REGULAR_UNIT, REGULAR_UNIT / len(self.synapses) ** 0.5)
 
     def conductances(self, memristor: Memristor) -> Conductances:
         """Of a circuit's layer, siemens: synapses are shares of the device's range, -1..1."""

@@ -31,7 +31,7 @@ def test_every_synapse_has_a_gradient() -> None:
     made = parameters([[0.5, -0.25], [0.9, -0.01], [-0.8, 0.125]])
     g = made.conductances(MEMRISTOR)
     ((g.pos - g.neg).sum() + (g.bias_pos - g.bias_neg).sum()).backward()
-    np.testing.assert_allclose(made.synapses.grad, np.full((3, 2), 8e-7))
+    torch.testing.assert_close(made.synapses.grad, torch.full((3, 2), 8e-7, dtype=torch.float64))
 
 
 def test_a_synapse_stays_where_the_device_can_follow() -> None:

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import snntorch
 import torch
 
-from spicetrain.spiking.circuit import SpikingCircuit, load_circuit
+from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.technology import Memristor, Technology
 from spicetrain.training.crossbar import Conductances
 from spicetrain.training.spiking.parameters import mapped, programmed
 from spicetrain.training.spiking.regular_layer import RegularView, leaky, regular_layer
 
+from .simple import lif
+
 SHAPES = [(1, 1), (5, 3), (3, 7)]
-
-
-def lif(**changes: Any) -> SpikingCircuit:
-    """lif-1r with other values at its top level."""
-    return SpikingCircuit.model_validate(load_circuit("lif-1r").model_dump() | changes)
-
-
 OFF_CENTRE = {"rest_V": -0.1}  # the excitatory rows pull with 0.6 V, the inhibitory ones with 0.4 V
 
 
