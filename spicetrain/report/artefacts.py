@@ -12,17 +12,30 @@ from typing import TYPE_CHECKING, Any
 from spicetrain.errors import ConfigurationError, StorageError
 from spicetrain.experiment import DEFINITION, MANIFEST, NETWORK, SUMMARY, Experiment, load_experiment
 from spicetrain.network import Network
+from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.storage import read_json
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_SUMMARY_KEYS = (
-    "method", "dataset", "technology", "layers", "netlist", "images", "accuracy_model", "accuracy_spice", "agreement",
-    "error_mean_V", "error_rms_V", "error_max_V", "solver_unconverged", "seconds_ngspice", "seconds_total",
-    "ngspice_version",
-)  # fmt: skip
-_METRIC_KEYS = ("epoch", "loss", "learning_rate", "solver_step_V", "solver_unconverged", "seconds")
+_SUMMARY_KEYS = {
+    "inverter": (
+        "method", "dataset", "technology", "layers", "netlist", "images", "accuracy_model", "accuracy_spice",
+        "agreement", "error_mean_V", "error_rms_V", "error_max_V", "solver_unconverged", "seconds_ngspice",
+        "seconds_total", "ngspice_version",
+    ),
+    "spiking": (
+        "method", "dataset", "technology", "circuit", "array", "layers", "steps", "netlist", "images",
+        "accuracy_model", "accuracy_circuit_model", "accuracy_spice", "agreement", "spike_agreement",
+        "spike_agreement_by_layer", "membrane_rms_V", "membrane_rms_V_by_layer", "membrane_max_V", "before_mismatch",
+        "spikes_per_image_input", "spikes_per_image_model", "spikes_per_image_spice", "energy_per_inference_J",
+        "energy_by_supply_J", "seconds_ngspice", "seconds_per_image", "seconds_total", "ngspice_version",
+    ),
+}  # fmt: skip
+_METRIC_KEYS = {
+    "inverter": ("epoch", "loss", "learning_rate", "solver_step_V", "solver_unconverged", "seconds"),
+    "spiking": ("epoch", "loss", "learning_rate", "spike_rates", "beyond_laws", "seconds"),
+}
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,10 @@ class RunFolder:
     def experiment(self) -> Experiment:
         return load_experiment(self.folder)
 
+    @property
+    def system(self) -> str:
+        return self.experiment.system
+
     @cached_property
     def definition(self) -> str:
         """experiment.toml, verbatim."""
@@ -63,7 +80,7 @@ class RunFolder:
 
     @cached_property
     def summary(self) -> dict[str, Any] | None:
-        return self._json(SUMMARY, _SUMMARY_KEYS, "verify")
+        return self._json(SUMMARY, _SUMMARY_KEYS[self.system], "verify")
 
     @cached_property
     def manifest(self) -> dict[str, Any] | None:
@@ -74,9 +91,9 @@ class RunFolder:
         return self._json("surrogates.json", ("surrogates",), "fit-surrogates")
 
     @cached_property
-    def network(self) -> Network | None:
-        path = self.path(NETWORK)
-        return None if path is None else Network.load(path)
+    def network(self) -> Network | SpikingNetwork | None:
+        path, kind = self.path(NETWORK), SpikingNetwork if self.system == "spiking" else Network
+        return None if path is None else kind.load(path)
 
     @cached_property
     def metrics(self) -> list[dict[str, Any]] | None:
@@ -91,7 +108,7 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise StorageError(_damaged(path, str(error), "train")) from error
         for epoch in epochs:
-            _require(path, epoch, _METRIC_KEYS, "train")
+            _require(path, epoch, _METRIC_KEYS[self.system], "train")
         return epochs or None
 
     @cached_property

@@ -26,7 +26,16 @@ def verification_section(run: RunFolder, outputs: Outputs | None, classes: tuple
     if run.summary and (missed := run.summary["solver_unconverged"]):
         text = f"The model's own solver did not converge for {count(missed, 'sample')} of this comparison."
         blocks.append(Notice(text))
-    blocks.append(Gallery([_scatter(outputs), _histogram(outputs), _by_output(outputs), _confusion(outputs, classes)]))
+    blocks.append(
+        Gallery(
+            [
+                _scatter(outputs),
+                _histogram(outputs),
+                _by_output(outputs),
+                confusion(outputs.label, outputs.spice_class, classes),
+            ]
+        )
+    )
     return Section("verification", title, blocks)
 
 
@@ -84,10 +93,11 @@ def _by_output(outputs: Outputs) -> Drawing:
     return Drawing(svg(figure, "Signed error over output voltage"), caption)
 
 
-def _confusion(outputs: Outputs, classes: tuple[str, ...]) -> Drawing:
+def confusion(label: NDArray[np.int64], found: NDArray[np.int64], classes: tuple[str, ...]) -> Drawing:
+    """label, found [images]: the true class, and that in SPICE."""
     number = len(classes)
     matrix = np.zeros((number, number), dtype=int)
-    np.add.at(matrix, (outputs.label, outputs.spice_class), 1)
+    np.add.at(matrix, (label, found), 1)
     share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     figure, axis = axes(4.6, 3.9)
     axis.imshow(np.sqrt(share), cmap=ACCENT_SHADES, vmin=0, vmax=1)

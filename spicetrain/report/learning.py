@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from spicetrain.report.artefacts import RunFolder
 from spicetrain.report.blocks import Block, Drawing, Gallery, Notice, Paragraph, Section
-from spicetrain.report.drawing import ACCENT, SECOND, axes, logarithmic, svg
+from spicetrain.report.drawing import ACCENT, SECOND, axes, logarithmic, ordered_colours, svg
 from spicetrain.report.units import count, percent, quantity, seconds
 
 Metrics = list[dict[str, Any]]
@@ -26,10 +26,13 @@ def training_section(run: RunFolder) -> Section:
     if len(metrics) < asked:
         text = f"{count(len(metrics), 'epoch')} of {asked} are done; the same command goes on from there."
         blocks.append(Notice(text, run.command("train")))
-    blocks.append(_convergence(metrics))
     drawings = [_loss(metrics), _accuracy(metrics), _learning_rate(metrics)]
-    if any(line["solver_step_V"] for line in metrics):
-        drawings.append(_solver(metrics))
+    if run.system == "spiking":
+        blocks.append(_laws(metrics))
+        drawings.append(_spike_rates(metrics))
+    else:
+        blocks.append(_convergence(metrics))
+        drawings += [_solver(metrics)] if any(line["solver_step_V"] for line in metrics) else []
     return Section("training", "The training", [*blocks, Gallery(drawings)])
 
 
@@ -49,6 +52,25 @@ def _convergence(metrics: Metrics) -> Block:
         f"{total:,} in all, {worst['solver_unconverged']:,} of them in epoch {worst['epoch']}: their gradients are "
         "not exact."
     )
+
+
+def _laws(metrics: Metrics) -> Block:
+    beyond = metrics[-1]["beyond_laws"]
+    if not beyond:
+        return Paragraph("In the last epoch no law was asked beyond the range in which it was measured.")
+    asked = ", ".join(f"{name} {number:,} times" for name, number in beyond.items())
+    return Notice(f"In the last epoch laws were asked beyond the range in which they were measured: {asked}.")
+
+
+def _spike_rates(metrics: Metrics) -> Drawing:
+    figure, axis = axes(4.6, 2.7)
+    rates = np.array([line["spike_rates"] for line in metrics])
+    for layer, (rate, colour) in enumerate(zip(rates.T, ordered_colours(rates.shape[1]), strict=True)):
+        axis.plot(_epochs(metrics), 100 * rate, color=colour, label=f"layer {layer + 1}")
+    axis.set(xlabel="epoch", ylabel="spikes a neuron and step (%)", ylim=(0, None))
+    axis.legend()
+    last = " and ".join(percent(rate, 1) for rate in rates[-1])
+    return Drawing(svg(figure, "Spike rates over epochs"), f"How often neurons fire, by layer; at the end {last}.")
 
 
 def _loss(metrics: Metrics) -> Drawing:

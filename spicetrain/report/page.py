@@ -19,9 +19,14 @@ from spicetrain.report.conductances import conductances_section
 from spicetrain.report.drawing import STYLE
 from spicetrain.report.energy import energy_section
 from spicetrain.report.fits import surrogates_section
+from spicetrain.report.laws import laws_section
 from spicetrain.report.learning import training_section
 from spicetrain.report.outputs import Outputs
 from spicetrain.report.provenance import headline, headline_section, provenance_section
+from spicetrain.report.rasters import rasters_section
+from spicetrain.report.spiking_circuit import spiking_circuit_section
+from spicetrain.report.spiking_comparison import spiking_verification_section
+from spicetrain.report.waveforms import kept_spikes, waveforms_section
 from spicetrain.report.worst import Inputs, worst_section
 from spicetrain.storage import write_atomic
 
@@ -59,6 +64,10 @@ def render(title: str, technology: str, sections: Sequence[Section]) -> str:
 
 
 def _sections(run: RunFolder) -> list[Section]:
+    return _spiking(run) if run.system == "spiking" else _inverter(run)
+
+
+def _inverter(run: RunFolder) -> list[Section]:
     provenance, result, surrogates = provenance_section(run), headline_section(run), surrogates_section(run)
     run.metrics, run.network  # noqa: B018  # what is damaged shows before the drawing begins
     frame = run.verification
@@ -75,6 +84,35 @@ def _sections(run: RunFolder) -> list[Section]:
         worst_section(run, outputs, inputs, classes, why_not),
         provenance,
     ]
+
+
+def _spiking(run: RunFolder) -> list[Section]:
+    provenance, result, laws = provenance_section(run), headline_section(run), laws_section(run)
+    run.metrics, run.network  # noqa: B018  # as above
+    kept, classes = kept_spikes(run), _classes(run)
+    return [
+        result,
+        spiking_circuit_section(run),
+        laws,
+        training_section(run),
+        spiking_verification_section(run, kept, classes),
+        waveforms_section(run, kept),
+        rasters_section(run, kept, classes),
+        conductances_section(run),
+        provenance,
+    ]
+
+
+def _classes(run: RunFolder) -> tuple[str, ...]:
+    """By name where the dataset is there, else numbered."""
+    from spicetrain.datasets import load_dataset
+
+    settings, number = run.experiment.dataset, run.experiment.network.layers[-1]
+    try:
+        classes = load_dataset(settings.name, settings.folder).classes
+    except SpicetrainError:
+        classes = ()
+    return classes if len(classes) == number else tuple(str(j) for j in range(number))
 
 
 def _test_images(run: RunFolder, outputs: Outputs | None) -> tuple[Inputs | None, tuple[str, ...], str]:

@@ -10,14 +10,16 @@ from spicetrain.experiment import MANIFEST, NETWORK
 from spicetrain.network import shape_text
 from spicetrain.report.artefacts import RunFolder
 from spicetrain.report.blocks import Block, Figures, Listing, Notice, Section, Table
+from spicetrain.report.spiking_result import result_blocks
 from spicetrain.report.units import count, percent, quantity, seconds
 from spicetrain.storage import sha256_of_file
 
 
 def headline(run: RunFolder) -> str:
-    """mnist, 784-100-10, kcl."""
+    """mnist, 784-100-10, kcl; of a spiking system "spiking, circuit" at the end."""
     experiment = run.experiment
-    return f"{experiment.dataset.name}, {shape_text(experiment.network.layers)}, {experiment.training.method}"
+    method = f"{'spiking, ' if run.system == 'spiking' else ''}{experiment.training.method}"
+    return f"{experiment.dataset.name}, {shape_text(experiment.network.layers)}, {method}"
 
 
 def headline_section(run: RunFolder) -> Section:
@@ -27,7 +29,7 @@ def headline_section(run: RunFolder) -> Section:
         missing = Notice("This run has not been verified in ngspice: there are no results yet.", run.command("verify"))
         return Section("result", "Result", [missing])
     try:
-        blocks: list[Block] = [Figures(_tiles(summary)), _circumstances(summary)]
+        blocks: list[Block] = result_blocks(summary) if run.system == "spiking" else _results(summary)
     except (KeyError, TypeError, ValueError) as error:
         raise StorageError(
             f"{run.folder / 'summary.json'} is not what a verification writes ({error}). It was edited: remove it and "
@@ -37,6 +39,10 @@ def headline_section(run: RunFolder) -> Section:
         text = "network.safetensors has changed since it was verified: these figures belong to the network before."
         blocks.insert(0, Notice(text, run.command("verify")))
     return Section("result", "Result", blocks)
+
+
+def _results(summary: dict[str, Any]) -> list[Block]:
+    return [Figures(_tiles(summary)), _circumstances(summary)]
 
 
 def _tiles(summary: dict[str, Any]) -> list[tuple[str, str, str]]:

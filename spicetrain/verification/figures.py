@@ -48,7 +48,7 @@ def require_within(summary: dict, settings: VerificationSettings) -> None:
 
 def summary_table(summary: dict[str, Any]) -> Table:
     """The figures of summary.json, of either system, for a terminal."""
-    return spiking_table(summary) if summary["system"] == "spiking" else _inverter_table(summary)
+    return spiking_table(summary) if summary.get("system") == "spiking" else _inverter_table(summary)
 
 
 def _inverter_table(summary: dict[str, Any]) -> Table:

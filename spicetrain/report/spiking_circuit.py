@@ -1,0 +1,105 @@
+"""What the spiking array and its neurons are made of."""
+
+from __future__ import annotations
+
+from spicetrain.experiment import SpikingExperiment
+from spicetrain.report.artefacts import RunFolder
+from spicetrain.report.blocks import Block, Paragraph, Section, Table
+from spicetrain.report.units import percent, quantity
+from spicetrain.spiking.circuit import Geometry, Pair, SpikingCircuit, load_circuit
+
+_ARRAYS = {
+    "1r": "Passive array (1R): every device conducts at all times. A row's driver pulls it to its rail for a spike and "
+    "holds it at rest otherwise, so silent devices leak charge off the membranes.",
+    "1t1r": "1T1R array: rows are supplies, and a spike opens the access transistors of its row, an nMOS at the "
+    "excitatory, a pMOS at the inhibitory device. Silent devices carry nothing.",
+}
+
+
+def spiking_circuit(run: RunFolder) -> SpikingCircuit:
+    """As the run has it; ConfigurationError when its file is gone or bad."""
+    experiment = run.experiment
+    assert isinstance(experiment, SpikingExperiment)
+    settings = experiment.circuit
+    return load_circuit(settings.name).changed(settings.threshold_V, settings.capacitance_F)
+
+
+def thresholds_V(run: RunFolder) -> tuple[float, ...]:
+    """Of each layer: those of the trained network, which may have been scaled, else the circuit's."""
+    layers = run.experiment.network.layers
+    if run.network is None:
+        return tuple(spiking_circuit(run).threshold_V(layer) for layer in range(len(layers) - 1))
+    return run.network.thresholds_V  # type: ignore[union-attr]
+
+
+def spiking_circuit_section(run: RunFolder) -> Section:
+    """Array, clock, neuron, drivers in words and numbers."""
+    circuit = spiking_circuit(run)
+    text = (
+        f"{_ARRAYS[circuit.array]} A column is tied straight to its membrane capacitor, without a virtual ground. At "
+        "the end of the integrate phase a latch takes the threshold inverter's answer; a neuron that fired is then "
+        "reset by a transistor to rest while the rows rest. Transistors throughout, but for the latch, which is ideal."
+    )
+    blocks: list[Block] = [Paragraph(text), _values(run, circuit), _by_layer(run, circuit), _transistors(circuit)]
+    return Section("circuit", "The circuit", blocks)
+
+
+def _values(run: RunFolder, circuit: SpikingCircuit) -> Table:
+    clock, network = circuit.clock, run.experiment.network
+    runs = network.steps + len(network.layers) - 2
+    rails = circuit.rails
+    up, down = rails.vdd_V - circuit.rest_V, rails.vss_V - circuit.rest_V
+    rows = [
+        ("circuit", circuit.name + (f": {circuit.description}" if circuit.description else "")),
+        ("inputs", "ideal pulse sources" if circuit.inputs == "ideal" else "driven by transistors"),
+        ("rails, rest", f"{_volts(rails.vdd_V)}, {_volts(rails.vss_V)}, {_volts(circuit.rest_V)}"),
+        ("reversal voltages less rest", f"excitatory {_volts(up)}, inhibitory {_volts(down)}"),
+        (
+            "integrate, rest, edges",
+            ", ".join(quantity(t, "s") for t in (clock.integrate_s, clock.rest_s, clock.edge_s)),
+        ),
+        ("an inference", f"{runs} steps of {quantity(clock.step_s, 's')}: {quantity(runs * clock.step_s, 's')}"),
+        ("threshold inverters", f"between their threshold -+ {_volts(circuit.neuron.half_supply_V)}"),
+        ("gate of the leak", _volts(circuit.neuron.leak_gate_V)),
+    ]
+    return Table((), rows)
+
+
+def _by_layer(run: RunFolder, circuit: SpikingCircuit) -> Table:
+    drive = circuit.rails.vdd_V - circuit.rest_V
+    rows = [
+        (
+            f"layer {layer + 1}",
+            quantity(circuit.capacitance_F(layer), "F"),
+            quantity(threshold_V, "V"),
+            percent((threshold_V - circuit.rest_V) / drive, 1),
+            f"{circuit.reset_fingers(layer):g}",
+        )
+        for layer, threshold_V in enumerate(thresholds_V(run))
+    ]
+    caption = "The threshold's share of the driving force says how far the array is from a linear one."
+    head = ("", "membrane capacitor", "threshold", "(V_th - V_rest) / (V_S - V_rest)", "reset fingers")
+    return Table(head, rows, caption)
+
+
+def _transistors(circuit: SpikingCircuit) -> Table:
+    drivers = "row drivers" if circuit.array == "1r" else "word-line drivers"
+    pairs = {
+        "threshold inverter": circuit.neuron.inverter,
+        f"{drivers}, excitatory": circuit.excitatory,
+        f"{drivers}, inhibitory": circuit.inhibitory,
+    } | ({"access": circuit.access} if circuit.access is not None else {})
+    rows = [(name, _size(pair.nmos), _size(pair.pmos)) for name, pair in pairs.items() if isinstance(pair, Pair)]
+    rows += [("leak", _size(circuit.neuron.leak), ""), ("reset, a finger", _size(circuit.neuron.reset), "")]
+    return Table(("transistors", "nMOS", "pMOS"), rows)
+
+
+def _size(geometry: Geometry) -> str:
+    """W / L; of a technology with other names for them, all that is given."""
+    if {"w", "l"} <= geometry.keys():
+        return f"{quantity(geometry['w'], 'm')} / {quantity(geometry['l'], 'm')}"
+    return ", ".join(f"{name} = {value:g}" for name, value in geometry.items())
+
+
+def _volts(value: float) -> str:
+    return quantity(value, "V")

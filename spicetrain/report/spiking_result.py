@@ -1,0 +1,143 @@
+"""The figures of a spiking network's verification, and what its netlist was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spicetrain.network import shape_text
+from spicetrain.report.blocks import Block, Figures, Notice, Paragraph, Table
+from spicetrain.report.units import count, percent, quantity, seconds
+
+_SUPPLIES = {
+    "vdd": "upper rail",
+    "vss": "lower rail",
+    "rest": "rest supply",
+    "threshold": "supplies of the threshold inverters",
+    "rows": "ideal sources of the input rows",
+    "cells": "both rails through the cells",
+}
+_NOT_INSIDE = {
+    "1r": "the latches and the gates of reset transistors and row drivers, which are ideal",
+    "1t1r": "the latches, the gates of reset transistors and of word-line drivers, and the word lines of the inputs, "
+    "which are ideal",
+}
+
+
+def result_blocks(summary: dict[str, Any]) -> list[Block]:
+    """Tiles, the netlist in words, accuracies, layers, energy, circumstances; KeyError when one is missing."""
+    return [
+        Figures(_tiles(summary)),
+        *_netlist(summary),
+        _accuracies(summary),
+        _layers(summary),
+        _energy(summary),
+        _circumstances(summary),
+    ]
+
+
+def _tiles(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
+    early = summary["before_mismatch"]["membrane_rms_V"]
+    return [
+        (percent(summary["accuracy_spice"]), "accuracy in SPICE", f"of {count(int(summary['images']), 'test image')}"),
+        (percent(summary["accuracy_model"]), "accuracy of its own model", "the same images and spikes"),
+        (percent(summary["spike_agreement"], 3), "spike agreement", "every neuron in every step"),
+        (
+            quantity(summary["membrane_rms_V"], "V"),
+            "membrane error, rms",
+            f"below threshold; {quantity(early, 'V')} up to the first mismatch",
+        ),
+        (quantity(summary["energy_per_inference_J"], "J"), "energy per inference", "all supplies, mean"),
+        (seconds(summary["seconds_per_image"]), "ngspice, an image", "one core"),
+    ]
+
+
+def _netlist(summary: dict[str, Any]) -> list[Block]:
+    flat, array = summary.get("flat"), summary["array"]
+    if summary["netlist"] == "flat":
+        return [Paragraph("Flat netlist: every device and every driver of the array is simulated.")]
+    if array == "1r":
+        text = (
+            "Reduced netlist: ideal sources hold the first layer's rows, so each of its columns is one source behind "
+            "one conductance (Thevenin); all other layers are simulated device by device, with their drivers. This is "
+            "exact, no approximation."
+        )
+    else:
+        text = (
+            "Reduced netlist, not exact: in every layer the cells of a column are one current, the sum of measured "
+            "cell currents as polynomials of the membrane; word lines and their drivers are left out. Neurons are "
+            "simulated device by device."
+        )
+    if flat is None:
+        missing = "It was not compared with the flat netlist, every device, in this run."
+        return [Paragraph(text), Notice(missing, "spicetrain verify ... --flat-images 3")]
+    images, difference = count(int(flat["images"]), "image"), quantity(flat["membrane_difference_max_V"], "V")
+    spikes = "the same spikes" if flat["same_spikes"] else f"{count(flat['spike_mismatches'], 'spike')} differing"
+    return [Paragraph(f"{text} Against every device (flat), on {images}: {spikes}, membranes within {difference}.")]
+
+
+def _accuracies(summary: dict[str, Any]) -> Table:
+    own = "as the circuit has it" if summary["method"] == "circuit" else "linear leaky integrate-and-fire neurons"
+    rows = [
+        (f"{summary['method']}, its own model", percent(summary["accuracy_model"]), own),
+        ("model of the circuit", percent(summary["accuracy_circuit_model"]), "with these weights"),
+        (
+            "SPICE",
+            percent(summary["accuracy_spice"]),
+            f"the class of the circuit's model in {percent(summary['agreement'])} of the images",
+        ),
+    ]
+    return Table(
+        ("", "accuracy", ""), rows, "Same images, same input spikes; of classes with equally many spikes, the first."
+    )
+
+
+def _layers(summary: dict[str, Any]) -> Table:
+    rows = [("input", str(summary["layers"][0]), "", f"{summary['spikes_per_image_input']:,.1f}", "", "")]
+    by_layer = zip(
+        summary["layers"][1:],
+        summary["spikes_per_image_model"],
+        summary["spikes_per_image_spice"],
+        summary["spike_agreement_by_layer"],
+        summary["membrane_rms_V_by_layer"],
+        strict=True,
+    )
+    for index, (width, model, spice, agreement, rms_V) in enumerate(by_layer, start=1):
+        figures = (f"{model:,.2f}", f"{spice:,.2f}", percent(agreement, 3), quantity(rms_V, "V"))
+        rows.append((f"layer {index}", str(width), *figures))
+    caption = (
+        f"Means of an image, {summary['steps']} time steps. Agreement: share of neurons and steps in which model and "
+        "SPICE both spike or both do not. The membrane error is taken at the latch, in steps in which the neuron "
+        "fired in neither."
+    )
+    return Table(("", "neurons", "spikes, model", "spikes, SPICE", "agreement", "membrane error, rms"), rows, caption)
+
+
+def _energy(summary: dict[str, Any]) -> Table:
+    total = summary["energy_per_inference_J"]
+    rows = [
+        (_SUPPLIES.get(supply, supply), quantity(joule, "J"), percent(joule / total, 1) if total else "")
+        for supply, joule in summary["energy_by_supply_J"].items()
+    ]
+    caption = f"Energy of an image by supply, mean. Not inside: {_NOT_INSIDE[summary['array']]}."
+    return Table(("supply", "energy", "share"), rows, caption)
+
+
+def _circumstances(summary: dict[str, Any]) -> Table:
+    rows = [
+        *((key, str(summary[key])) for key in ("dataset", "method", "technology", "circuit", "array", "netlist")),
+        ("layers", shape_text(summary["layers"])),
+        ("time steps", str(summary["steps"])),
+        ("images", f"{int(summary['images']):,}"),
+        (
+            "ngspice",
+            f"version {summary['ngspice_version']}, {seconds(summary['seconds_ngspice'])} summed over its processes",
+        ),
+        ("verified in", seconds(summary["seconds_total"])),
+    ]
+    if flat := summary.get("flat"):
+        energy, reduced = (
+            quantity(flat[key], "J") for key in ("energy_per_inference_J", "energy_per_inference_reduced_J")
+        )
+        took = seconds(flat["seconds_ngspice"])
+        rows.append(("flat", f"{energy} an inference, reduced {reduced} of the same images; {took} in ngspice"))
+    return Table((), rows)
