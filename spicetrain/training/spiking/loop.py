@@ -107,7 +107,7 @@ def train(
             save_checkpoint(checkpoint, model, optimizer, epoch + 1, identity)
             bar.update(**{name: f"{value:.2%}" for name, value in accuracies.items()})
     network = model.network(identity)
-    if settings.method == "circuit":
+    if settings.method == "circuit" or not settings.calibration_images:
         return network
     some = inputs[: settings.calibration_images].cpu().numpy()
     return calibrated(network, encode(some, shape, shape.encoder_seed + 1), circuit, laws)

@@ -42,7 +42,8 @@ class SpikingTrainingSettings(Definition):
     beta                of a regular neuron: what a step leaves of its membrane
     clip_quantile       regular: the share of a layer's weights that keep their size; g_max is what the largest of
                         these gets, and larger ones no more
-    calibration_images  regular: training images on which the circuit's thresholds are set
+    calibration_images  regular: training images on which the circuit's thresholds are set; 0 leaves them as a linear
+                        neuron would have them
     augmentation, validation, seed, device, threads  as for the inverter system
     """
 
@@ -55,7 +56,7 @@ class SpikingTrainingSettings(Definition):
     rate_logit: Positive = 15.0
     beta: Share = 0.9
     clip_quantile: Annotated[float, Field(gt=0, le=1)] = 0.999
-    calibration_images: int = Field(default=300, ge=1)
+    calibration_images: int = Field(default=300, ge=0)
     augmentation: Augmentation = Augmentation(shift_pixels=1.0)
     validation: int = Field(default=0, ge=0)
     seed: int = Field(default=0, ge=0)
