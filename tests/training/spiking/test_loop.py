@@ -90,14 +90,14 @@ def interrupt_at(patch: pytest.MonkeyPatch, steps: int) -> None:
 @pytest.mark.parametrize("method", ["circuit", "regular"])
 def test_learns_iris(method: Any, train: Trainer, tmp_path: Path) -> None:
     shape = SpikingNetworkSettings(layers=(4, 10, 3), steps=10)
-    network = train(tmp_path, shape, epochs=20, learning_rate=0.05, method=method)
+    network = train(tmp_path, shape, epochs=10, learning_rate=0.1, method=method)
     lines = metrics(tmp_path)
     assert lines[-1]["loss"] < 0.5 * lines[0]["loss"]
     spikes = encode(train.iris.train_inputs, shape, 5)
     own = predict(network, spikes, CIRCUIT, LAWS, method)
     assert (
         classes_of(own[-1][0]) == train.iris.train_labels
-    ).mean() > 0.78  # chance is 0.33, and rates of ten steps are coarse
+    ).mean() > 0.8  # chance is 0.33, and rates of ten steps are coarse
     assert network.about["method"] == method and network.about["system"] == "spiking"
     if method == "circuit":
         assert network.thresholds_V == (CIRCUIT.threshold_V(0), CIRCUIT.threshold_V(1))
