@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -11,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spicetrain.netlists.network import Form
-from spicetrain.netlists.spiking import CellCoefficients, spiking_deck
+from spicetrain.netlists.spiking import spiking_deck
+from spicetrain.netlists.spiking_columns import CellCoefficients
 from spicetrain.network import Crossbar
 from spicetrain.spice.deck import Deck
 from spicetrain.spiking.circuit import SpikingCircuit
@@ -31,16 +31,16 @@ polynomials of V - rest_V: [K + 1, rows + 1, columns]."""
 class Netlist:
     """A network on its circuit.
 
-    sides   of every crossbar of a `1t1r`, whose reduced form they are; none of a `1r`
-    silent  [K + 1]: both cells of a row pair that does not spike
-    key     hash of everything here
+    sides  of every crossbar of a `1t1r`; none of a `1r`
+    cells  the same crossbars as the reduced form of their netlist has them; None of a `1r`
+    key    hash of everything here
     """
 
     network: SpikingNetwork
     circuit: SpikingCircuit
     technology: Technology
     sides: tuple[Sides, ...]
-    silent: NDArray[np.float64]
+    cells: tuple[CellCoefficients, ...] | None
     key: str
 
     @classmethod
@@ -49,16 +49,9 @@ class Netlist:
         network = SpikingNetwork.load(network_file)
         key = content_hash(sha256_of_file(network_file), circuit.fingerprint, technology.fingerprint, laws.fingerprint)
         if circuit.array == "1r":
-            return cls(network, circuit, technology, (), np.zeros(1), key)
-        silent = laws.silent_cell_coefficients("excitatory") + laws.silent_cell_coefficients("inhibitory")
-        return cls(network, circuit, technology, tuple(_sides(one, laws) for one in network.crossbars), silent, key)
-
-    @cached_property
-    def cells(self) -> tuple[CellCoefficients, ...] | None:
-        """As `spiking_deck` wants them."""
-        if self.circuit.array == "1r":
-            return None
-        return tuple(CellCoefficients(excitatory + inhibitory, self.silent) for excitatory, inhibitory in self.sides)
+            return cls(network, circuit, technology, (), None, key)
+        sides = tuple(_sides(crossbar, laws) for crossbar in network.crossbars)
+        return cls(network, circuit, technology, sides, tuple(_cells(both, laws) for both in sides), key)
 
     def deck(self, spikes: NDArray[np.bool_], form: Form) -> Deck:
         """Of one image, `spikes` [steps, rows]; ConfigurationError as `spiking_deck` raises it."""
@@ -71,3 +64,12 @@ def _sides(crossbar: Crossbar, laws: SpikingLaws) -> Sides:
         np.stack(laws.cell_coefficients("excitatory", np.vstack([crossbar.pos, crossbar.bias_pos]))),
         np.stack(laws.cell_coefficients("inhibitory", np.vstack([crossbar.neg, crossbar.bias_neg]))),
     )
+
+
+def _cells(sides: Sides, laws: SpikingLaws) -> CellCoefficients:
+    """Both cells of a row pair together, with the charge that its word lines move."""
+    spiking = sides[0] + sides[1]
+    silent = laws.silent_cell_coefficients("excitatory") + laws.silent_cell_coefficients("inhibitory")
+    charge = np.empty((2, *spiking.shape[1:]))
+    charge[0], charge[1] = -laws.cell_on_C, laws.cell_spiking_F
+    return CellCoefficients(spiking, silent, laws.cell_silent_F, charge)
