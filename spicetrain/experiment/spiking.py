@@ -48,7 +48,7 @@ class SpikingSystem(System):
         return characterize(run.technology, plan, run.ngspice, folder, circuit=self.circuit, workers=run.workers)
 
     def fit(self) -> dict[str, Any]:
-        from spicetrain.surrogates.spiking_laws import fit_spiking_surrogates
+        from spicetrain.surrogates.spiking_fit import fit_spiking_surrogates
 
         run, tables = self.run, self.run.folder / "characterization"
         return fit_spiking_surrogates(tables, run.technology, self.circuit, self.experiment.surrogates, run.folder)

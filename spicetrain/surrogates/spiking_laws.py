@@ -4,6 +4,7 @@ Voltages in the polynomials are u = v - rest_V, so that a membrane at rest is at
 
     membrane   C du/dt = cells or rows - leak(u) [- reset(u) in the rest phase of a neuron that fired]
     cell       i(g, u) = g sum_k u^k sum_m cells[k, m] (g / cell_g_S)^m      into the column; 1t1r, its row spiking
+               q = pairs cell_silent_F u + spiking pairs (cell_spiking_F u - cell_on_C)     held at the column
     driver     i(x) = sum_k driver[k] x^k, x = v_row - level_V               out of the driver into the row; 1r
     threshold  a neuron fires when its membrane at the latch is above threshold_V + trip_offset_V + trip_delay_s du/dt
 
@@ -59,13 +60,17 @@ class SpikingLaws:
     reset_charge_C  per layer: what the falling reset gate injects into the membrane, coulomb
     reset_lost_s    by how much shorter than clock.rest_s the reset conducts
     trip_offset_V, trip_delay_s   see the module
-    membrane_F      per layer: what the neuron's transistors add to its capacitor
     drivers         (side, spiking) -> Driver; 1r only
-    cells           side -> [K+1, M]; silent_cells  side -> [K+1], A / V^k: a cell whose row does not spike; 1t1r only
+    cells           side -> [K+1, M]; 1t1r only
+    coarse_cells    side -> [4, M]: the same with a cubic of u, for training
+    silent_cells    side -> [K+1], A / V^k: a cell whose row does not spike
     cell_g_S        see the module
-    cell_late_s     by how much later than the middle of a rising edge, and earlier than that of a falling one, a cell
-                    conducts
-    domains         name -> lowest and highest measured: v_membrane_V, slope_V_per_s, g_S
+    cell_on_C       what the word lines of a pair couple into a column at rest when they rise, and cell_off_C when they
+                    fall, coulomb
+    cell_silent_F   what a row pair puts at its column, farad; cell_spiking_F  and how much more when it spikes
+    cell_late_s     by how much later than the middle of a rising edge a cell conducts; cell_ceases_s  and by how much
+                    earlier than the middle of a falling one it does not
+    domains         name -> lowest and highest u (V): leak, reset, cell; beyond, the model takes tangents
     """
 
     rest_V: float
@@ -75,18 +80,23 @@ class SpikingLaws:
     reset_lost_s: float = 0.0
     trip_offset_V: float = 0.0
     trip_delay_s: float = 0.0
-    membrane_F: tuple[float, ...] = (0.0,)
     drivers: Mapping[tuple[Side, bool], Driver] = field(default_factory=dict)
     cells: Mapping[Side, Vector] = field(default_factory=dict)
+    coarse_cells: Mapping[Side, Vector] = field(default_factory=dict)
     silent_cells: Mapping[Side, Vector] = field(default_factory=dict)
     cell_g_S: float = 1.0
+    cell_on_C: float = 0.0
+    cell_off_C: float = 0.0
+    cell_silent_F: float = 0.0
+    cell_spiking_F: float = 0.0
     cell_late_s: float = 0.0
+    cell_ceases_s: float = 0.0
     domains: Mapping[str, Range] = field(default_factory=dict)
 
-    def cell_coefficients(self, side: Side, g: Any) -> list[Any]:
+    def cell_coefficients(self, side: Side, g: Any, *, coarse: bool = False) -> list[Any]:
         """Per k the A / V^k, shaped like g (siemens; numpy or torch), of a spiking cell's current into its column."""
-        ratio = g / self.cell_g_S
-        return [g * _polynomial(powers, ratio) for powers in self.cells[side]]
+        ratio, cells = g / self.cell_g_S, self.coarse_cells if coarse and self.coarse_cells else self.cells
+        return [g * _polynomial(powers, ratio) for powers in cells[side]]
 
     def silent_cell_coefficients(self, side: Side) -> Vector:
         """[K+1], A / V^k, into the column."""
@@ -132,6 +142,11 @@ def load_laws(path: Path) -> tuple[SpikingLaws, dict[str, Any]]:
         raise StorageError(f"Cannot read the surrogates {path}: {error}. The file is damaged. {_NEXT_STEP}") from error
 
 
+def load_reports(path: Path) -> dict[str, Any]:
+    """The report on each law, by the name of its table; see `SpikingLaws.load`."""
+    return load_laws(path)[1]
+
+
 def _polynomial(coefficients: Vector, x: Any) -> Any:
     value = float(coefficients[-1])
     for coefficient in coefficients[-2::-1]:
@@ -144,6 +159,7 @@ def _taken_apart(laws: SpikingLaws) -> tuple[dict[str, Vector], dict[str, Any]]:
     arrays |= {f"reset.{layer}": value for layer, value in enumerate(laws.reset)}
     arrays |= {f"driver.{_state(*key)}": driver.current for key, driver in laws.drivers.items()}
     arrays |= {f"cell.{side}": value for side, value in laws.cells.items()}
+    arrays |= {f"coarse_cell.{side}": value for side, value in laws.coarse_cells.items()}
     arrays |= {f"silent_cell.{side}": value for side, value in laws.silent_cells.items()}
     plain = {name: getattr(laws, name) for name in _PLAIN}
     plain["drivers"] = {_state(*key): [driver.level_V, *driver.domain_V] for key, driver in laws.drivers.items()}
@@ -151,8 +167,8 @@ def _taken_apart(laws: SpikingLaws) -> tuple[dict[str, Vector], dict[str, Any]]:
 
 
 _PLAIN = (
-    *("rest_V", "reset_charge_C", "reset_lost_s", "trip_offset_V", "trip_delay_s", "membrane_F"),
-    *("cell_g_S", "cell_late_s", "domains"),
+    *("rest_V", "reset_charge_C", "reset_lost_s", "trip_offset_V", "trip_delay_s", "domains", "cell_g_S"),
+    *("cell_on_C", "cell_off_C", "cell_silent_F", "cell_spiking_F", "cell_late_s", "cell_ceases_s"),
 )
 
 
@@ -173,11 +189,16 @@ def _rebuilt(arrays: dict[str, Vector], plain: dict[str, Any]) -> SpikingLaws:
         leak=_numbered(arrays, "leak"),
         reset=_numbered(arrays, "reset"),
         drivers=drivers,
-        cells={side: arrays[f"cell.{side}"] for side in SIDES if f"cell.{side}" in arrays},
-        silent_cells={side: arrays[f"silent_cell.{side}"] for side in SIDES if f"silent_cell.{side}" in arrays},
+        cells=_by_side(arrays, "cell"),
+        coarse_cells=_by_side(arrays, "coarse_cell"),
+        silent_cells=_by_side(arrays, "silent_cell"),
         **values,
     )
 
 
 def _numbered(arrays: dict[str, Vector], name: str) -> tuple[Vector, ...]:
     return tuple(arrays[f"{name}.{layer}"] for layer in range(sum(key.startswith(f"{name}.") for key in arrays)))
+
+
+def _by_side(arrays: dict[str, Vector], name: str) -> dict[Side, Vector]:
+    return {side: arrays[f"{name}.{side}"] for side in SIDES if f"{name}.{side}" in arrays}

@@ -50,5 +50,8 @@ def circuit_layer(spikes: Tensor, g: Conductances, layer: int, threshold_V: floa
         fires.append(fired)
         latched.append(u)
         held = fired.detach()
-        u = columns.rest(u + slope * columns.phases.after_s, held) + injected * held
-    return torch.stack(fires), torch.stack(latched) + rest_V
+        u = columns.rest(u + slope * columns.phases.after_s, held, step) + injected * held
+    membranes = torch.stack(latched)
+    if columns.reach is not None:
+        view.beyond.note("membrane", membranes, *columns.reach)
+    return torch.stack(fires), membranes + rest_V

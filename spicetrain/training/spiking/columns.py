@@ -22,24 +22,36 @@ class Columns:
     """
 
     def __init__(self, spikes: Tensor, g: Conductances, layer: int, view: View) -> None:
-        self.phases = Phases.of(view.circuit, view.laws)
-        self.C = view.capacitance_F(layer)
-        of_array = _cell_currents if view.circuit.array == "1t1r" else _ideal_row_currents
-        driven, silent = of_array(spikes, g, view)
+        self.phases, self.laws = Phases.of(view.circuit, view.laws), view.laws
+        cells = view.circuit.array == "1t1r"
+        driven, silent = (_cell_currents if cells else _ideal_row_currents)(spikes, g, view)
         leak = [-a for a in view.leak(layer)]
-        self.driven, self.silent = added(driven, leak), added(silent, leak)
+        driven, self.silent = added(driven, leak), added(silent, leak)
         self.fired = added(silent, [-a for a in view.reset(layer)])
+        pairs = spikes.shape[2] + 1
+        self.C = view.circuit.capacitance_F(layer) + pairs * view.laws.cell_silent_F
+        self.spiking_pairs = (spikes.sum(2, keepdim=True) + 1).unbind() if cells else ()
+        self.driven = [a.unbind() if a.dim() == 3 else a for a in driven]
+        self.reach, self.reset_reach = view.reach("leak", "cell"), view.reach("reset")
 
     def integrate(self, u: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """(u at the latch, its slope there in V/s)."""
-        a = [a[step] if a.dim() == 3 else a for a in self.driven]
-        u = advance(u, a, self.C, self.phases.driven_s)
+        a = [a[step] if isinstance(a, tuple) else a for a in self.driven]
+        if self.spiking_pairs:
+            # Cells that conduct are more capacitance than silent ones: they share the membrane's charge.
+            pairs = self.spiking_pairs[step]
+            share = self.C / (self.C + pairs * self.laws.cell_spiking_F)
+            u = share * (u + pairs * (self.laws.cell_on_C / self.C))
+            a = [share * value for value in a]
+        u = advance(u, a, self.C, self.phases.driven_s, self.reach)
         return u, current(u, a) / self.C
 
-    def rest(self, u: Tensor, fired: Tensor) -> Tensor:
+    def rest(self, u: Tensor, fired: Tensor, step: int) -> Tensor:
         """u after the rest phase, without what the reset gate injects; `fired` [samples, columns], 0 or 1."""
-        quiet = advance(u, self.silent, self.C, self.phases.rest_s)
-        reset = advance(u, self.fired, self.C, self.phases.reset_s)
+        if self.spiking_pairs:
+            u = u + self.spiking_pairs[step] * (self.laws.cell_off_C / self.C)
+        quiet = advance(u, self.silent, self.C, self.phases.rest_s, self.reach)
+        reset = advance(u, self.fired, self.C, self.phases.reset_s, self.reset_reach)
         return torch.lerp(quiet, reset, fired)
 
 
@@ -61,8 +73,7 @@ def _ideal_row_currents(spikes: Tensor, g: Conductances, view: View) -> tuple[li
 def _cell_currents(spikes: Tensor, g: Conductances, view: View) -> tuple[list[Tensor], list[Tensor]]:
     """Spiking cells conduct as measured, the others leak."""
     laws, rows = view.laws, spikes.shape[2]
-    leakage = [view.tensor(laws.silent_cell_coefficients(side)) for side in SIDES]
-    one_row = added(list(leakage[0]), list(leakage[1]))
+    one_row = added(*(list(view.tensor(laws.silent_cell_coefficients(side))) for side in SIDES))
     pair = _pair(view, g.pos, g.neg)
     bias = _pair(view, g.bias_pos, g.bias_neg)
     less = [a - one_row[k] if k < len(one_row) else a for k, a in enumerate(pair)]
@@ -75,8 +86,8 @@ def _cell_currents(spikes: Tensor, g: Conductances, view: View) -> tuple[list[Te
 
 def _pair(view: View, pos: Tensor, neg: Tensor) -> list[Tensor]:
     """Per k the A / V^k of an excitatory and an inhibitory cell together."""
-    both = [view.laws.cell_coefficients(side, g) for side, g in zip(SIDES, (pos, neg), strict=True)]
-    return added(*both)
+    sides = zip(SIDES, (pos, neg), strict=True)
+    return added(*(view.laws.cell_coefficients(side, g, coarse=view.coarse) for side, g in sides))
 
 
 def product(spikes: Tensor, weights: Tensor, bias: Tensor) -> Tensor:

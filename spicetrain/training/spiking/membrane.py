@@ -1,12 +1,12 @@
 """A membrane in time: C du/dt = sum_k a_k u^k, solved without time steps.
 
-With three coefficients or fewer it is Riccati's equation, which has a closed form: over the time t, b_k = a_k t / C,
+Up to the square this is Riccati's equation, which has a closed form. In d, the distance from where u starts, and with
+b_k the coefficients of d^k times t / C, the membrane goes in the time t
 
-    f = b_0 + b_1 u + b_2 u^2,   f' = b_1 + 2 b_2 u,   q = sqrt(b_1^2 - 4 b_0 b_2),   r = tanh(q / 2) / q
-    u + 2 f r / (1 - f' r)
+    d = 2 b_0 r / (1 - b_1 r),   r = tanh(q / 2) / q,   q = sqrt(b_1^2 - 4 b_0 b_2)
 
-and for b_2 = 0 that is the exponential approach to -b_0 / b_1. Higher powers are first taken as the parabola that
-touches the current at u, which gives an end; then as the one that meets it at u, half way, and at that end.
+which for b_2 = 0 is the exponential approach to -b_0 / b_1. Higher powers are taken as the parabola that meets the
+current at the start, at the end that its tangent leads to, and half way between them.
 """
 
 from __future__ import annotations
@@ -19,18 +19,24 @@ from torch import Tensor
 _LEAST_Q = 1e-6  # below it tanh(q / 2) / q is 1/2 to 13 digits
 
 
-def advance(u: Tensor, coefficients: Sequence[Tensor], C: float, t: float) -> Tensor:
+def advance(
+    u: Tensor, coefficients: Sequence[Tensor], C: float, t: float, reach: tuple[float, float] | None = None
+) -> Tensor:
     """u (volts) after t seconds of C du/dt = sum_k coefficients[k] u^k, C in farads, coefficients in A / V^k.
 
-    Coefficients broadcast against u; those of the same value for all samples are best given without that axis.
+    coefficients  broadcast against u
+    reach         lowest and highest u up to which the polynomial holds: a membrane that starts beyond goes along the
+                  tangent there, so that no power runs away
+
     Exact for up to three coefficients; differentiable.
     """
     b = [coefficient * (t / C) for coefficient in coefficients]
-    if len(b) <= 3:
-        return u + _riccati(u, b)
-    taylor = _around(b, u)
-    end = _from_zero(taylor[:3])
-    return u + _from_zero(_parabola_through(taylor, end))
+    if len(b) == 2:
+        return u + _way([b[0] + b[1] * u, b[1]])
+    b = _around(b, u, reach)
+    if len(b) > 3:
+        b = _parabola_through(b, _way(b[:2]))
+    return u + _way(b)
 
 
 def current(u: Tensor, coefficients: Sequence[Tensor]) -> Tensor:
@@ -41,20 +47,11 @@ def current(u: Tensor, coefficients: Sequence[Tensor]) -> Tensor:
     return value
 
 
-def _riccati(u: Tensor, b: Sequence[Tensor]) -> Tensor:
-    """The change of u in the unit of time."""
-    b0, b1 = b[:2]
-    if len(b) == 2:
-        r = _tanh_ratio(b1.square())
-        return (b0 + b1 * u) * (2 * r / (1 - b1 * r))
-    r = _tanh_ratio(b1.square() - 4 * b0 * b[2])
-    slope = b1 + b[2] * u
-    return (b0 + slope * u) * (2 * r) / (1 - (slope + b[2] * u) * r)
-
-
-def _from_zero(b: Sequence[Tensor]) -> Tensor:
-    r = _tanh_ratio(b[1].square() - 4 * b[0] * b[2])
-    return 2 * b[0] * r / (1 - b[1] * r)
+def _way(b: Sequence[Tensor]) -> Tensor:
+    """d of two or three coefficients."""
+    square = b[1].square()
+    r = _tanh_ratio(square if len(b) == 2 else square - 4 * b[0] * b[2])
+    return b[0] * (2 * r / (1 - b[1] * r))
 
 
 def _tanh_ratio(square: Tensor) -> Tensor:
@@ -63,13 +60,17 @@ def _tanh_ratio(square: Tensor) -> Tensor:
     return torch.tanh(q / 2) / q
 
 
-def _around(b: Sequence[Tensor], u: Tensor) -> list[Tensor]:
+def _around(b: Sequence[Tensor], u: Tensor, reach: tuple[float, float] | None) -> list[Tensor]:
     """Coefficients in powers of the distance from u (Horner's scheme, repeated)."""
+    held = u if reach is None else u.clamp(*reach)
     shifted = list(b)
     for lowest in range(len(b) - 1):
         for k in range(len(b) - 2, lowest - 1, -1):
-            shifted[k] = shifted[k] + u * shifted[k + 1]
-    return shifted
+            shifted[k] = shifted[k] + held * shifted[k + 1]
+    if reach is None:
+        return shifted
+    inside = (held == u).to(u.dtype)
+    return [shifted[0] + shifted[1] * (u - held), shifted[1], *(a * inside for a in shifted[2:])]
 
 
 def _parabola_through(taylor: Sequence[Tensor], D: Tensor) -> list[Tensor]:

@@ -26,10 +26,10 @@ class Phases:
 
     @classmethod
     def of(cls, circuit: SpikingCircuit, laws: SpikingLaws) -> Self:
-        clock, late = circuit.clock, laws.cell_late_s
+        clock, ceases = circuit.clock, laws.cell_ceases_s
         return cls(
-            driven_s=clock.integrate_s - clock.edge_s / 2 - late,
-            after_s=clock.edge_s / 2 - late,
-            rest_s=clock.rest_s + late,
+            driven_s=clock.integrate_s - clock.edge_s / 2 - laws.cell_late_s,
+            after_s=clock.edge_s / 2 - ceases,
+            rest_s=clock.rest_s + laws.cell_late_s + ceases,
             reset_s=clock.rest_s - laws.reset_lost_s,
         )

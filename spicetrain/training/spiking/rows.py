@@ -25,15 +25,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spicetrain.surrogates.spiking_laws import SIDES, Side
+from spicetrain.surrogates.spiking_laws import SIDES, Range, Side, Vector
 from spicetrain.training.crossbar import Conductances
 from spicetrain.training.spiking.columns import added, product
 from spicetrain.training.spiking.membrane import advance, current
 from spicetrain.training.spiking.phases import Phases
 from spicetrain.training.spiking.view import View
 
-LONGEST = 4.0
-"""Of a stretch that one parabola covers, in time constants of the fastest membrane."""
+# Of a stretch that one parabola covers, in time constants of the fastest membrane; in training and otherwise.
+COARSE_STRETCH, STRETCH = 4.0, 2.0
 _NEWTON_STEPS = 30
 
 Coupling = Callable[[Tensor], Tensor]
@@ -43,7 +43,7 @@ class DrivenColumns:
     """The columns of one layer, with their rows and their neurons; the same interface as columns.Columns."""
 
     def __init__(self, spikes: Tensor, g: Conductances, layer: int, view: View) -> None:
-        self.phases, self.C = Phases.of(view.circuit, view.laws), view.capacitance_F(layer)
+        self.phases, self.C = Phases.of(view.circuit, view.laws), view.circuit.capacitance_F(layer)
         # Excitatory rows and their bias row, then inhibitory ones and theirs.
         self.g = torch.cat([g.pos, g.bias_pos[None], g.neg, g.bias_neg[None]])
         silent, spiking = (_rows(self.g, view, state) for state in (False, True))
@@ -51,14 +51,16 @@ class DrivenColumns:
         active = torch.cat([spikes, torch.ones_like(spikes[..., :1])], 2)
         active = torch.cat([active, active], 2)
         at_rest, S = silent[0] @ self.g, self.g.sum(0)
-        self.active, self.pull = active.unbind(), product(active, self.change[0][:, None] * self.g, at_rest).unbind()
-        self.fastest_S, self.corrections = float(S.detach().max()), view.corrections
+        pull = product(active, self.change[0][:, None] * self.g, at_rest)
+        self.fastest_S, self.corrections = float(S.detach().max()), 1 if view.coarse else 2
+        self.longest = COARSE_STRETCH if view.coarse else STRETCH
+        self.reach = view.reach("leak")
         leak, reset = [-a for a in view.leak(layer)], [-a for a in view.reset(layer)]
         quiet, fired = added([at_rest, -S], leak), added([at_rest, -S], reset)
         # A reset that lasts less than the rest phase counts as a weaker one.
         self.reset_change = added([self.phases.reset_s / self.phases.rest_s * a for a in fired], [-a for a in quiet])
         self.quiet = added(quiet, [torch.zeros_like(S)] * len(self.reset_change))
-        self.pull = [pull + leak[0] for pull in self.pull]
+        self.active, self.pull = active.unbind(), (pull + leak[0]).unbind()
         self.driven = quiet[1:]
 
     def integrate(self, u: Tensor, step: int) -> tuple[Tensor, Tensor]:
@@ -69,7 +71,7 @@ class DrivenColumns:
         u, coupled = self._charge(u, a, response, self.phases.driven_s)
         return u, (current(u, a) + coupled) / self.C
 
-    def rest(self, u: Tensor, fired: Tensor) -> Tensor:
+    def rest(self, u: Tensor, fired: Tensor, step: int) -> Tensor:
         """u after the rest phase, without what the reset gate injects; `fired` [samples, columns], 0 or 1."""
         a = [torch.addcmul(quiet, fired, change) for quiet, change in zip(self.quiet, self.reset_change, strict=True)]
         return self._charge(u, a, self.silent[1:], self.phases.rest_s)[0]
@@ -81,9 +83,9 @@ class DrivenColumns:
             coupled: Tensor = _Coupling.apply(u, self.g, *response)
             return coupled
 
-        stretches = max(1, math.ceil(self.fastest_S * t / self.C / LONGEST))
+        stretches = max(1, math.ceil(self.fastest_S * t / self.C / self.longest))
         for _ in range(stretches):
-            u, coupled = _stretch(u, a, coupling, self.C, t / stretches, self.corrections)
+            u, coupled = _stretch(u, a, coupling, self.C, t / stretches, self.corrections, self.reach)
         return u, coupled
 
 
@@ -122,11 +124,17 @@ def _outer(few: Tensor, many: Tensor) -> Tensor:
 
 
 def _stretch(
-    u: Tensor, a: Sequence[Tensor], coupling: Coupling, C: float, t: float, corrections: int
+    u: Tensor,
+    a: Sequence[Tensor],
+    coupling: Coupling,
+    C: float,
+    t: float,
+    corrections: int,
+    reach: Range | None,
 ) -> tuple[Tensor, Tensor]:
     before = coupling(u)
     held = [a[0] + before, *a[1:]]
-    ends = predicted = [advance(u, held, C, share * t) for share in (0.5, 1.0)]
+    ends = predicted = [advance(u, held, C, share * t, reach) for share in (0.5, 1.0)]
     z = -a[1] * (t / C)
     weights = [(share, *_weights(share * z)) for share in (0.5, 1.0)]
     for _ in range(corrections):
@@ -153,28 +161,33 @@ def _rows(g: Tensor, view: View, spiking: bool) -> list[Tensor]:
 
 
 def _sides_rows(G: Tensor, view: View, side: Side, spiking: bool) -> list[Tensor]:
-    driver = view.laws.drivers[side, spiking]
-    level = driver.level_V - view.circuit.rest_V
-    law = np.polynomial.Polynomial(driver.current)
+    driver, rest_V = view.laws.drivers[side, spiking], view.circuit.rest_V
+    level = driver.level_V - rest_V
+    low, high = (end - rest_V for end in driver.domain_V)
 
-    def excess(y: Tensor) -> Tensor:
-        return _value(law, y - level) - G * y
+    def current(y: Tensor, derivative: int) -> Tensor:
+        """Of the driver; beyond its domain along the tangent."""
+        held = y.clamp(low, high)
+        value = _derivative(driver.current, held - level, derivative)
+        if derivative > 1:
+            return value * (held == y)
+        return value if derivative == 1 else value + _derivative(driver.current, held - level, 1) * (y - held)
 
     y = torch.full_like(G, level)
     with torch.no_grad():
         for _ in range(_NEWTON_STEPS):
-            y = y - excess(y) / (_value(law.deriv(), y - level) - G)
-        slope = _value(law.deriv(), y - level) - G
-    y = y - excess(y) / slope
-    view.beyond.note("driver_current", y + view.circuit.rest_V, *driver.domain_V)
-    first = 1 / (G - _value(law.deriv(), y - level))
-    second = _value(law.deriv(2), y - level) * first**3
-    third = _value(law.deriv(3), y - level) * first**4 + 3 * second**2 / first
+            y = y - (current(y, 0) - G * y) / (current(y, 1) - G)
+        slope = current(y, 1) - G
+    y = y - (current(y, 0) - G * y) / slope
+    view.beyond.note(f"{side} driver", y + rest_V, *driver.domain_V)
+    first = 1 / (G - current(y, 1))
+    second = current(y, 2) * first**3
+    third = current(y, 3) * first**4 + 3 * second**2 / first
     return [y, first, second / 2, third / 6]
 
 
-def _value(law: np.polynomial.Polynomial, x: Tensor) -> Tensor:
+def _derivative(coefficients: Vector, x: Tensor, order: int) -> Tensor:
     value = torch.zeros_like(x)
-    for coefficient in reversed(law.coef):
+    for coefficient in reversed(np.polynomial.polynomial.polyder(coefficients, order)):
         value = value * x + float(coefficient)
     return value

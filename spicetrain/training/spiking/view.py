@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from spicetrain.spiking.circuit import SpikingCircuit
-from spicetrain.surrogates.spiking_laws import SpikingLaws, Vector, of_layer
+from spicetrain.surrogates.spiking_laws import Range, SpikingLaws, Vector, of_layer
 
 SLACK_V = 1e-6
 
@@ -44,19 +44,23 @@ class Beyond:
 class View:
     """What the model of a layer needs besides its conductances.
 
-    slope        of snntorch's fast_sigmoid, over membranes in units of threshold_V - rest_V
-    corrections  of driven rows and the membranes on them against each other, in a phase; one leaves some tens of
-                 microvolts where rows sag by a tenth
-    beyond       what the layers noted since it was last replaced
+    slope   of snntorch's fast_sigmoid, over membranes in units of threshold_V - rest_V
+    beyond  what the layers noted since it was last replaced
+
+    In float32, which is for training, cells are cubics of the membrane, and driven rows are corrected once against the
+    membranes on them, which leaves some tens of microvolts where rows sag by a tenth; in float64 twice.
     """
 
     circuit: SpikingCircuit
     laws: SpikingLaws
     dtype: torch.dtype = torch.float32
     slope: float = 3.0
-    corrections: int = 2
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     beyond: Beyond = field(default_factory=Beyond)
+
+    @property
+    def coarse(self) -> bool:
+        return self.dtype != torch.float64
 
     def tensor(self, values: Vector) -> Tensor:
         return torch.as_tensor(values, dtype=self.dtype, device=self.device)
@@ -69,6 +73,7 @@ class View:
         """The same with the reset on."""
         return list(self.tensor(of_layer(self.laws.reset, layer)))
 
-    def capacitance_F(self, layer: int) -> float:
-        """Of a membrane with the neuron's transistors."""
-        return self.circuit.capacitance_F(layer) + of_layer(self.laws.membrane_F, layer)
+    def reach(self, *laws: str) -> Range | None:
+        """Lowest and highest u (V) that all of these laws were fitted over; None: no law says."""
+        known = [self.laws.domains[name] for name in laws if name in self.laws.domains]
+        return (max(low for low, _ in known), min(high for _, high in known)) if known else None
