@@ -123,12 +123,14 @@ def _tables(
     checksums = [sha256_of_file(path) for path in trained]
     tables = []
 
-    def add(name: str, version: int, section: Definition, sweeps: Iterable[Sweep[Any]], *inputs: str) -> None:
+    def add(
+        name: str, version: int, section: Definition, sweeps: Iterable[Sweep[Any]], *inputs: str, **more: str
+    ) -> None:
         plan_text = section.model_dump_json(exclude={"trained"})
         key = content_hash(name, version, plan_text, technology.fingerprint, ngspice.version, *inputs)
         entry = CacheEntry(name, key)
         source = _source(entry, folder)
-        about = origin | {"plan": section.model_dump(mode="json")}
+        about = origin | more | {"plan": section.model_dump(mode="json")}
         tables.append(_Table(entry, about, list(sweeps), source, source != "measured"))
 
     if (loads := plan.effective_load) is not None:
@@ -142,7 +144,8 @@ def _tables(
         add("loaded_vtc", loaded_vtc.VERSION, vtc, loaded_vtc.sweeps(vtc, technology, parts))
     for name, section, version, build in spiking.tables(plan, circuit):
         assert circuit is not None  # else spiking.tables raises
-        add(name, version, section, build(section, technology, circuit), circuit.fingerprint)
+        measured = build(section, technology, circuit)
+        add(name, version, section, measured, circuit.fingerprint, circuit=circuit.name)
     return tables
 
 

@@ -22,10 +22,10 @@ from spicetrain.spice.deck import Deck
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.technology import Technology
 
-VERSION = 1
+VERSION = 2
 _POINTS = 2000  # of a ramp
 # ngspice's own chgtol, 1e-14 C, is more than any charge of a cell.
-_OPTIONS = {"chgtol": 1e-18}
+_OPTIONS = {"reltol": 1e-6, "vntol": 1e-9, "chgtol": 1e-18}
 
 
 @dataclass(frozen=True)
@@ -130,10 +130,12 @@ class CellPulseSweep(SpikingSweep[CellPulsePlan]):
         circuit, clock = self.new(), self.circuit.clock
         silent, spike = row_levels(self.side, self.circuit)
         add_pulses(circuit, "word", clock, [silent, spike], silent)
-        for k, g in enumerate(self._g):
-            add_cell(circuit, self.side, k, float(g), "word", self.circuit, self.technology)
+        circuit.V("open", "open", circuit.gnd, spike)
+        count = len(self._g)
+        for k, g in enumerate((*self._g, *self._g)):  # pulsed, then always on: a cell at g_min takes 4 ns to settle
+            add_cell(circuit, self.side, k, float(g), "word" if k < count else "open", self.circuit, self.technology)
             circuit.V(f"m{k}", f"m{k}", circuit.gnd, self.circuit.rest_V)
-        saves = tuple(f"i(vm{k})" for k in range(len(self._g)))
+        saves = tuple(f"i(vm{k})" for k in range(2 * count))
         step, stop_s = clock.edge_s / 10, 2 * clock.step_s
         deck = self.answer(circuit, f".tran {step!r} {stop_s!r} 0 {clock.integrate_s / 200!r}", saves, None)
         return replace(deck, options=_OPTIONS)
@@ -143,8 +145,7 @@ class CellPulseSweep(SpikingSweep[CellPulsePlan]):
         charges = [_charge(time, values[f"i(vm{k})"]) for k in range(len(self._g))]
         ends = self._start_s + np.array([0.0, clock.integrate_s, clock.step_s])
         start, latch, end = np.array([np.interp(ends, time, charge) for charge in charges]).T
-        settled = self._start_s + clock.integrate_s
-        i_dc = np.array([np.interp(settled, time, values[f"i(vm{k})"]) for k in range(len(self._g))])
+        i_dc = np.array([values[f"i(vm{k + len(self._g)})"][0] for k in range(len(self._g))])
         return {
             "side": np.full(len(self._g), self.side),
             "g_S": self._g,

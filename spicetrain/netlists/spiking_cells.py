@@ -23,8 +23,9 @@ _FOLLOW, _PASS = "follow", "hand_on"
 _FOLLOWS_ABOVE, _PASSES_BELOW, _SHARPNESS = 0.9, 0.5, 50.0
 # 1 ps to follow, 1 ms to forget. With 0.1 ps, ngspice finds no time step small enough at reltol 1e-5, chgtol 1e-16.
 _LATCH_F, _LATCH_S, _HELD_S = 1e-15, 1e-3, 1e-12
-# Decisions per volt at the output of the threshold inverter.
-_DECISION_PER_V = 1e5
+# Decisions per volt at the output of the threshold inverter: half a spike is left within 0.02 uV of the trip (1e5:
+# 1 uV); steeper costs no iteration, because nothing feeds back while the latch follows.
+_DECISION_PER_V = 1e7
 
 
 def new_spiking_circuit(spiking: SpikingCircuit, technology: Technology, steps: int) -> Circuit:
