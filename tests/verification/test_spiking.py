@@ -310,7 +310,8 @@ def test_an_interrupted_verification_goes_on_with_what_is_missing(
 def test_a_deck_for_plain_ngspice_is_that_of_its_image(verifier: Callable[..., Verifier]) -> None:
     one = verifier()
     forms: tuple[Form, ...] = ("reduced", "flat")
+    write: Callable[..., None] = write_spiking_deck
     for form in forms:
-        write_spiking_deck(*one.given, image=2, form=form, path=one.folder / "a.cir")
+        write(*one.given, image=2, form=form, path=one.folder / "a.cir")
         netlist = Netlist.of(*one.given[:4])
         assert (one.folder / "a.cir").read_text() == netlist.deck(one.spikes[2], form).text()
