@@ -6,13 +6,13 @@ import json
 import re
 import shutil
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from pages import Page, report
 
 from spicetrain.characterization.table import write_table
 from spicetrain.errors import ConfigurationError, StorageError
@@ -25,58 +25,10 @@ from spicetrain.storage import sha256_of_file, write_json
 SECTIONS = (
     "result", "circuit", "surrogates", "training", "verification", "energy", "crossbars", "worst", "provenance",
 )  # fmt: skip
-VOID = {"meta", "img", "br", "hr", "link", "input"}
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c63f80f00010101001bb6ee56"
     "0000000049454e44ae426082"
 )
-
-
-class Page(HTMLParser):
-    """Checks the nesting; collects text by section, ids, and whatever could point outside."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.ids: list[str] = []
-        self.targets: list[str] = []
-        self.text: dict[str, str] = {}
-        self.svgs: dict[str, int] = {}
-        self._section = ""
-        self.feed(html)
-        self.close()
-        assert not self.open, f"never closed: {self.open}"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        self.tags.append(tag)
-        self.ids += [str(values["id"])] if "id" in values else []
-        self.targets += [str(values[key]) for key in ("src", "href", "xlink:href", "srcset", "data") if key in values]
-        if tag == "section":
-            self._section = str(values["id"])
-        if tag == "svg":
-            self.svgs[self._section] = self.svgs.get(self._section, 0) + 1
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open, f"</{tag}> closes nothing"
-        assert self.open.pop() == tag, f"</{tag}> out of order"
-
-    def handle_data(self, data: str) -> None:
-        self.text[self._section] = self.text.get(self._section, "") + data
-
-
-def report(folder: Path) -> Page:
-    path = write_report(folder)
-    assert path == folder / "report.html"
-    return Page(path.read_text(encoding="utf-8"))
 
 
 def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:

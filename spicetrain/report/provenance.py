@@ -29,7 +29,8 @@ def headline_section(run: RunFolder) -> Section:
         missing = Notice("This run has not been verified in ngspice: there are no results yet.", run.command("verify"))
         return Section("result", "Result", [missing])
     try:
-        blocks: list[Block] = result_blocks(summary) if run.system == "spiking" else _results(summary)
+        spiking, verify = run.system == "spiking", run.command("verify")
+        blocks: list[Block] = result_blocks(summary, verify) if spiking else _results(summary)
     except (KeyError, TypeError, ValueError) as error:
         raise StorageError(
             f"{run.folder / 'summary.json'} is not what a verification writes ({error}). It was edited: remove it and "

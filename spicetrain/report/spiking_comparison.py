@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from spicetrain.report.artefacts import RunFolder
@@ -40,12 +40,13 @@ def _told(frame: pd.DataFrame) -> str:
 
 def _membranes(kept: KeptSpikes) -> Drawing:
     figure, axis = axes()
-    low = min(float(min(m[1].min(), s[1].min())) for m, s in zip(kept.model, kept.spice, strict=True))
-    high = max(float(max(m[1].max(), s[1].max())) for m, s in zip(kept.model, kept.spice, strict=True))
-    axis.plot([1e3 * low, 1e3 * high], [1e3 * low, 1e3 * high], color=INK, linewidth=0.7)
-    for model, spice, quiet in zip(kept.model, kept.spice, subthreshold(kept.model, kept.spice), strict=True):
-        x, y = _thinned(model[1][quiet]), _thinned(spice[1][quiet])
-        axis.plot(1e3 * x, 1e3 * y, ".", color=DOTS, markersize=2.5, alpha=0.5, rasterized=True)
+    quiet = subthreshold(kept.model, kept.spice)
+    x, y = (
+        _thinned(np.concatenate([v[where] for (_, v), where in zip(layers, quiet, strict=True)]))
+        for layers in (kept.model, kept.spice)
+    )
+    axis.axline((0, 0), slope=1, color=INK, linewidth=0.7)
+    axis.plot(1e3 * x, 1e3 * y, ".", color=DOTS, markersize=2.5, alpha=0.5, rasterized=True)
     axis.set(xlabel="model (mV)", ylabel="SPICE (mV)")
     axis.set_aspect("equal", "box")
     caption = (
@@ -82,6 +83,7 @@ def _mismatches(frame: pd.DataFrame) -> Drawing:
     numbers = np.bincount(frame["mismatches"])
     axis.bar(range(len(numbers)), numbers, color=ACCENT)
     axis.set(xlabel="spikes that only one of the two has", ylabel="images")
+    axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     none = percent(float(numbers[0] / len(frame)), 1)
     caption = f"{none} of the images have all spikes in common; the worst differs in {len(numbers) - 1}."
     return Drawing(svg(figure, "Histogram of differing spikes"), caption)

@@ -23,11 +23,14 @@ _NOT_INSIDE = {
 }
 
 
-def result_blocks(summary: dict[str, Any]) -> list[Block]:
-    """Tiles, the netlist in words, accuracies, layers, energy, circumstances; KeyError when one is missing."""
+def result_blocks(summary: dict[str, Any], verify: str) -> list[Block]:
+    """Tiles, the netlist in words, accuracies, layers, energy, circumstances; KeyError when one is missing.
+
+    verify  the command that made them
+    """
     return [
         Figures(_tiles(summary)),
-        *_netlist(summary),
+        *_netlist(summary, verify),
         _accuracies(summary),
         _layers(summary),
         _energy(summary),
@@ -51,7 +54,7 @@ def _tiles(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _netlist(summary: dict[str, Any]) -> list[Block]:
+def _netlist(summary: dict[str, Any], verify: str) -> list[Block]:
     flat, array = summary.get("flat"), summary["array"]
     if summary["netlist"] == "flat":
         return [Paragraph("Flat netlist: every device and every driver of the array is simulated.")]
@@ -69,7 +72,7 @@ def _netlist(summary: dict[str, Any]) -> list[Block]:
         )
     if flat is None:
         missing = "It was not compared with the flat netlist, every device, in this run."
-        return [Paragraph(text), Notice(missing, "spicetrain verify ... --flat-images 3")]
+        return [Paragraph(text), Notice(missing, f"{verify} --flat-images 3")]
     images, difference = count(int(flat["images"]), "image"), quantity(flat["membrane_difference_max_V"], "V")
     spikes = "the same spikes" if flat["same_spikes"] else f"{count(flat['spike_mismatches'], 'spike')} differing"
     return [Paragraph(f"{text} Against every device (flat), on {images}: {spikes}, membranes within {difference}.")]

@@ -20,6 +20,7 @@ from spicetrain.report.drawing import ACCENT, GRID, INK, SECOND, STYLE, svg
 from spicetrain.report.spiking_circuit import spiking_circuit, thresholds_V
 from spicetrain.report.units import quantity
 from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.storage import write_atomic
 from spicetrain.verification.spikes_file import SPIKES, KeptSpikes, read_spikes
 
 _COLUMNS = ("image", "layer", "neuron", "time_s", "membrane_V", "spike")
@@ -58,7 +59,8 @@ def waveforms_section(run: RunFolder, kept: KeptSpikes | None) -> Section:
 def write_waveform_svg(folder: Path, path: Path, image: int = 0) -> None:
     """The waveforms of one image of a run folder as an SVG file that stands alone.
 
-    ConfigurationError when none were kept of it; StorageError when an artefact is damaged.
+    ConfigurationError when none were kept of it; StorageError when an artefact is damaged or the file cannot be
+    written.
     """
     run = RunFolder(Path(folder))
     kept, waves = kept_spikes(run), run.frame("waveforms", _COLUMNS)
@@ -70,7 +72,8 @@ def write_waveform_svg(folder: Path, path: Path, image: int = 0) -> None:
     with rc_context(STYLE):
         figure = _draw(waves[waves["image"] == image], kept, spiking_circuit(run), thresholds_V(run))
         picture = svg(figure, _TITLE)
-    path.write_text(_alone(picture), encoding="utf-8")
+    with write_atomic(path) as temporary:
+        temporary.write_text(_alone(picture), encoding="utf-8")
 
 
 def _draw(waves: pd.DataFrame, kept: KeptSpikes, circuit: SpikingCircuit, thresholds: Sequence[float]) -> Figure:
@@ -104,7 +107,7 @@ def _panel(
     axis.grid(False)
     axis.margins(x=0.01)
     name = "output" if layer == len(kept.model) - 1 else f"layer {layer + 1}"
-    axis.set_title(f"{name}, neuron {neuron}", loc="left", pad=9)
+    axis.set_title(f"{name}, neuron {neuron}", loc="left", pad=12)
     axis.set_ylabel("mV")
 
 
