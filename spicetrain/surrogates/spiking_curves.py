@@ -43,8 +43,12 @@ def fit_curve(x: Vector, y: Vector, allowed: Vector, largest_degree: int, settin
     best = next((k for k, miss in enumerate(missed) if miss <= 1), int(np.argmin(missed)))
     z = (2 * x - domain[0] - domain[1]) / (domain[1] - domain[0])
     mlp = _mlp(z[:, None], y, 1 / allowed, _HIDDEN, fitted, held_out, settings)
-    coefficients = tried[best].convert(kind=np.polynomial.Polynomial).coef
-    return Fit(coefficients, y[held_out], tried[best](x[held_out]), mlp)
+    return Fit(
+        np.asarray(tried[best].convert(kind=np.polynomial.Polynomial).coef, np.float64),
+        y[held_out],
+        tried[best](x[held_out]),
+        mlp,
+    )
 
 
 def fit_surface(
@@ -58,7 +62,7 @@ def fit_surface(
     weight = 1 / allowed
     solved = np.linalg.lstsq(basis[fitted] * weight[fitted, None], (y * weight)[fitted], rcond=None)[0]
     table = solved.reshape(degrees[0] + 1, degrees[1] + 1)
-    powers = _to_powers(_to_powers(table, low, high).T, 0.0, 1.0).T
+    powers = _to_powers(_to_powers(np.asarray(table, np.float64), low, high).T, 0.0, 1.0).T
     mlp = _mlp(z, y, weight, settings.hidden, fitted, held_out, settings)
     return Fit(powers, y[held_out], basis[held_out] @ solved, mlp)
 

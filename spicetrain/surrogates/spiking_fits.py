@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from numpy.polynomial.polynomial import polyval
+from numpy.polynomial import polynomial
 from scipy.optimize import least_squares
 from sklearn.model_selection import train_test_split
 
@@ -58,7 +58,7 @@ def fit_drivers(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit,
             name = f"{side}, {'spiking' if spiking else 'silent'}"
             drivers[side, spiking] = Driver(fit.coefficients, level, (float(v.min()), float(v.max())))
             domains[f"v_row_V of {name}"] = [float(v.min()), float(v.max())]
-            curves.append(Curve(name, v, i, polyval(v - level, fit.coefficients)))
+            curves.append(Curve(name, v, i, _value(v - level, fit.coefficients)))
             fits.append(fit)
     report = {"errors": errors(fits, "A"), "domain": domains}
     return replace(laws, drivers=drivers), report, plot_curves(curves, "row", "V", "current out of the driver", "A")
@@ -83,11 +83,12 @@ def fit_cells(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, s
         fine[side], coarse[side] = (fit.coefficients for fit in both)
         fits.append(both)
         u_silent, i_silent = _columns(table, {"side": side, "spiking": False}, "v_membrane_V", "i_A")
-        silent[side] = np.polynomial.Polynomial.fit(u_silent - circuit.rest_V, i_silent, 3).convert().coef
+        cubic = np.polynomial.Polynomial.fit(u_silent - circuit.rest_V, i_silent, 3).convert().coef
+        silent[side] = np.pad(np.asarray(cubic, np.float64), (0, _CELL_DEGREES[0] + 1 - len(cubic)))
         for one in np.unique(g)[[0, len(np.unique(g)) // 2, -1]]:
             here = g == one
             model = one * sum(
-                polyval(one / g_largest, powers) * u[here] ** power for power, powers in enumerate(fine[side])
+                _value(one / g_largest, powers) * u[here] ** power for power, powers in enumerate(fine[side])
             )
             curves.append(Curve(f"{side}, {one:.2g} S", u[here], i[here], model))
     domain = {
@@ -163,7 +164,7 @@ def fit_leak(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, se
         u, i = u[here], i[here]
         allowed = _ALLOWED_V * circuit.capacitance_F(layer) / circuit.clock.step_s + _ALLOWED * np.abs(i)
         fits.append(fit_curve(u, i, allowed, _LARGEST_DEGREE, settings))
-        curves.append(Curve(f"layer {layer + 1}", u, i, polyval(u, fits[-1].coefficients)))
+        curves.append(Curve(f"layer {layer + 1}", u, i, _value(u, fits[-1].coefficients)))
     report = _report(fits, "A", low, high, circuit)
     domains = {**laws.domains, "leak": (low, high)}
     laws = replace(laws, leak=tuple(fit.coefficients for fit in fits), domains=domains)
@@ -178,7 +179,7 @@ def fit_reset(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, s
         above = v - circuit.rest_V > 1e-6
         u, i = v[above] - circuit.rest_V, i[above]
         fits.append(fit_curve(u, i / u, _ALLOWED * i / u, _LARGEST_DEGREE - 2, settings))
-        curves.append(Curve(f"layer {layer + 1}", u, i, u * polyval(u, fits[-1].coefficients)))
+        curves.append(Curve(f"layer {layer + 1}", u, i, u * _value(u, fits[-1].coefficients)))
         high = float(u.max())
     report = _report(fits, "S", 0.0, high, circuit)
     coefficients = tuple(np.concatenate([[0.0], fit.coefficients]) for fit in fits)
@@ -265,7 +266,7 @@ def _discharged(u: Vector, reset: Vector, g: Vector, C: Vector, seconds: float) 
     h = seconds / _RK_STEPS
 
     def rate(u: Vector) -> Vector:
-        return -(polyval(u, reset) + g * u) / C
+        return -(_value(u, reset) + g * u) / C
 
     for _ in range(_RK_STEPS):
         a = rate(u)
@@ -280,6 +281,10 @@ def _report(fits: list[Fit], unit: str, low: float, high: float, circuit: Spikin
         "errors": errors(fits, unit),
         "domain": {"v_membrane_V": [circuit.rest_V + low, circuit.rest_V + high]},
     }
+
+
+def _value(x: Vector, coefficients: Vector) -> Vector:
+    return np.asarray(polynomial.polyval(x, coefficients), np.float64)
 
 
 def _layers(table: pd.DataFrame) -> list[int]:

@@ -183,7 +183,9 @@ def _rebuilt(arrays: dict[str, Vector], plain: dict[str, Any]) -> SpikingLaws:
         for key in states
         if (low_high := plain["drivers"].get(_state(*key)))
     }
-    values = {name: tuple(value) if isinstance(value := plain[name], list) else value for name in _PLAIN}
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value := plain[name], list) else value for name in _PLAIN
+    }
     values["domains"] = {name: tuple(pair) for name, pair in plain["domains"].items()}
     return SpikingLaws(
         leak=_numbered(arrays, "leak"),

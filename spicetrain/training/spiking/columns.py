@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,12 +16,15 @@ from spicetrain.training.spiking.membrane import advance, current
 from spicetrain.training.spiking.phases import Phases
 from spicetrain.training.spiking.view import View
 
+EXACT_PARTS, RESET_PARTS = 8, 8
+"""Of a phase, for laws of higher powers: those of the cells and the leak in float64, that of the reset always."""
+
 
 class Columns:
     """The columns of one layer, with their neurons; u = v - rest_V, [samples, columns].
 
     driven  per k [steps, samples, columns] or [columns], A / V^k: what flows into a membrane while the rows spike
-    silent  per k [columns]: the same in the rest phase, reset off; fired  and on
+    silent  per k [columns]: the same in the rest phase
     """
 
     def __init__(self, spikes: Tensor, g: Conductances, layer: int, view: View) -> None:
@@ -27,12 +33,11 @@ class Columns:
         driven, silent = (_cell_currents if cells else _ideal_row_currents)(spikes, g, view)
         leak = [-a for a in view.leak(layer)]
         driven, self.silent = added(driven, leak), added(silent, leak)
-        self.fired = added(silent, [-a for a in view.reset(layer)])
-        pairs = spikes.shape[2] + 1
-        self.C = view.circuit.capacitance_F(layer) + pairs * view.laws.cell_silent_F
+        self.C = view.circuit.capacitance_F(layer) + (spikes.shape[2] + 1) * view.laws.cell_silent_F
+        self.reset = Reset(silent, layer, self.C, self.phases.reset_s, view)
         self.spiking_pairs = (spikes.sum(2, keepdim=True) + 1).unbind() if cells else ()
         self.driven = [a.unbind() if a.dim() == 3 else a for a in driven]
-        self.reach, self.reset_reach = view.reach("leak", "cell"), view.reach("reset")
+        self.reach, self.parts = view.reach("leak", "cell"), 1 if view.coarse else EXACT_PARTS
 
     def integrate(self, u: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """(u at the latch, its slope there in V/s)."""
@@ -43,16 +48,54 @@ class Columns:
             share = self.C / (self.C + pairs * self.laws.cell_spiking_F)
             u = share * (u + pairs * (self.laws.cell_on_C / self.C))
             a = [share * value for value in a]
-        u = advance(u, a, self.C, self.phases.driven_s, self.reach)
+        u = advance(u, a, self.C, self.phases.driven_s, self.reach, self.parts)
         return u, current(u, a) / self.C
 
     def rest(self, u: Tensor, fired: Tensor, step: int) -> Tensor:
         """u after the rest phase, without what the reset gate injects; `fired` [samples, columns], 0 or 1."""
         if self.spiking_pairs:
             u = u + self.spiking_pairs[step] * (self.laws.cell_off_C / self.C)
-        quiet = advance(u, self.silent, self.C, self.phases.rest_s, self.reach)
-        reset = advance(u, self.fired, self.C, self.phases.reset_s, self.reset_reach)
-        return torch.lerp(quiet, reset, fired)
+        quiet = advance(u, self.silent, self.C, self.phases.rest_s, self.reach, self.parts)
+        return self.reset.put(quiet, u, fired)
+
+
+@dataclass(frozen=True)
+class Fired:
+    """Where neurons fired, as indices of [samples, columns], and their membranes at the latch."""
+
+    where: tuple[Tensor, Tensor]
+    u: Tensor
+
+    @classmethod
+    def of(cls, u: Tensor, fired: Tensor) -> Self:
+        samples, columns = fired.nonzero(as_tuple=True)
+        return cls((samples, columns), u.detach()[samples, columns])
+
+
+class Reset:
+    """The rest phase of neurons that fired. What a reset leaves is a millivolt or so, and passes no gradient."""
+
+    def __init__(self, silent: Sequence[Tensor], layer: int, C: float, t: float, view: View) -> None:
+        a = added(silent, [-a for a in view.reset(layer)])
+        self.a, self.C, self.t, self.reach = [value.detach() for value in a], C, t, view.reach("reset")
+
+    def put(self, quiet: Tensor, u: Tensor, fired: Tensor) -> Tensor:
+        """`quiet`, [samples, columns], with the membranes of the neurons that fired in their places."""
+        some = Fired.of(u, fired)
+        return quiet.index_put(some.where, self.path(some)[-1])
+
+    @torch.no_grad()
+    def path(self, some: Fired, first: Tensor | None = None, last: Tensor | None = None) -> list[Tensor]:
+        """Membranes at the ends of equal parts of the reset; `first`, `last`: a current into them that goes in a
+        straight line between these, amperes."""
+        a = [value[some.where[1]] if value.dim() else value for value in self.a]
+        path = [some.u]
+        for part in range(RESET_PARTS):
+            now = a
+            if first is not None and last is not None:
+                now = [a[0] + torch.lerp(first, last, (part + 0.5) / RESET_PARTS), *a[1:]]
+            path.append(advance(path[-1], now, self.C, self.t / RESET_PARTS, self.reach))
+        return path
 
 
 def added(a: Sequence[Tensor], b: Sequence[Tensor]) -> list[Tensor]:
@@ -73,7 +116,7 @@ def _ideal_row_currents(spikes: Tensor, g: Conductances, view: View) -> tuple[li
 def _cell_currents(spikes: Tensor, g: Conductances, view: View) -> tuple[list[Tensor], list[Tensor]]:
     """Spiking cells conduct as measured, the others leak."""
     laws, rows = view.laws, spikes.shape[2]
-    one_row = added(*(list(view.tensor(laws.silent_cell_coefficients(side))) for side in SIDES))
+    one_row = added(*(list(view.tensor(np.trim_zeros(laws.silent_cell_coefficients(side), "b"))) for side in SIDES))
     pair = _pair(view, g.pos, g.neg)
     bias = _pair(view, g.bias_pos, g.bias_neg)
     less = [a - one_row[k] if k < len(one_row) else a for k, a in enumerate(pair)]

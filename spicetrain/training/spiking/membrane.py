@@ -20,23 +20,28 @@ _LEAST_Q = 1e-6  # below it tanh(q / 2) / q is 1/2 to 13 digits
 
 
 def advance(
-    u: Tensor, coefficients: Sequence[Tensor], C: float, t: float, reach: tuple[float, float] | None = None
+    u: Tensor,
+    coefficients: Sequence[Tensor],
+    C: float,
+    t: float,
+    reach: tuple[float, float] | None = None,
+    parts: int = 1,
 ) -> Tensor:
     """u (volts) after t seconds of C du/dt = sum_k coefficients[k] u^k, C in farads, coefficients in A / V^k.
 
     coefficients  broadcast against u
     reach         lowest and highest u up to which the polynomial holds: a membrane that starts beyond goes along the
                   tangent there, so that no power runs away
+    parts         equal ones of t, one after another; the error falls with their fourth power
 
-    Exact for up to three coefficients; differentiable.
+    Exact in one part for up to three coefficients; differentiable.
     """
-    b = [coefficient * (t / C) for coefficient in coefficients]
+    b = [coefficient * (t / C / (1 if len(coefficients) == 2 else parts)) for coefficient in coefficients]
     if len(b) == 2:
         return u + _way([b[0] + b[1] * u, b[1]])
-    b = _around(b, u, reach)
-    if len(b) > 3:
-        b = _parabola_through(b, _way(b[:2]))
-    return u + _way(b)
+    for _ in range(parts):
+        u = u + _way_in_part(b, u, reach)
+    return u
 
 
 def current(u: Tensor, coefficients: Sequence[Tensor]) -> Tensor:
@@ -45,6 +50,14 @@ def current(u: Tensor, coefficients: Sequence[Tensor]) -> Tensor:
     for coefficient in reversed(coefficients[:-1]):
         value = value * u + coefficient
     return value
+
+
+def _way_in_part(b: Sequence[Tensor], u: Tensor, reach: tuple[float, float] | None) -> Tensor:
+    b = _around(b, u, reach)
+    if len(b) > 3:
+        end = _way(b[:2])
+        b = _parabola_through(b, end if reach is None else (u + end).clamp(*reach) - u)
+    return _way(b)
 
 
 def _way(b: Sequence[Tensor]) -> Tensor:

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from spicetrain.surrogates.spiking_laws import SIDES, Range, Side, Vector
 from spicetrain.training.crossbar import Conductances
-from spicetrain.training.spiking.columns import added, product
+from spicetrain.training.spiking.columns import Fired, Reset, added, product
 from spicetrain.training.spiking.membrane import advance, current
 from spicetrain.training.spiking.phases import Phases
 from spicetrain.training.spiking.view import View
@@ -35,6 +35,7 @@ from spicetrain.training.spiking.view import View
 # Of a stretch that one parabola covers, in time constants of the fastest membrane; in training and otherwise.
 COARSE_STRETCH, STRETCH = 4.0, 2.0
 _NEWTON_STEPS = 30
+_LEAST_V = 1e-9
 
 Coupling = Callable[[Tensor], Tensor]
 
@@ -51,38 +52,60 @@ class DrivenColumns:
         active = torch.cat([spikes, torch.ones_like(spikes[..., :1])], 2)
         active = torch.cat([active, active], 2)
         at_rest, S = silent[0] @ self.g, self.g.sum(0)
+        leak = [-a for a in view.leak(layer)]
         pull = product(active, self.change[0][:, None] * self.g, at_rest)
         self.fastest_S, self.corrections = float(S.detach().max()), 1 if view.coarse else 2
         self.longest = COARSE_STRETCH if view.coarse else STRETCH
         self.reach = view.reach("leak")
-        leak, reset = [-a for a in view.leak(layer)], [-a for a in view.reset(layer)]
-        quiet, fired = added([at_rest, -S], leak), added([at_rest, -S], reset)
-        # A reset that lasts less than the rest phase counts as a weaker one.
-        self.reset_change = added([self.phases.reset_s / self.phases.rest_s * a for a in fired], [-a for a in quiet])
-        self.quiet = added(quiet, [torch.zeros_like(S)] * len(self.reset_change))
+        self.quiet = added([at_rest, -S], leak)
+        self.reset = Reset([at_rest, -S], layer, self.C, self.phases.reset_s, view)
+        self.rate_per_s = float(S.detach().mean()) / self.C
         self.active, self.pull = active.unbind(), (pull + leak[0]).unbind()
-        self.driven = quiet[1:]
 
     def integrate(self, u: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """(u at the latch, its slope there in V/s)."""
         active = self.active[step]
         response = [torch.addcmul(a, active, b) for a, b in zip(self.silent[1:], self.change[1:], strict=True)]
-        a = [self.pull[step], *self.driven]
-        u, coupled = self._charge(u, a, response, self.phases.driven_s)
+        a = [self.pull[step], *self.quiet[1:]]
+        u, coupled = self._charge(u, a, self._coupling(response), self.phases.driven_s)
         return u, (current(u, a) + coupled) / self.C
 
     def rest(self, u: Tensor, fired: Tensor, step: int) -> Tensor:
         """u after the rest phase, without what the reset gate injects; `fired` [samples, columns], 0 or 1."""
-        a = [torch.addcmul(quiet, fired, change) for quiet, change in zip(self.quiet, self.reset_change, strict=True)]
-        return self._charge(u, a, self.silent[1:], self.phases.rest_s)[0]
+        some, pull = Fired.of(u, fired), self._coupling(self.silent[1:])
+        # Neurons in reset fall much faster than the others move: they pull with a mean of their way.
+        mean, resetting = u.detach().index_put(some.where, self._mean(some)), fired.bool()
 
-    def _charge(self, u: Tensor, a: Sequence[Tensor], response: Sequence[Tensor], t: float) -> tuple[Tensor, Tensor]:
-        """(u, R(u) nearly) after t seconds of C du/dt = sum_k a_k u^k + R(u)."""
+        def coupling(u: Tensor) -> Tensor:
+            return pull(torch.where(resetting, mean, u))
+
+        quiet, last = self._charge(u, self.quiet, coupling, self.phases.rest_s)
+        with torch.no_grad():
+            first = coupling(u)
+        return quiet.index_put(some.where, self.reset.path(some, first[some.where], last.detach()[some.where])[-1])
+
+    def _mean(self, some: Fired) -> Tensor:
+        """Of the membranes on their way through the reset, weighted with what the others still remember at its end;
+        between two points of the way the logarithmic mean."""
+        path = torch.stack(self.reset.path(some)).clamp_min(_LEAST_V)
+        start, stop = path[:-1], path[1:]
+        ratio = torch.log(start / stop)
+        part = torch.where(ratio.abs() < 1e-3, (start + stop) / 2, (start - stop) / ratio)
+        middle = (torch.arange(len(part), dtype=path.dtype, device=path.device) + 0.5) / len(part)
+        weight = torch.exp(self.rate_per_s * self.phases.reset_s * (middle - 1))
+        return weight @ part / weight.sum()
+
+    def _coupling(self, response: Sequence[Tensor]) -> Coupling:
+        """R(u); response: per power of h from the first on."""
 
         def coupling(u: Tensor) -> Tensor:
             coupled: Tensor = _Coupling.apply(u, self.g, *response)
             return coupled
 
+        return coupling
+
+    def _charge(self, u: Tensor, a: Sequence[Tensor], coupling: Coupling, t: float) -> tuple[Tensor, Tensor]:
+        """(u, R(u) nearly) after t seconds of C du/dt = sum_k a_k u^k + R(u)."""
         stretches = max(1, math.ceil(self.fastest_S * t / self.C / self.longest))
         for _ in range(stretches):
             u, coupled = _stretch(u, a, coupling, self.C, t / stretches, self.corrections, self.reach)
