@@ -15,6 +15,7 @@ from spicetrain.netlists.cells import VSS
 from spicetrain.netlists.spiking_cells import (
     add_membrane_transistors,
     add_pulses,
+    add_pwl,
     add_threshold_supplies,
     row_levels,
 )
@@ -46,7 +47,7 @@ class ThresholdSweep(SpikingSweep[ThresholdPlan]):
             analysis = f".dc vm {start!r} {stop!r} {(stop - start) / _POINTS!r}"
             return self.answer(circuit, analysis, saves, _POINTS + 1)
         seconds = (stop - start) / self.slope_V_per_s
-        circuit.raw_spice += f"Vm m 0 pwl(0.0 {start!r} {seconds!r} {stop!r})\n"
+        add_pwl(circuit, "m", [(0.0, start), (seconds, stop)])
         step = seconds / _POINTS
         deck = self.answer(circuit, f".tran {step!r} {seconds!r} 0 {step!r}", saves, None)
         return replace(deck, options=_OPTIONS)
@@ -81,8 +82,7 @@ class ResetResidueSweep(SpikingSweep[ResetResiduePlan]):
     def deck(self) -> Deck:
         circuit, spiking, clock = self.new(), self.circuit, self.circuit.clock
         low, high, stop_s = spiking.rails.vss_V, spiking.rails.vdd_V, clock.rest_s + clock.edge_s
-        gate = f"0.0 {low} {clock.edge_s!r} {high} {clock.rest_s!r} {high} {stop_s!r} {low}"
-        circuit.raw_spice += f"Vgate gate 0 pwl({gate})\n"
+        add_pwl(circuit, "gate", [(0.0, low), (clock.edge_s, high), (clock.rest_s, high), (stop_s, low)])
         add_threshold_supplies(circuit, self.layer, spiking.threshold_V(self.layer), spiking)
         for k, (g, v) in enumerate(self._cases):
             add_membrane_transistors(circuit, self.layer, str(k), "gate", spiking, self.technology)

@@ -18,10 +18,13 @@ from spicetrain.technology import Technology
 REST, ENABLE, LEAK = "rest", "en", "leak"
 SUPPLIES = (VDD, VSS, REST)
 
+# The latch follows its inverter only while `en` stands at 1, and hands on what it holds only while `en` is at 0: no
+# transistor's gate depends on a decision that is being taken. (Where one did, a reset gate jumped by 0.1 V in no time,
+# and at tight tolerances ngspice found no time step small enough.)
 _FOLLOW, _PASS = "follow", "hand_on"
-# The latch follows its inverter above this level of `en`, and hands on what it holds below the other: never both.
-_FOLLOWS_ABOVE, _PASSES_BELOW, _SHARPNESS = 0.9, 0.5, 50.0
-# 1 ps to follow, 1 ms to forget. With 0.1 ps, ngspice finds no time step small enough at reltol 1e-5, chgtol 1e-16.
+_PASSES_BELOW, _SHARPNESS = 0.02, 500.0  # of `en`
+_CLOSES = 0.1  # of an edge: how long before integrate_s the latch begins to close
+# 1 ps to follow, 1 ms to forget.
 _LATCH_F, _LATCH_S, _HELD_S = 1e-15, 1e-3, 1e-12
 # Decisions per volt at the output of the threshold inverter: half a spike is left within 0.02 uV of the trip (1e5:
 # 1 uV); steeper costs no iteration, because nothing feeds back while the latch follows.
@@ -36,13 +39,27 @@ def new_spiking_circuit(spiking: SpikingCircuit, technology: Technology, steps: 
     circuit.V(REST, REST, circuit.gnd, spiking.rest_V)
     circuit.V(LEAK, LEAK, circuit.gnd, spiking.neuron.leak_gate_V)
     add_pulses(circuit, ENABLE, spiking.clock, [1.0] * steps)
-    _add_gate(circuit, _FOLLOW, f"{_SHARPNESS}*(v({ENABLE})-{_FOLLOWS_ABOVE})")
-    _add_gate(circuit, _PASS, f"{_SHARPNESS}*({_PASSES_BELOW}-v({ENABLE}))")
+    _add_follow(circuit, spiking.clock, steps)
+    passes = f"0.5+0.5*tanh({_SHARPNESS}*({_PASSES_BELOW}-v({ENABLE})))"
+    circuit.B(_PASS, _PASS, circuit.gnd, voltage_expression=passes)
     return circuit
 
 
-def _add_gate(circuit: Circuit, node: str, argument: str) -> None:
-    circuit.B(node, node, circuit.gnd, voltage_expression=f"0.5+0.5*tanh({argument})")
+def _add_follow(circuit: Circuit, clock: Clock, steps: int) -> None:
+    """1 from two edges after the start of a step until shortly before the end of its integrate phase, else 0."""
+    corners = [(0.0, 0.0)]
+    for start in (k * clock.step_s for k in range(steps)):
+        stop = start + clock.integrate_s
+        corners += [(start + clock.edge_s, 0.0), (start + 2 * clock.edge_s, 1.0)]
+        corners += [(stop - _CLOSES * clock.edge_s, 1.0), (stop, 0.0)]
+    add_pwl(circuit, _FOLLOW, corners)
+
+
+def add_pwl(circuit: Circuit, node: str, corners: Sequence[tuple[float, float]]) -> None:
+    """A source that goes linearly from one (second, volt) to the next; a plain one when there is only one."""
+    words = " ".join(f"{float(t)!r} {float(v)!r}" for t, v in corners)
+    source = f"pwl({words})" if len(corners) > 1 else repr(float(corners[0][1]))
+    circuit.raw_spice += f"V{node} {node} 0 {source}\n"
 
 
 def add_pulses(circuit: Circuit, node: str, clock: Clock, levels: Sequence[float], base: float = 0.0) -> None:
@@ -53,9 +70,7 @@ def add_pulses(circuit: Circuit, node: str, clock: Clock, levels: Sequence[float
             start, stop = k * clock.step_s, k * clock.step_s + clock.integrate_s
             corners += [(start, base)] * (k > 0)
             corners += [(start + clock.edge_s, level), (stop, level), (stop + clock.edge_s, base)]
-    words = " ".join(f"{t!r} {float(v)!r}" for t, v in corners)
-    source = f"pwl({words})" if len(corners) > 1 else repr(float(base))
-    circuit.raw_spice += f"V{node} {node} 0 {source}\n"
+    add_pwl(circuit, node, corners)
 
 
 def threshold_supplies(layer: int) -> tuple[str, str]:
