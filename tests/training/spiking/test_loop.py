@@ -173,6 +173,12 @@ def test_a_network_tells_what_the_regular_model_needs(train: Trainer, tmp_path: 
     assert fired.any()
 
 
+def test_without_calibration_the_thresholds_are_those_of_a_linear_neuron(train: Trainer, tmp_path: Path) -> None:
+    network = train(tmp_path, epochs=1, method="regular", calibration_images=0)
+    assert list(network.thresholds_V) == network.about["regular_thresholds_V"]
+    assert "spike_rates" not in network.about
+
+
 def test_the_learning_rate_rises_and_falls() -> None:
     shares = [loop._share_of_rate(progress, 0.2) for progress in (0.0, 0.1, 0.2, 0.6, 1.0)]
     assert shares == pytest.approx([0, 0.5, 1, 0.5, 0])
