@@ -29,10 +29,22 @@ SECTIONS = (
 LAYERS, STEPS, IMAGES, MISMATCHED = (4, 5, 3), 6, 5, 3
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Page]:
+    """A made-up run and its page; not to be changed."""
+    folder = _filled(tmp_path_factory.mktemp("whole"))
+    return folder, report(folder)
+
+
 @pytest.fixture
 def run_folder(tmp_path: Path) -> Path:
+    """The same run without its page, to be changed."""
     folder = tmp_path / "run"
     folder.mkdir()
+    return _filled(folder)
+
+
+def _filled(folder: Path) -> Path:
     _definition(folder, "lif-1r")
     crossbars = [Crossbar(*(np.full(s, 1e-6) for s in ((r, c), (r, c), c, c))) for r, c in ((4, 5), (5, 3))]
     SpikingNetwork(tuple(crossbars), (0.0203, 0.0315), {}).save(folder / "network.safetensors")
@@ -90,7 +102,8 @@ def _summary() -> dict[str, Any]:
         "system": "spiking", "method": "regular", "dataset": "iris", "technology": "ptm90", "circuit": "lif-1r",
         "array": "1r", "layers": list(LAYERS), "steps": STEPS, "netlist": "reduced", "images": 1234,
         "accuracy_model": 0.98765, "accuracy_circuit_model": 0.71234, "accuracy_spice": 0.70543,
-        "accuracy_gap": 0.28222, "agreement": 0.99321, "spike_agreement": 0.998761, "spike_agreement_by_layer": [0.99912, 0.99754],
+        "accuracy_gap": 0.28222, "agreement": 0.99321, "spike_agreement": 0.998761,
+        "spike_agreement_by_layer": [0.99912, 0.99754],
         "membrane_rms_V": 1.234e-4, "membrane_rms_V_by_layer": [1.11e-4, 2.22e-4], "membrane_max_V": 0.05,
         "before_mismatch": {"membrane_rms_V": 5.67e-5}, "spikes_per_image_input": 831.5,
         "spikes_per_image_model": [170.25, 10.75], "spikes_per_image_spice": [169.5, 11.25],
@@ -107,8 +120,8 @@ def edit(folder: Path, **changes: Any) -> None:
     write_json(folder / "summary.json", {key: value for key, value in summary.items() if value is not None})
 
 
-def test_the_page_has_every_section_and_the_figures(run_folder: Path) -> None:
-    page = report(run_folder)
+def test_the_page_has_every_section_and_the_figures(whole: tuple[Path, Page]) -> None:
+    _, page = whole
     assert [key for key in page.ids if key in SECTIONS] == list(SECTIONS)
     for text in (
         "70.54 %", "98.77 %", "71.23 %", "99.32 %", "99.876 %", "99.912 %", "123 µV", "56.7 µV", "222 µV", "831.5",
@@ -185,8 +198,9 @@ def test_what_is_damaged_is_refused(run_folder: Path) -> None:
         report(run_folder)
 
 
-def test_nothing_is_loaded_from_elsewhere(run_folder: Path) -> None:
-    page, html = report(run_folder), (run_folder / "report.html").read_text()
+def test_nothing_is_loaded_from_elsewhere(whole: tuple[Path, Page]) -> None:
+    folder, page = whole
+    html = (folder / "report.html").read_text()
     assert all(target.startswith(("data:image/png;base64,", "#")) for target in page.targets)
     assert "://" not in html and "xmlns" not in html and "#0b0c" not in html
     assert len(page.ids) == len(set(page.ids))
@@ -209,6 +223,7 @@ def test_waveforms_as_a_file_that_stands_alone(run_folder: Path) -> None:
 
 
 def test_a_page_without_a_dataset_numbers_the_classes(run_folder: Path) -> None:
+    (run_folder / "network.safetensors").unlink()
     text = (run_folder / "experiment.toml").read_text().replace('"iris"', '"iriss"')
     (run_folder / "experiment.toml").write_text(text)
     page: Page = report(run_folder)

@@ -64,7 +64,7 @@ def write_waveform_svg(folder: Path, path: Path, image: int = 0) -> None:
     """
     run = RunFolder(Path(folder))
     kept, waves = kept_spikes(run), run.frame("waveforms", _COLUMNS)
-    if kept is None or waves is None or image not in set(waves["image"]):
+    if kept is None or waves is None or image not in set(waves["image"]) or image >= len(kept.inputs):
         raise ConfigurationError(
             f"{folder} holds no waveforms of test image {image}: verify with verification.waveform_images at least "
             f"{image + 1}."

@@ -39,14 +39,16 @@ def test_rows_give_what_ngspice_says_their_sources_give(
     time_s, membranes = values["time"], np.stack([values[f"v(m0_{j})"] for j in range(3)], 1)
     given = sum(np.trapezoid(-values[f"v({row})"] * values[f"i(v{row})"], time_s) for row in rows)
     found = row_energy(time_s, membranes, SPIKES, netlist.network.crossbars[0], circuit)
-    assert found == pytest.approx(given, rel=1e-3)
+    assert found == pytest.approx(given, rel=1e-3, abs=0)
     assert given > 1e-14
     # What other supplies give is not in it, and the reduced form, which has no such rows, comes to the same.
     latched = [np.zeros((STEPS, 3), bool)]
     by_supply = energy_by_supply(values, netlist, SPIKES, latched, "flat")
     assert by_supply["rows"] == found
     reduced = simulate(netlist.deck(SPIKES, "reduced"), ngspice).values
-    assert energy_by_supply(reduced, netlist, SPIKES, latched, "reduced")["rows"] == pytest.approx(found, rel=5e-3)
+    assert energy_by_supply(reduced, netlist, SPIKES, latched, "reduced")["rows"] == pytest.approx(
+        found, rel=5e-3, abs=0
+    )
 
 
 def test_cells_take_their_current_as_long_as_rows_are_driven() -> None:
@@ -64,7 +66,7 @@ def test_cells_take_their_current_as_long_as_rows_are_driven() -> None:
         for i, j in np.ndindex(6, 2):
             current = sum(coefficients[k, i, j] * u[j] ** k for k in range(3))
             wanted += level_V * current * active[:, i].sum() * clock.integrate_s
-    assert cell_energy(time_s, membranes, SPIKES, 1, sides, circuit) == pytest.approx(wanted, rel=1e-4)
+    assert cell_energy(time_s, membranes, SPIKES, 1, sides, circuit) == pytest.approx(wanted, rel=1e-4, abs=0)
     cut = time_s < clock.step_s
     assert cell_energy(time_s[cut], membranes[cut], SPIKES, 1, sides, circuit) == 0.0
 

@@ -81,6 +81,15 @@ def test_figures_are_those_of_single_neurons(seed: int) -> None:
     assert min(squares) <= found["membrane_rms_V"] ** 2 <= max(squares)
 
 
+def test_a_later_layer_is_late_by_the_clock() -> None:
+    """The only mismatch is in layer 1, step 1, of a net of two layers: step 2 of the clock."""
+    silent = [(np.zeros((1, STEPS, width), bool), np.zeros((1, STEPS, width))) for width in WIDTHS]
+    spikes = silent[1][0].copy()
+    spikes[0, 1, 0] = True
+    found = compare_spikes(silent, [silent[0], (spikes, silent[1][1])])
+    assert found["before_mismatch"]["membrane_points"] == 3 * WIDTHS[0] + 2 * WIDTHS[1] - 1
+
+
 def test_errors_of_one_image_are_its_own() -> None:
     model, spice = random_pair()
     alone = [[(spikes[2:3], v[2:3]) for spikes, v in layers] for layers in (model, spice)]
@@ -99,9 +108,10 @@ def test_the_class_spikes_most_and_of_several_it_is_the_first() -> None:
     spikes = np.zeros((3, 2, 3), bool)
     spikes[0, 0, 2] = spikes[1, :, 1] = spikes[1, 0, 0] = True
     spikes[2, 0, 1] = spikes[2, 1, 2] = True
-    layers = [(spikes, np.zeros(spikes.shape))]
+    hidden = np.zeros((3, 2, 4), bool), np.zeros((3, 2, 4))
+    layers = [hidden, (spikes, np.zeros(spikes.shape))]
     assert classes(layers).tolist() == [2, 1, 1]
-    nothing = [(np.zeros_like(spikes), np.zeros(spikes.shape))]
+    nothing = [hidden, (np.zeros_like(spikes), np.zeros(spikes.shape))]
     found = accuracies(nothing, layers, layers, np.array([2, 1, 0]))
     wanted = {"images": 3, "accuracy_model": 1 / 3, "accuracy_circuit_model": 2 / 3, "accuracy_spice": 2 / 3}
     assert found == pytest.approx(wanted | {"accuracy_gap": 1 / 3, "agreement": 1.0})
