@@ -27,6 +27,7 @@ from spicetrain.verification.settings import SpikingVerificationSettings
 from spicetrain.verification.spikes_file import read_spikes
 from spicetrain.verification.spiking import kept_spiking_verification, verify_spiking, write_spiking_deck
 from spicetrain.verification.spiking_netlist import Netlist
+from spicetrain.verification.spiking_tables import drawn_neurons
 from verification.spiking_nets import DRIVER_S, random_spiking_network, saved, small_circuit
 
 IMAGES, STEPS = 3, 4
@@ -75,9 +76,9 @@ class Verifier:
 
 @pytest.fixture
 def verifier(ptm90: Technology, ngspice: Ngspice, tmp_path: Path) -> Callable[..., Verifier]:
-    def make(*layers: int, circuit: SpikingCircuit | None = None, **about: Any) -> Verifier:
+    def make(*layers: int, circuit: SpikingCircuit | None = None, seed: int = 0, **about: Any) -> Verifier:
         circuit = circuit or small_circuit()
-        network = random_spiking_network(ptm90, circuit, *(layers or LAYERS), **about)
+        network = random_spiking_network(ptm90, circuit, *(layers or LAYERS), seed=seed, **about)
         return Verifier(ptm90, ngspice, tmp_path, circuit, network)
 
     return make
@@ -307,6 +308,28 @@ def test_an_interrupted_verification_goes_on_with_what_is_missing(
     assert {k: v for k, v in resumed.items() if not k.startswith(timed) and k != "flat"} == {
         k: v for k, v in whole.items() if not k.startswith(timed) and k != "flat"
     }
+
+
+def test_pieces_of_another_network_are_not_used(
+    verifier: Callable[..., Verifier], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        Counted(patch, interrupt_at=IMAGES)
+        verifier()(flat_images=0)
+    counted = Counted(monkeypatch)
+    verifier(seed=1)(flat_images=0)
+    assert counted.calls == IMAGES
+
+
+def test_drawn_are_the_busiest_and_the_nearest_to_firing() -> None:
+    spikes, v = np.zeros((2, 3, 4), bool), np.zeros((2, 3, 4))
+    spikes[1, 0, 3] = spikes[1, 1:, 0] = True
+    v[1, :, :] = [0.9, 0.1, 0.2, 0.8]
+    v[1, 1, 1] = 0.3
+    every = np.ones((2, 3, 2), bool), np.ones((2, 3, 2))
+    one = np.zeros((2, 3, 1), bool), np.zeros((2, 3, 1))
+    assert drawn_neurons([(spikes, v), every, one], 1) == ((0, 0), (0, 1), (1, 0), (2, 0))
+    assert drawn_neurons([(spikes, v)], 0) == ((0, 0),)
 
 
 def test_a_deck_for_plain_ngspice_is_that_of_its_image(verifier: Callable[..., Verifier]) -> None:
