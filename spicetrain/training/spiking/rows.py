@@ -34,7 +34,7 @@ from spicetrain.training.spiking.view import View
 
 # Of a stretch that one parabola covers, in time constants of the fastest membrane; in training and otherwise.
 COARSE_STRETCH, STRETCH = 4.0, 2.0
-_NEWTON_STEPS = 30
+_NEWTON_STEPS, _CONVERGED_V = 30, 1e-13
 _LEAST_V = 1e-9
 
 Coupling = Callable[[Tensor], Tensor]
@@ -199,7 +199,10 @@ def _sides_rows(G: Tensor, view: View, side: Side, spiking: bool) -> list[Tensor
     y = torch.full_like(G, level)
     with torch.no_grad():
         for _ in range(_NEWTON_STEPS):
-            y = y - (current(y, 0) - G * y) / (current(y, 1) - G)
+            step = (current(y, 0) - G * y) / (current(y, 1) - G)
+            y = y - step
+            if float(step.abs().max()) < _CONVERGED_V:
+                break
         slope = current(y, 1) - G
     y = y - (current(y, 0) - G * y) / slope
     view.beyond.note(f"{side} driver", y + rest_V, *driver.domain_V)
