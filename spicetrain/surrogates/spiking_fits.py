@@ -33,7 +33,7 @@ _DRIVER_ALLOWED = 2e-3  # of its current
 _LARGEST_DEGREE = 8
 _CELL_DEGREES, _COARSE_DEGREES = (8, 6), (3, 6)
 _TRIP_ALLOWED_V, _USUAL_SLOPE_V_PER_S = 5e-5, 5e6  # of the threshold: faster membranes count less
-_RK_STEPS = 400
+_RK_STEPS = 100
 
 
 def reach_V(circuit: SpikingCircuit) -> Range:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 _LEAST_Q = 1e-6  # below it tanh(q / 2) / q is 1/2 to 13 digits
+_SERIES = 0.1  # of q^2: its series to ten digits up to there
 
 
 def advance(
@@ -63,7 +64,7 @@ def _way_in_part(b: Sequence[Tensor], u: Tensor, reach: tuple[float, float] | No
 def _way(b: Sequence[Tensor]) -> Tensor:
     """d of two or three coefficients."""
     square = b[1].square()
-    r = _tanh_ratio(square if len(b) == 2 else square - 4 * b[0] * b[2])
+    r = _tanh_ratio(square) if len(b) == 2 else _signed_tanh_ratio(square - 4 * b[0] * b[2])
     return b[0] * (2 * r / (1 - b[1] * r))
 
 
@@ -71,6 +72,13 @@ def _tanh_ratio(square: Tensor) -> Tensor:
     """tanh(q / 2) / q of q^2."""
     q = square.clamp_min(_LEAST_Q**2).sqrt()
     return torch.tanh(q / 2) / q
+
+
+def _signed_tanh_ratio(square: Tensor) -> Tensor:
+    """The same where q^2 may be negative: a parabola without a root, on the way to one that another parabola has."""
+    x = square.clamp(-_SERIES, _SERIES)
+    series = 0.5 - x * (1 / 24 - x * (1 / 240 - x * (17 / 40320 - x * (31 / 725760))))
+    return torch.where(square < _SERIES, series, _tanh_ratio(square))
 
 
 def _around(b: Sequence[Tensor], u: Tensor, reach: tuple[float, float] | None) -> list[Tensor]:
