@@ -34,12 +34,15 @@ class SpikingSystem(System):
         return {"circuit": self.circuit.fingerprint}
 
     def require(self) -> None:
+        from spicetrain.netlists.spiking import require_reduced
         from spicetrain.training.spiking.loop import require_spiking_fit
         from spicetrain.verification.spiking import require_spiking_verification
 
         run, experiment = self.run, self.experiment
         require_spiking_fit(experiment.network, experiment.training, run.dataset, self.circuit, run.technology)
         require_spiking_verification(experiment.verification, run.dataset, experiment.network)
+        if experiment.verification.netlist == "reduced":
+            require_reduced(self.circuit, run.technology)
 
     def characterize(self, plan: Plan) -> dict[str, Path]:
         from spicetrain.characterization.characterize import characterize
@@ -71,7 +74,9 @@ class SpikingSystem(System):
 
         return SpikingNetwork.load(path)
 
-    plain_form: Literal["reduced", "flat"] = "reduced"
+    @property
+    def plain_form(self) -> Literal["reduced", "flat"]:
+        return "flat" if self.circuit.inputs == "driven" else "reduced"
 
     def write_deck(self, network_file: Path, image: int, form: Literal["reduced", "flat"], path: Path) -> None:
         from spicetrain.verification.spiking import write_spiking_deck

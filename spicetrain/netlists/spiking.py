@@ -101,6 +101,15 @@ def saved_vectors(network: SpikingNetwork) -> tuple[str, ...]:
     return (*nodes, *(f"i(v{node})" for node in supplies))
 
 
+def require_reduced(spiking: SpikingCircuit, technology: Technology) -> None:
+    """ConfigurationError when the circuit has no reduced form."""
+    if spiking.array == "1r" and (spiking.inputs == "driven" or technology.memristor.form != "ohmic"):
+        raise ConfigurationError(
+            f"inputs = {spiking.inputs!r} and memristor.form = {technology.memristor.form!r}: a first layer has a "
+            "Thevenin equivalent only for ideal inputs and ohmic devices: verify with --netlist flat."
+        )
+
+
 def _checked(
     network: SpikingNetwork,
     spiking: SpikingCircuit,
@@ -116,15 +125,8 @@ def _checked(
             f"Spikes of shape {np.shape(spikes)}: [time steps, {rows}] are wanted, one column for each row of the "
             "network. They may be of another network, or of all images at once."
         )
-    if (
-        form == "reduced"
-        and spiking.array == "1r"
-        and (spiking.inputs == "driven" or technology.memristor.form != "ohmic")
-    ):
-        raise ConfigurationError(
-            f"inputs = {spiking.inputs!r} and memristor.form = {technology.memristor.form!r}: a first layer has a "
-            "Thevenin equivalent only for ideal inputs and ohmic devices: verify with --netlist flat."
-        )
+    if form == "reduced":
+        require_reduced(spiking, technology)
     if form == "reduced" and spiking.array == "1t1r" and (cells is None or len(cells) != len(network.crossbars)):
         raise ConfigurationError(
             f"The reduced form of a 1t1r array needs the cells' coefficients for each of its {len(network.crossbars)} "

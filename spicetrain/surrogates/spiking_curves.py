@@ -13,7 +13,7 @@ from spicetrain.surrogates.errors_of_fit import Errors, absolute_errors
 from spicetrain.surrogates.mlp import Mlp, Vector, fit_mlp
 from spicetrain.surrogates.settings import SurrogateSettings
 
-_HIDDEN = (5,)  # of the MLP beside a curve of one variable: a table has some fifty points
+_HIDDEN = (5,)  # of the MLP beside a curve of one variable, or a small surface: some fifty points
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,8 @@ def _mlp(
     settings: SurrogateSettings,
 ) -> Vector:
     mlp, scale, rng = Mlp(z.shape[1], hidden), float(np.abs(y).max()), np.random.default_rng(settings.seed)
+    if mlp.size > len(fitted):  # low thresholds: few of the points are ever reached
+        mlp = Mlp(z.shape[1], _HIDDEN)
     chosen = rng.permutation(fitted)[: settings.points]
     limited = settings.model_copy(update={"iterations": settings.load_iterations})
     weight = weight * float(1 / weight.mean())

@@ -1,0 +1,181 @@
+"""A whole spiking experiment through the command line, on both arrays, and what it says to bad input."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tomli_w
+
+from spicetrain import assets
+from spicetrain.cli import main
+from spicetrain.experiment import SpikingExperiment, load_experiment, presets
+from spicetrain.spiking.circuit import load_circuit
+from spicetrain.spiking.network import SpikingNetwork
+from spicetrain.storage import read_json
+
+Capture = pytest.CaptureFixture[str]
+STEPS, IMAGES = 4, 3
+TOML = """
+system = "spiking"
+circuit.name = "circuit.toml"
+
+[dataset]
+name = "iris"
+
+[network]
+layers = [4, 5, 3]
+steps = 4
+
+[training]
+epochs = 2
+batch_size = 40
+augmentation = {}
+calibration_images = 20
+
+[verification]
+images = 3
+flat_images = 1
+"""
+
+
+def circuit_toml(folder: Path, array: str, changes: Mapping[str, object] | None = None) -> Path:
+    """The shipped circuit, for columns of five rows instead of a thousand: a tenth of the capacitance."""
+    content = tomllib.loads((assets.netlists_folder() / "spiking" / f"lif-{array}.toml").read_text())
+    content["neuron"] |= {"capacitance_F": [500e-15], "threshold_V": [0.05], "reset_fingers": [2]}
+    for key, value in (changes or {}).items():
+        table, _, name = key.rpartition(".")
+        (content[table] if table else content)[name] = value
+    (folder / "circuit.toml").write_text(tomli_w.dumps(content))
+    return folder / "circuit.toml"
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.toml").write_text(TOML)
+    circuit_toml(tmp_path, "1r")
+    return tmp_path
+
+
+@pytest.fixture
+def refused(capsys: Capture) -> Callable[..., str]:
+    """Runs a command line that must fail with the given exit code and without a traceback; what it says."""
+
+    def run(exit_code: int, *words: str) -> str:
+        capsys.readouterr()
+        assert main(list(words)) == exit_code
+        said = capsys.readouterr().err
+        assert "Traceback" not in said
+        return said
+
+    return run
+
+
+@pytest.mark.parametrize("method", ["circuit", "regular"])
+@pytest.mark.parametrize("array", ["1r", "1t1r"])
+def test_all_rooms_in_order(array: str, method: str, own_folder: Path, capsys: Capture) -> None:
+    circuit_toml(own_folder, array)
+    assert main(["run", "tiny.toml", "--workers", "1", "--method", method, "--out", "run"]) == 0, capsys.readouterr()
+    summary, folder = read_json(Path("run/summary.json")), Path("run")
+    assert (summary["system"], summary["method"], summary["array"]) == ("spiking", method, array)
+    assert summary["images"] == IMAGES and summary["flat"]["images"] == 1
+    assert summary["membrane_rms_V"] < 2e-3
+    assert summary["flat"]["membrane_difference_max_V"] < (1e-4 if array == "1r" else 2e-3)
+    table = pd.read_parquet(folder / "verification.parquet")
+    assert len(table) == IMAGES
+    network = SpikingNetwork.load(folder / "network.safetensors")
+    assert network.layers == (4, 5, 3)
+    for text in ("report.html", "network.cir"):
+        assert (folder / text).stat().st_size > 1000
+    said = capsys.readouterr().out
+    assert "spike agreement" in said
+    written = (folder / "summary.json").read_bytes()
+    assert main(["run", "run", "--workers", "1"]) == 0  # again: all of it is kept
+    assert (folder / "summary.json").read_bytes() == written
+    assert main(["netlist", "run", "--image", "2"]) == 0
+    assert "run/network-flat-2.cir" in capsys.readouterr().out
+
+
+def test_shipped_spiking_experiments_are_what_they_say() -> None:
+    named = [name for name in presets() if "snn" in name]
+    assert set(named) == {f"{data}-snn-{how}" for data in ("mnist", "fashion-mnist") for how in ("regular", "circuit")}
+    for name in named:
+        experiment = load_experiment(name)
+        assert isinstance(experiment, SpikingExperiment)
+        assert name == f"{experiment.dataset.name}-snn-{experiment.training.method}"
+        assert experiment.network.layers == (784, 100, 10) and experiment.network.steps <= 25
+        load_circuit(experiment.circuit.name)
+
+
+BAD_CIRCUITS: dict[str, tuple[dict[str, object], str]] = {
+    "unknown array": ({"array": "2t2r"}, "array = '2t2r'"),
+    "threshold above the rails": ({"neuron.threshold_V": [0.7]}, "neuron.threshold_V = 0.7 is outside"),
+    "threshold below rest": ({"neuron.threshold_V": [-0.1]}, "neuron.threshold_V = -0.1 is outside"),
+    "too short a step": (
+        {"clock.integrate_s": 2e-12, "clock.rest_s": 2e-12, "clock.edge_s": 1e-13},
+        "too short to charge layer 1",
+    ),
+    "edges longer than phases": ({"clock.edge_s": 5e-9}, "more than a quarter"),
+    "unknown key": ({"neuron.capacity_F": [1e-12]}, "Did you mean 'capacitance_F'?"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CIRCUITS)
+def test_impossible_circuits(name: str, own_folder: Path, refused: Callable[..., str]) -> None:
+    changes, text = BAD_CIRCUITS[name]
+    circuit_toml(own_folder, "1r", changes)
+    assert text in refused(2, "run", "tiny.toml")
+    assert not Path("runs").exists()
+
+
+def test_a_1t1r_circuit_without_access_transistors(own_folder: Path, refused: Callable[..., str]) -> None:
+    circuit_toml(own_folder, "1r", {"array": "1t1r"})
+    assert "needs the access transistors" in refused(2, "run", "tiny.toml")
+
+
+def test_driven_inputs_have_no_reduced_form(own_folder: Path, refused: Callable[..., str], capsys: Capture) -> None:
+    circuit_toml(own_folder, "1r", {"inputs": "driven"})
+    assert "verify with --netlist flat" in refused(2, "run", "tiny.toml")
+    assert not Path("runs/tiny/characterization").exists()  # before the work
+    assert main(["run", "tiny.toml", "--workers", "1", "--netlist", "flat"]) == 0
+    assert read_json(Path("runs/tiny/summary.json"))["membrane_rms_V"] < 2e-3
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        ("--images 0", "images"),
+        ("--images 31", "30 test images"),
+        ("--network.layers 5 5 3", "begin with 4 and end with 3"),
+        ("--circuit.name lif-2r", "Did you mean 'lif-1r'?"),
+        ("--circuit.threshold-V 0.9", "is outside"),
+        ("--verification.spikes none.npy", "none.npy"),
+        ("--hidden", "Unknown flag --hidden"),
+    ],
+)
+def test_impossible_settings(flags: str, text: str, refused: Callable[..., str], capsys: Capture) -> None:
+    try:
+        said = refused(2, "run", "tiny.toml", *flags.split())
+    except SystemExit as refusal:  # a number out of range is answered by tyro
+        assert refusal.code == 2
+        said = capsys.readouterr().err
+    assert text in said
+    assert not Path("runs/tiny/characterization").exists()
+
+
+@pytest.mark.parametrize("shape", [(IMAGES, STEPS, 5), (IMAGES, STEPS + 1, 4), (IMAGES - 1, STEPS, 4), (STEPS, 4)])
+def test_spike_files_of_the_wrong_shape(shape: tuple[int, ...], refused: Callable[..., str]) -> None:
+    np.save("spikes.npy", np.zeros(shape, bool))
+    said = refused(2, "run", "tiny.toml", "--verification.spikes", "spikes.npy")
+    assert "x".join(map(str, shape)) in said and "4 x 4" in said
+    assert not Path("runs/tiny/characterization").exists()  # before the work
+
+
+def test_an_unknown_system(own_folder: Path, refused: Callable[..., str]) -> None:
+    (own_folder / "tiny.toml").write_text('system = "spikin"')
+    assert "Did you mean 'spiking'?" in refused(2, "run", "tiny.toml")
