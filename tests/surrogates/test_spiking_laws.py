@@ -133,7 +133,9 @@ def test_threshold_offset_and_delay() -> None:
     slope = np.array([-1e8, -1e7, -1e6, 0, 1e6, 1e7, 1e8])
     table = pd.DataFrame({"slope_V_per_s": slope, "trip_V": 1e-4 + 2.5e-10 * slope})
     laws, report, _ = spiking_fits.fit_threshold(table, SpikingLaws(0.0, (), ()), load_circuit("lif-1r"), SETTINGS)
-    assert laws.trip_offset_V == pytest.approx(1e-4, rel=1e-6) and laws.trip_delay_s == pytest.approx(2.5e-10, rel=1e-6)
+    assert laws.trip_offset_V == pytest.approx(1e-4, rel=1e-6, abs=0) and laws.trip_delay_s == pytest.approx(
+        2.5e-10, rel=1e-6, abs=0
+    )
     assert report["errors"]["max_V"] < 1e-9
 
 
@@ -149,7 +151,20 @@ def test_pulse_splits_into_charge_and_time() -> None:
     table = pd.DataFrame(rows, columns=["side", "g_S", "charge_C", "charge_latch_C", "charge_dc_C"])
     laws, _, _ = spiking_fits.fit_pulse(table, SpikingLaws(0.0, (), ()), circuit, SETTINGS)
     found = (laws.cell_on_C, laws.cell_off_C, laws.cell_late_s, laws.cell_ceases_s)
-    assert found == pytest.approx((-2e-16, -2e-17, 4e-12, 2e-12), rel=1e-5)
+    assert found == pytest.approx((-2e-16, -2e-17, 4e-12, 2e-12), rel=1e-5, abs=0)
+
+
+def test_capacitances_are_of_a_pair_of_cells() -> None:
+    rows = [
+        (side, on, g, C)
+        for side, few in zip(SIDES, (1e-16, 3e-16), strict=True)
+        for on, C in ((False, few), (True, 4 * few))
+        for g in (1e-7, 1e-6)
+    ]
+    table = pd.DataFrame(rows, columns=["side", "spiking", "g_S", "capacitance_F"])
+    laws, report, _ = spiking_fits.fit_capacitance(table, SpikingLaws(0.0, (), ()), load_circuit("lif-1t1r"), SETTINGS)
+    assert (laws.cell_silent_F, laws.cell_spiking_F) == pytest.approx((4e-16, 12e-16), rel=1e-6, abs=0)
+    assert report["errors"]["max_F"] == 0
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -170,8 +185,8 @@ def test_residue_gives_back_what_was_injected(layers: int) -> None:
                 rows.append((k, g, before, u - (k + 1) * 2e-15 / C))
     table = pd.DataFrame(rows, columns=["layer", "g_column_S", "v_before_V", "v_after_V"])
     found, report, _ = spiking_fits.fit_residue(table, laws, circuit, SETTINGS)
-    assert found.reset_charge_C == pytest.approx([-2e-15 * (k + 1) for k in range(layers)], rel=1e-3)
-    assert found.reset_lost_s == pytest.approx(5e-11, rel=1e-3)
+    assert found.reset_charge_C == pytest.approx([-2e-15 * (k + 1) for k in range(layers)], rel=1e-3, abs=0)
+    assert found.reset_lost_s == pytest.approx(5e-11, rel=1e-3, abs=0)
     assert report["errors"]["max_V"] < 1e-6
 
 
@@ -213,8 +228,8 @@ def test_shipped_circuits_are_fitted(measured: tuple[Path, SpikingCircuit, dict[
         cell = report["surrogates"]["cell_current"]["errors"]
         assert cell["q50_S"] < 2e-3 * 0.5 and cell["coarse"]["q50_S"] < 1e-2 * 0.5  # g is seen through half a volt
         g = np.array([1.2e-7])
-        assert laws.cell_coefficients("excitatory", g)[0][0] == pytest.approx(0.5 * g[0], rel=0.02)
-        assert laws.cell_coefficients("inhibitory", g)[1][0] == pytest.approx(-g[0], rel=0.05)
+        assert laws.cell_coefficients("excitatory", g)[0][0] == pytest.approx(0.5 * g[0], rel=0.02, abs=0)
+        assert laws.cell_coefficients("inhibitory", g)[1][0] == pytest.approx(-g[0], rel=0.05, abs=0)
         assert len(laws.silent_cells["excitatory"]) == len(laws.cells["excitatory"])
         assert 1e-16 < laws.cell_silent_F < 2e-15 and laws.cell_spiking_F > 0
 

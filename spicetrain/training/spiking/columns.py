@@ -85,15 +85,13 @@ class Reset:
         return quiet.index_put(some.where, self.path(some)[-1])
 
     @torch.no_grad()
-    def path(self, some: Fired, first: Tensor | None = None, last: Tensor | None = None) -> list[Tensor]:
-        """Membranes at the ends of equal parts of the reset; `first`, `last`: a current into them that goes in a
-        straight line between these, amperes."""
+    def path(self, some: Fired, pull: Tensor | None = None) -> list[Tensor]:
+        """Membranes at the ends of equal parts of the reset; pull [spans, fired]: a current into them, amperes, that
+        changes from one equal span to the next."""
         a = [value[some.where[1]] if value.dim() else value for value in self.a]
         path = [some.u]
         for part in range(RESET_PARTS):
-            now = a
-            if first is not None and last is not None:
-                now = [a[0] + torch.lerp(first, last, (part + 0.5) / RESET_PARTS), *a[1:]]
+            now = a if pull is None else [a[0] + pull[part * len(pull) // RESET_PARTS], *a[1:]]
             path.append(advance(path[-1], now, self.C, self.t / RESET_PARTS, self.reach))
         return path
 

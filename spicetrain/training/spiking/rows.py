@@ -27,7 +27,7 @@ from torch import Tensor
 
 from spicetrain.surrogates.spiking_laws import SIDES, Range, Side, Vector
 from spicetrain.training.crossbar import Conductances
-from spicetrain.training.spiking.columns import Fired, Reset, added, product
+from spicetrain.training.spiking.columns import RESET_PARTS, Fired, Reset, added, product
 from spicetrain.training.spiking.membrane import advance, current
 from spicetrain.training.spiking.phases import Phases
 from spicetrain.training.spiking.view import View
@@ -56,6 +56,7 @@ class DrivenColumns:
         pull = product(active, self.change[0][:, None] * self.g, at_rest)
         self.fastest_S, self.corrections = float(S.detach().max()), 1 if view.coarse else 2
         self.longest = COARSE_STRETCH if view.coarse else STRETCH
+        self.spans = 2 if view.coarse else RESET_PARTS
         self.reach = view.reach("leak")
         self.quiet = added([at_rest, -S], leak)
         self.reset = Reset([at_rest, -S], layer, self.C, self.phases.reset_s, view)
@@ -73,27 +74,37 @@ class DrivenColumns:
     def rest(self, u: Tensor, fired: Tensor, step: int) -> Tensor:
         """u after the rest phase, without what the reset gate injects; `fired` [samples, columns], 0 or 1."""
         some, pull = Fired.of(u, fired), self._coupling(self.silent[1:])
+        way = self._way(some)
         # Neurons in reset fall much faster than the others move: they pull with a mean of their way.
-        mean, resetting = u.detach().index_put(some.where, self._mean(some)), fired.bool()
+        mean, resetting = u.detach().index_put(some.where, self._remembered(way)), fired.bool()
 
         def coupling(u: Tensor) -> Tensor:
             return pull(torch.where(resetting, mean, u))
 
-        quiet, last = self._charge(u, self.quiet, coupling, self.phases.rest_s)
+        quiet, _ = self._charge(u, self.quiet, coupling, self.phases.rest_s)
         with torch.no_grad():
-            first = coupling(u)
-        return quiet.index_put(some.where, self.reset.path(some, first[some.where], last.detach()[some.where])[-1])
+            share = self._middles(u, self.spans)[:, None, None]
+            between = torch.lerp(u, quiet, share)
+            between[:, *some.where] = way.unflatten(0, (self.spans, len(way) // self.spans)).mean(1)
+            onto = pull(between)[:, *some.where]
+        return quiet.index_put(some.where, self.reset.path(some, onto)[-1])
 
-    def _mean(self, some: Fired) -> Tensor:
-        """Of the membranes on their way through the reset, weighted with what the others still remember at its end;
-        between two points of the way the logarithmic mean."""
+    def _way(self, some: Fired) -> Tensor:
+        """[RESET_PARTS, fired]: logarithmic means of neurons that nothing pulls, in equal parts of their reset."""
         path = torch.stack(self.reset.path(some)).clamp_min(_LEAST_V)
         start, stop = path[:-1], path[1:]
         ratio = torch.log(start / stop)
-        part = torch.where(ratio.abs() < 1e-3, (start + stop) / 2, (start - stop) / ratio)
-        middle = (torch.arange(len(part), dtype=path.dtype, device=path.device) + 0.5) / len(part)
-        weight = torch.exp(self.rate_per_s * self.phases.reset_s * (middle - 1))
-        return weight @ part / weight.sum()
+        return torch.where(ratio.abs() < 1e-3, (start + stop) / 2, (start - stop) / ratio)
+
+    def _remembered(self, way: Tensor) -> Tensor:
+        """The mean of a way, weighted with what the other membranes still remember of it at its end."""
+        weight = torch.exp(self.rate_per_s * self.phases.reset_s * (self._middles(way, len(way)) - 1))
+        return weight @ way / weight.sum()
+
+    @staticmethod
+    def _middles(like: Tensor, spans: int) -> Tensor:
+        """Of equal spans of 0..1."""
+        return (torch.arange(spans, dtype=like.dtype, device=like.device) + 0.5) / spans
 
     def _coupling(self, response: Sequence[Tensor]) -> Coupling:
         """R(u); response: per power of h from the first on."""

@@ -96,7 +96,7 @@ def test_1t1r_far_below_the_supplies_is_snntorchs_leaky(rows: int, columns: int)
 
 
 def strange_laws(circuit: SpikingCircuit) -> SpikingLaws:
-    """Every law that is not ideal, large enough to be seen."""
+    """Every law that is not ideal, large enough to be seen; a reset leaves a third or so."""
     cells = {
         "excitatory": [[0.5, -0.1], [-1.0, 0.3], [-0.8, 0.2], [-1.5, 0.0]],
         "inhibitory": [[-0.5], [-0.9], [0.6], [-1.0]],
@@ -104,7 +104,7 @@ def strange_laws(circuit: SpikingCircuit) -> SpikingLaws:
     return replace(
         ideal_laws(circuit),
         leak=(np.array([2e-9, 2e-6, -1e-5]),),
-        reset=(np.array([0.0, 4e-4, -1e-3]),),
+        reset=(np.array([0.0, 5e-5, -3e-4, 1e-3]),),
         reset_charge_C=(-3e-16,),
         reset_lost_s=3e-11,
         trip_offset_V=2e-3,

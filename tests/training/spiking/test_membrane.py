@@ -83,6 +83,15 @@ def test_a_law_that_runs_away_beyond_its_reach_is_finite() -> None:
     assert u.abs().max() < 0.02
 
 
+def test_a_reset_whose_tangent_leads_beyond_its_reach() -> None:
+    """It saturates: from 0.2 V the tangent goes far below rest, where the polynomial means nothing."""
+    a, C, t = RESET
+    starts = np.array([0.1, 0.15, 0.2])
+    left = advance(torch.tensor(starts), tensors(a), C, t / 4, (0.0, 0.3)).numpy()
+    np.testing.assert_allclose(left, integrated(starts, a, C, t / 4), rtol=0.1)
+    assert starts[2] + t / 4 / C * np.polynomial.polynomial.polyval(0.2, a) < 0.15
+
+
 def test_coefficients_a_column_and_a_sample() -> None:
     u, a0 = torch.rand(2, 4, 3, dtype=torch.float64)
     a1 = -torch.rand(3, dtype=torch.float64)
