@@ -19,7 +19,7 @@ from spicetrain.surrogates.spiking_laws import FILE, SpikingLaws, load_laws
 from spicetrain.surrogates.tables import read_measured
 from spicetrain.technology import Technology
 
-VERSION = 2
+VERSION = 3
 """Part of the key by which finished laws are recognised: raise it when a fit changes."""
 
 _TABLES = {

@@ -156,7 +156,7 @@ def fit_capacitance(
 
 def fit_leak(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, settings: SurrogateSettings) -> Fitted:
     low, high = reach_V(circuit)
-    fits, curves = [], []
+    fits, coarse, curves = [], [], []
     for layer in _layers(table):
         v, i = _columns(table, {"layer": layer}, "v_membrane_V", "i_A")
         u = v - circuit.rest_V
@@ -164,10 +164,13 @@ def fit_leak(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, se
         u, i = u[here], i[here]
         allowed = _ALLOWED_V * circuit.capacitance_F(layer) / circuit.clock.step_s + _ALLOWED * np.abs(i)
         fits.append(fit_curve(u, i, allowed, _LARGEST_DEGREE, settings))
+        coarse.append(fit_curve(u, i, allowed, _COARSE_DEGREES[0], settings))
         curves.append(Curve(f"layer {layer + 1}", u, i, _value(u, fits[-1].coefficients)))
     report = _report(fits, "A", low, high, circuit)
+    report["errors"]["coarse"] = errors(coarse, "A")
     domains = {**laws.domains, "leak": (low, high)}
     laws = replace(laws, leak=tuple(fit.coefficients for fit in fits), domains=domains)
+    laws = replace(laws, coarse_leak=tuple(fit.coefficients for fit in coarse))
     return laws, report, plot_curves(curves, "membrane from rest", "V", "leak", "A")
 
 

@@ -57,6 +57,7 @@ class SpikingLaws:
     """Of one circuit in one technology. Per layer: the last value holds for all deeper layers.
 
     leak, reset     per layer [K+1], A / V^k: out of the membrane, of the whole neuron with its reset off and on
+    coarse_leak     per layer: the same with at most a cubic, for training
     reset_charge_C  per layer: what the falling reset gate injects into the membrane, coulomb
     reset_lost_s    by how much shorter than clock.rest_s the reset conducts
     trip_offset_V, trip_delay_s   see the module
@@ -83,6 +84,7 @@ class SpikingLaws:
     drivers: Mapping[tuple[Side, bool], Driver] = field(default_factory=dict)
     cells: Mapping[Side, Vector] = field(default_factory=dict)
     coarse_cells: Mapping[Side, Vector] = field(default_factory=dict)
+    coarse_leak: tuple[Vector, ...] = ()
     silent_cells: Mapping[Side, Vector] = field(default_factory=dict)
     cell_g_S: float = 1.0
     cell_on_C: float = 0.0
@@ -156,6 +158,7 @@ def _polynomial(coefficients: Vector, x: Any) -> Any:
 
 def _taken_apart(laws: SpikingLaws) -> tuple[dict[str, Vector], dict[str, Any]]:
     arrays: dict[str, Vector] = {f"leak.{layer}": value for layer, value in enumerate(laws.leak)}
+    arrays |= {f"coarse_leak.{layer}": value for layer, value in enumerate(laws.coarse_leak)}
     arrays |= {f"reset.{layer}": value for layer, value in enumerate(laws.reset)}
     arrays |= {f"driver.{_state(*key)}": driver.current for key, driver in laws.drivers.items()}
     arrays |= {f"cell.{side}": value for side, value in laws.cells.items()}
@@ -189,6 +192,7 @@ def _rebuilt(arrays: dict[str, Vector], plain: dict[str, Any]) -> SpikingLaws:
     values["domains"] = {name: tuple(pair) for name, pair in plain["domains"].items()}
     return SpikingLaws(
         leak=_numbered(arrays, "leak"),
+        coarse_leak=_numbered(arrays, "coarse_leak"),
         reset=_numbered(arrays, "reset"),
         drivers=drivers,
         cells=_by_side(arrays, "cell"),

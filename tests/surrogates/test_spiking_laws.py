@@ -37,6 +37,7 @@ def every_law(array: str = "1t1r") -> SpikingLaws:
     return replace(
         ideal_laws(circuit),
         leak=(np.array([1e-9, 2e-6]), np.array([1e-9, 2e-6, 3e-5])),
+        coarse_leak=(np.array([1e-9, 3e-6]),),
         reset_charge_C=(-1e-15, -2e-16),
         reset_lost_s=1e-11,
         trip_offset_V=1e-4,
@@ -74,6 +75,7 @@ def test_a_file_holds_all_of_the_laws(array: str, tmp_path: Path) -> None:
         {"cell_spiking_F": 6e-16},
         {"domains": {}},
         {"coarse_cells": {}},
+        {"coarse_leak": ()},
     ],
 )
 def test_whatever_changes_changes_the_fingerprint(change: dict[str, Any]) -> None:
@@ -218,6 +220,7 @@ def test_shipped_circuits_are_fitted(measured: tuple[Path, SpikingCircuit, dict[
     assert all(charge < 0 for charge in laws.reset_charge_C)  # the gate falls
     clock, C = circuit.clock, circuit.capacitance_F(0)
     leak = report["surrogates"]["leak_current"]["errors"]
+    assert all(len(law) <= 4 for law in laws.coarse_leak) and len(laws.coarse_leak) == len(laws.leak)
     assert leak["q50_A"] * clock.step_s / C < 2e-5  # of the membrane in a step
     if circuit.array == "1r":
         driver = report["surrogates"]["driver_current"]["errors"]

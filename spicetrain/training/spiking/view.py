@@ -47,8 +47,8 @@ class View:
     slope   of snntorch's fast_sigmoid, over membranes in units of threshold_V - rest_V
     beyond  what the layers noted since it was last replaced
 
-    In float32, which is for training, cells are cubics of the membrane, and driven rows are corrected once against the
-    membranes on them, which leaves some tens of microvolts where rows sag by a tenth; in float64 twice.
+    In float32, which is for training, cells and leak are cubics of the membrane, and driven rows are corrected once
+    against the membranes on them, which leaves some tens of microvolts where rows sag by a tenth; in float64 twice.
     """
 
     circuit: SpikingCircuit
@@ -67,7 +67,8 @@ class View:
 
     def leak(self, layer: int) -> list[Tensor]:
         """Per k the A / V^k that leave a membrane whose reset is off, scalars."""
-        return list(self.tensor(of_layer(self.laws.leak, layer)))
+        laws = self.laws.coarse_leak if self.coarse and self.laws.coarse_leak else self.laws.leak
+        return list(self.tensor(of_layer(laws, layer)))
 
     def reset(self, layer: int) -> list[Tensor]:
         """The same with the reset on."""
