@@ -100,6 +100,7 @@ def verify_spiking(
         **{key: network.about[key] for key in ("system", "method", "dataset", "technology")},
         "circuit": circuit.name,
         "array": circuit.array,
+        "threshold_share": (network.thresholds_V[0] - circuit.rest_V) / (circuit.rails.vdd_V - circuit.rest_V),
         "layers": list(network.layers),
         "steps": shape.steps,
         "netlist": settings.netlist,
