@@ -31,12 +31,15 @@ class CellCoefficients:
     silent    [K + 1], A / V^k: the same of a pair that does not
     silent_F  farads of a silent pair at the column
     charge    [M, rows + 1, columns], C / V^k: what a spiking pair holds at the column more than a silent one
+    reach     lowest and highest u up to which the currents hold; a membrane beyond goes along the tangent there, as in
+              the model, because powers would run away
     """
 
     spiking: NDArray[np.float64]
     silent: NDArray[np.float64]
     silent_F: float = 0.0
     charge: NDArray[np.float64] | None = None
+    reach: tuple[float, float] | None = None
 
     def sums(self) -> list[tuple[str, NDArray[np.float64], float]]:
         """(letter and power, [rows + 1, columns] of a spiking pair, the sum when all are silent) of each sum."""
@@ -80,8 +83,13 @@ def _add_column_sources(circuit: Circuit, layer: int, cells: CellCoefficients, s
     for j in range(columns):
         name = f"{layer}_{j}"
         membrane, u = f"m{name}", f"(v(m{name})-({spiking.rest_V}))"
-        current = f"{_MICRO}*({_horner('a', powers, name, u)})"
-        circuit.B(f"a{name}", ground, membrane, current_expression=current)
+        current = _horner("a", powers, name, u)
+        if cells.reach is not None:
+            low, high = cells.reach
+            held = f"v(u{name})"
+            circuit.B(f"u{name}", f"u{name}", ground, voltage_expression=f"min(max({u},{low!r}),{high!r})")
+            current = f"{_horner('a', powers, name, held)}+({u}-{held})*({_horner_slope('a', powers, name, held)})"
+        circuit.B(f"a{name}", ground, membrane, current_expression=f"{_MICRO}*({current})")
         if cells.silent_F > 0:
             circuit.C(f"cells{name}", membrane, ground, pairs * cells.silent_F)
         if cells.charge is not None:
@@ -91,6 +99,14 @@ def _add_column_sources(circuit: Circuit, layer: int, cells: CellCoefficients, s
             circuit.C(f"q{name}", f"charge{name}", f"sense{name}", _FEMTO)
             circuit.V(f"sense{name}", f"sense{name}", ground, 0.0)
             circuit.raw_spice += f"Fq{name} {membrane} 0 Vsense{name} 1.0\n"
+
+
+def _horner_slope(letter: str, powers: int, name: str, u: str) -> str:
+    """The derivative of `_horner`'s polynomial."""
+    text = "0"
+    for k in range(powers - 1, 0, -1):
+        text = f"{k}*v({letter}{k}_{name})+{u}*({text})"
+    return text
 
 
 def _horner(letter: str, powers: int, name: str, u: str) -> str:

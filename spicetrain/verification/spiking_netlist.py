@@ -72,4 +72,4 @@ def _cells(sides: Sides, laws: SpikingLaws) -> CellCoefficients:
     silent = laws.silent_cell_coefficients("excitatory") + laws.silent_cell_coefficients("inhibitory")
     charge = np.empty((2, *spiking.shape[1:]))
     charge[0], charge[1] = -laws.cell_on_C, laws.cell_spiking_F
-    return CellCoefficients(spiking, silent, laws.cell_silent_F, charge)
+    return CellCoefficients(spiking, silent, laws.cell_silent_F, charge, laws.domains.get("cell"))

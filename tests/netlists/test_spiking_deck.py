@@ -177,7 +177,10 @@ def test_a_flat_1t1r_neuron_is_the_circuit_it_should_be(ptm90: Technology, ngspi
     assert silent[0, 0] < 0.6 * found[0, 0]
 
 
-def test_a_reduced_1t1r_column_obeys_its_currents_and_charges(ptm90: Technology, ngspice: Ngspice) -> None:
+@pytest.mark.parametrize("reach", [None, (-0.02, 0.05)])
+def test_a_reduced_1t1r_column_obeys_its_currents_and_charges(
+    reach: tuple[float, float] | None, ptm90: Technology, ngspice: Ngspice
+) -> None:
     """Two layers of cells with made-up laws, the second without input spikes: only its bias pair counts."""
     spiking = circuit("1t1r", capacitance_F=[4e-13], leak_gate_V=-0.5, reset_fingers=[0.1])
     rows, columns, steps = 5, 3, 3
@@ -188,7 +191,7 @@ def test_a_reduced_1t1r_column_obeys_its_currents_and_charges(ptm90: Technology,
     silent = np.array([2e-9, -1e-7, 0.0])
     network = random_network(ptm90, (UNREACHED_V,) * 2, rows, columns, 2)
     second = CellCoefficients(current[:, : columns + 1, :2], silent, 3e-15)
-    cells = (CellCoefficients(current, silent, 3e-15, charge), second)
+    cells = (CellCoefficients(current, silent, 3e-15, charge, reach), second)
     spikes = random_spikes(steps, rows)
     membranes, _, _ = run(network, spiking, ptm90, spikes, "reduced", ngspice, cells)
 
@@ -199,9 +202,10 @@ def test_a_reduced_1t1r_column_obeys_its_currents_and_charges(ptm90: Technology,
             a = row @ (laws.spiking[:, :, j].T - silent) + pairs * silent
             q = np.zeros(2) if laws.charge is None else row @ laws.charge[:, :, j].T
             u = (C * u - q[0]) / (C + q[1])
-            u = _after(u, a, C + q[1], spiking.clock.integrate_s - spiking.clock.edge_s / 2)
+            u = _after(u, a, C + q[1], spiking.clock.integrate_s - spiking.clock.edge_s / 2, laws.reach)
             found.append(u)
-            u = _after(((C + q[1]) * u + q[0]) / C, pairs * silent, C, spiking.clock.rest_s + spiking.clock.edge_s / 2)
+            u = ((C + q[1]) * u + q[0]) / C
+            u = _after(u, pairs * silent, C, spiking.clock.rest_s + spiking.clock.edge_s / 2, laws.reach)
         return found
 
     for j in range(columns):
@@ -212,8 +216,12 @@ def test_a_reduced_1t1r_column_obeys_its_currents_and_charges(ptm90: Technology,
     assert np.ptp(membranes[0]) > 0.05
 
 
-def _after(u: float, a: NDArray, C: float, seconds: float) -> float:
-    solution = solve_ivp(lambda _, x: (a[0] + a[1] * x + a[2] * x**2) / C, (0, seconds), [u], rtol=1e-8, atol=1e-12)
+def _after(u: float, a: NDArray, C: float, seconds: float, reach: tuple[float, float] | None) -> float:
+    def slope(_: float, x: NDArray) -> NDArray:
+        held = x if reach is None else np.clip(x, *reach)
+        return (a[0] + a[1] * held + a[2] * held**2 + (x - held) * (a[1] + 2 * a[2] * held)) / C
+
+    solution = solve_ivp(slope, (0, seconds), [u], rtol=1e-8, atol=1e-12, max_step=seconds / 50)
     return float(solution.y[0, -1])
 
 
