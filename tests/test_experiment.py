@@ -169,7 +169,7 @@ def sha256(path: Path) -> str:
 def test_the_manifest_says_what_it_was_made_with(done: Path, ngspice: Ngspice) -> None:
     found = json.loads((done / "manifest.json").read_text())
     assert found["spicetrain"] == spicetrain.__version__
-    assert set(found["packages"]) == {"numpy", "scipy", "torch", "PySpice", "scikit-learn"}
+    assert set(found["packages"]) == {"numpy", "scipy", "torch", "PySpice", "scikit-learn", "snntorch"}
     library = assets.netlists_folder() / "technologies" / "ptm90.lib"
     assert found["technology"]["library_sha256"] == sha256(library)
     assert set(found["inputs_sha256"]) == {"technology", "characterization.plan", "ngspice that characterized", "iris"}
