@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spicetrain.surrogates.spiking_laws import SIDES, Range, Side, Vector
+from spicetrain.surrogates.spiking_laws import SIDES, Range, Side
 from spicetrain.training.crossbar import Conductances
 from spicetrain.training.spiking.columns import RESET_PARTS, Fired, Reset, added, product
 from spicetrain.training.spiking.membrane import advance, current
@@ -198,14 +198,15 @@ def _sides_rows(G: Tensor, view: View, side: Side, spiking: bool) -> list[Tensor
     driver, rest_V = view.laws.drivers[side, spiking], view.circuit.rest_V
     level = driver.level_V - rest_V
     low, high = (end - rest_V for end in driver.domain_V)
+    derivatives = [np.polynomial.polynomial.polyder(driver.current, order)[::-1].tolist() for order in range(4)]
 
     def current(y: Tensor, derivative: int) -> Tensor:
         """Of the driver; beyond its domain along the tangent."""
         held = y.clamp(low, high)
-        value = _derivative(driver.current, held - level, derivative)
+        value = _value(derivatives[derivative], held - level)
         if derivative > 1:
             return value * (held == y)
-        return value if derivative == 1 else value + _derivative(driver.current, held - level, 1) * (y - held)
+        return value if derivative == 1 else value + _value(derivatives[1], held - level) * (y - held)
 
     y = torch.full_like(G, level)
     with torch.no_grad():
@@ -223,8 +224,9 @@ def _sides_rows(G: Tensor, view: View, side: Side, spiking: bool) -> list[Tensor
     return [y, first, second / 2, third / 6]
 
 
-def _derivative(coefficients: Vector, x: Tensor, order: int) -> Tensor:
+def _value(coefficients: Sequence[float], x: Tensor) -> Tensor:
+    """Of a power series, the highest power first."""
     value = torch.zeros_like(x)
-    for coefficient in reversed(np.polynomial.polynomial.polyder(coefficients, order)):
-        value = value * x + float(coefficient)
+    for coefficient in coefficients:
+        value = value * x + coefficient
     return value
