@@ -16,8 +16,8 @@ from spicetrain.training.spiking.membrane import advance, current
 from spicetrain.training.spiking.phases import Phases
 from spicetrain.training.spiking.view import View
 
-EXACT_PARTS, RESET_PARTS = 8, 8
-"""Of a phase, for laws of higher powers: those of the cells and the leak in float64, that of the reset always."""
+EXACT_PARTS, RESET_PARTS, COARSE_RESET_PARTS = 8, 8, 2
+"""Of a phase, for laws of higher powers: the cells' and the leak's (in training one), the reset's, and in training."""
 
 
 class Columns:
@@ -78,6 +78,7 @@ class Reset:
     def __init__(self, silent: Sequence[Tensor], layer: int, C: float, t: float, view: View) -> None:
         a = added(silent, [-a for a in view.reset(layer)])
         self.a, self.C, self.t, self.reach = [value.detach() for value in a], C, t, view.reach("reset")
+        self.parts = COARSE_RESET_PARTS if view.coarse else RESET_PARTS
 
     def put(self, quiet: Tensor, u: Tensor, fired: Tensor) -> Tensor:
         """`quiet`, [samples, columns], with the membranes of the neurons that fired in their places."""
@@ -90,9 +91,9 @@ class Reset:
         changes from one equal span to the next."""
         a = [value[some.where[1]] if value.dim() else value for value in self.a]
         path = [some.u]
-        for part in range(RESET_PARTS):
-            now = a if pull is None else [a[0] + pull[part * len(pull) // RESET_PARTS], *a[1:]]
-            path.append(advance(path[-1], now, self.C, self.t / RESET_PARTS, self.reach))
+        for part in range(self.parts):
+            now = a if pull is None else [a[0] + pull[part * len(pull) // self.parts], *a[1:]]
+            path.append(advance(path[-1], now, self.C, self.t / self.parts, self.reach))
         return path
 
 

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from spicetrain.surrogates.spiking_laws import SIDES, Range, Side
 from spicetrain.training.crossbar import Conductances
-from spicetrain.training.spiking.columns import RESET_PARTS, Fired, Reset, added, product
+from spicetrain.training.spiking.columns import Fired, Reset, added, product
 from spicetrain.training.spiking.membrane import advance, current
 from spicetrain.training.spiking.phases import Phases
 from spicetrain.training.spiking.view import View
@@ -56,7 +56,6 @@ class DrivenColumns:
         pull = product(active, self.change[0][:, None] * self.g, at_rest)
         self.fastest_S, self.corrections = float(S.detach().max()), 1 if view.coarse else 2
         self.longest = COARSE_STRETCH if view.coarse else STRETCH
-        self.spans = 2 if view.coarse else RESET_PARTS
         self.reach = view.reach("leak")
         self.quiet = added([at_rest, -S], leak)
         self.reset = Reset([at_rest, -S], layer, self.C, self.phases.reset_s, view)
@@ -83,14 +82,13 @@ class DrivenColumns:
 
         quiet, _ = self._charge(u, self.quiet, coupling, self.phases.rest_s)
         with torch.no_grad():
-            share = self._middles(u, self.spans)[:, None, None]
-            between = torch.lerp(u, quiet, share)
-            between[:, *some.where] = way.unflatten(0, (self.spans, len(way) // self.spans)).mean(1)
+            between = torch.lerp(u, quiet, self._middles(u, len(way))[:, None, None])
+            between[:, *some.where] = way
             onto = pull(between)[:, *some.where]
         return quiet.index_put(some.where, self.reset.path(some, onto)[-1])
 
     def _way(self, some: Fired) -> Tensor:
-        """[RESET_PARTS, fired]: logarithmic means of neurons that nothing pulls, in equal parts of their reset."""
+        """[parts, fired]: logarithmic means of neurons that nothing pulls, in equal parts of their reset."""
         path = torch.stack(self.reset.path(some)).clamp_min(_LEAST_V)
         start, stop = path[:-1], path[1:]
         ratio = torch.log(start / stop)
