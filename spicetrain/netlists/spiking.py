@@ -161,8 +161,7 @@ def _add_reduced_columns(
     for i in range(rows):
         add_held_spike(circuit, layer, i)
     bias = np.array(_bias_spikes(layer, len(inputs)), float)
-    add_pulses(circuit, f"w{layer}_{rows}", spiking.clock, bias.tolist())
-    add_columns(circuit, layer, cells, spiking)
+    add_columns(circuit, layer, cells, spiking, bias.tolist())
 
 
 def _add_thevenin_columns(

@@ -62,13 +62,22 @@ def add_pwl(circuit: Circuit, node: str, corners: Sequence[tuple[float, float]])
     circuit.raw_spice += f"V{node} {node} 0 {source}\n"
 
 
-def add_pulses(circuit: Circuit, node: str, clock: Clock, levels: Sequence[float], base: float = 0.0) -> None:
-    """Hold `node` at levels[k] in the integrate phase of step k, at `base` between, with the edges of the clock."""
+def add_pulses(
+    circuit: Circuit,
+    node: str,
+    clock: Clock,
+    levels: Sequence[float],
+    base: float = 0.0,
+    late_s: float = 0.0,
+    ceases_s: float = 0.0,
+) -> None:
+    """Hold `node` at levels[k] in the integrate phase of step k, at `base` between, with the edges of the clock: rising
+    ones later by `late_s`, falling ones earlier by `ceases_s`."""
     corners = [(0.0, base)]
     for k, level in enumerate(levels):
         if level != base:
-            start, stop = k * clock.step_s, k * clock.step_s + clock.integrate_s
-            corners += [(start, base)] * (k > 0)
+            start, stop = k * clock.step_s + late_s, k * clock.step_s + clock.integrate_s - ceases_s
+            corners += [(start, base)] * (start > 0)
             corners += [(start + clock.edge_s, level), (stop, level), (stop + clock.edge_s, base)]
     add_pwl(circuit, node, corners)
 

@@ -31,7 +31,7 @@ _ALLOWED = 0.01  # and as a share of the current
 _DRIVER_SHARE = 0.35  # a driver is fitted up to where its row has sagged by this share of its swing
 _DRIVER_ALLOWED = 2e-3  # of its current
 _LARGEST_DEGREE = 8
-_CELL_DEGREES, _COARSE_DEGREES = (8, 6), (3, 6)
+_CELL_DEGREES, _COARSE_DEGREES = (5, 6), (3, 6)
 _TRIP_ALLOWED_V, _USUAL_SLOPE_V_PER_S = 5e-5, 5e6  # of the threshold: faster membranes count less
 _RK_STEPS = 100
 

@@ -46,7 +46,7 @@ def energy_by_supply(
         given["rows"] = row_energy(time_s, membranes[0], inputs, netlist.network.crossbars[0], circuit)
     if circuit.array == "1t1r" and form == "reduced":
         given["cells"] = sum(
-            cell_energy(time_s, v, spikes, layer, sides, circuit)
+            cell_energy(time_s, v, spikes, layer, sides, circuit, netlist.reach)
             for layer, (v, spikes, sides) in enumerate(zip(membranes, (inputs, *latched), netlist.sides, strict=False))
         )
     return given
@@ -69,16 +69,26 @@ def row_energy(time_s: Array, membranes_V: Array, spikes: Spikes, crossbar: Cros
 
 
 def cell_energy(
-    time_s: Array, membranes_V: Array, spikes: Spikes, layer: int, sides: Sides, circuit: SpikingCircuit
+    time_s: Array,
+    membranes_V: Array,
+    spikes: Spikes,
+    layer: int,
+    sides: Sides,
+    circuit: SpikingCircuit,
+    reach: tuple[float, float] | None = None,
 ) -> float:
-    """Of vdd and vss through the cells of a layer of a `1t1r`: membranes_V [points, columns], spikes [steps, rows]."""
+    """Of vdd and vss through the cells of a layer of a `1t1r`: membranes_V [points, columns], spikes [steps, rows];
+    beyond `reach` the cells' currents are tangents, as in the deck (CellCoefficients)."""
     enable, step = _enable(time_s, circuit.clock), _step(time_s, circuit.clock) - layer
     active = np.hstack([spikes, np.ones((len(spikes), 1), bool)]).astype(float)
-    power = np.zeros(len(time_s))
+    u, power = membranes_V - circuit.rest_V, np.zeros(len(time_s))
+    held = u if reach is None else np.clip(u, *reach)
     for level_V, coefficients in zip((circuit.rails.vdd_V, circuit.rails.vss_V), sides, strict=True):
-        for k, a in enumerate(coefficients):
-            current = _of_step(active @ a, step) * (membranes_V - circuit.rest_V) ** k
-            power += level_V * enable * current.sum(1)
+        current, slope = np.zeros_like(u), np.zeros_like(u)
+        for a in coefficients[::-1]:  # Horner's scheme, and that of the derivative
+            slope = slope * held + current
+            current = current * held + _of_step(active @ a, step)
+        power += level_V * enable * (current + (u - held) * slope).sum(1)
     return _integral(power, time_s)
 
 

@@ -53,6 +53,11 @@ class Netlist:
         sides = tuple(_sides(crossbar, laws) for crossbar in network.crossbars)
         return cls(network, circuit, technology, sides, tuple(_cells(both, laws) for both in sides), key)
 
+    @property
+    def reach(self) -> tuple[float, float] | None:
+        """See CellCoefficients."""
+        return self.cells[0].reach if self.cells else None
+
     def deck(self, spikes: NDArray[np.bool_], form: Form) -> Deck:
         """Of one image, `spikes` [steps, rows]; ConfigurationError as `spiking_deck` raises it."""
         cells = self.cells if form == "reduced" else None
@@ -72,4 +77,5 @@ def _cells(sides: Sides, laws: SpikingLaws) -> CellCoefficients:
     silent = laws.silent_cell_coefficients("excitatory") + laws.silent_cell_coefficients("inhibitory")
     charge = np.empty((2, *spiking.shape[1:]))
     charge[0], charge[1] = -laws.cell_on_C, laws.cell_spiking_F
-    return CellCoefficients(spiking, silent, laws.cell_silent_F, charge, laws.domains.get("cell"))
+    reach, delays_s = laws.domains.get("cell"), (laws.cell_late_s, laws.cell_ceases_s)
+    return CellCoefficients(spiking, silent, laws.cell_silent_F, charge, reach, *delays_s)

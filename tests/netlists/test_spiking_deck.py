@@ -177,9 +177,9 @@ def test_a_flat_1t1r_neuron_is_the_circuit_it_should_be(ptm90: Technology, ngspi
     assert silent[0, 0] < 0.6 * found[0, 0]
 
 
-@pytest.mark.parametrize("reach", [None, (-0.02, 0.05)])
+@pytest.mark.parametrize(("reach", "late_s"), [(None, 0.0), ((-0.02, 0.05), 5e-10)])
 def test_a_reduced_1t1r_column_obeys_its_currents_and_charges(
-    reach: tuple[float, float] | None, ptm90: Technology, ngspice: Ngspice
+    reach: tuple[float, float] | None, late_s: float, ptm90: Technology, ngspice: Ngspice
 ) -> None:
     """Two layers of cells with made-up laws, the second without input spikes: only its bias pair counts."""
     spiking = circuit("1t1r", capacitance_F=[4e-13], leak_gate_V=-0.5, reset_fingers=[0.1])
@@ -190,22 +190,27 @@ def test_a_reduced_1t1r_column_obeys_its_currents_and_charges(
     charge = np.stack([1e-16 * rng.normal(size=g.shape), np.full(g.shape, 2e-15)])
     silent = np.array([2e-9, -1e-7, 0.0])
     network = random_network(ptm90, (UNREACHED_V,) * 2, rows, columns, 2)
-    second = CellCoefficients(current[:, : columns + 1, :2], silent, 3e-15)
-    cells = (CellCoefficients(current, silent, 3e-15, charge, reach), second)
+    delays_s = late_s, 0.2 * late_s
+    second = CellCoefficients(current[:, : columns + 1, :2], silent, 3e-15, None, None, *delays_s)
+    cells = (CellCoefficients(current, silent, 3e-15, charge, reach, *delays_s), second)
     spikes = random_spikes(steps, rows)
     membranes, _, _ = run(network, spiking, ptm90, spikes, "reduced", ngspice, cells)
 
     def expected(laws: CellCoefficients, spikes: NDArray, j: int) -> list[float]:
+        clock = spiking.clock
         pairs = laws.spiking.shape[1]
         C, u, found = 4e-13 + pairs * laws.silent_F, pairs * silent[0] / (pairs * -silent[1]), []
         for row in np.hstack([spikes, np.ones((len(spikes), 1))]):
             a = row @ (laws.spiking[:, :, j].T - silent) + pairs * silent
             q = np.zeros(2) if laws.charge is None else row @ laws.charge[:, :, j].T
             u = (C * u - q[0]) / (C + q[1])
-            u = _after(u, a, C + q[1], spiking.clock.integrate_s - spiking.clock.edge_s / 2, laws.reach)
+            before_s, after_s = laws.late_s, max(laws.ceases_s - clock.edge_s / 2, 0.0)
+            u = _after(u, pairs * silent, C + q[1], before_s, laws.reach)
+            u = _after(u, a, C + q[1], clock.integrate_s - clock.edge_s / 2 - before_s - after_s, laws.reach)
+            u = _after(u, pairs * silent, C + q[1], after_s, laws.reach)
             found.append(u)
             u = ((C + q[1]) * u + q[0]) / C
-            u = _after(u, pairs * silent, C, spiking.clock.rest_s + spiking.clock.edge_s / 2, laws.reach)
+            u = _after(u, pairs * silent, C, clock.rest_s + clock.edge_s / 2, laws.reach)
         return found
 
     for j in range(columns):
@@ -217,6 +222,9 @@ def test_a_reduced_1t1r_column_obeys_its_currents_and_charges(
 
 
 def _after(u: float, a: NDArray, C: float, seconds: float, reach: tuple[float, float] | None) -> float:
+    if seconds == 0:
+        return u
+
     def slope(_: float, x: NDArray) -> NDArray:
         held = x if reach is None else np.clip(x, *reach)
         return (a[0] + a[1] * held + a[2] * held**2 + (x - held) * (a[1] + 2 * a[2] * held)) / C

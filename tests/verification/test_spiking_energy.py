@@ -51,9 +51,10 @@ def test_rows_give_what_ngspice_says_their_sources_give(
     )
 
 
-def test_cells_take_their_current_as_long_as_rows_are_driven() -> None:
-    """A polynomial of constant membranes: current times voltage times integrate_s, which linear edges do not change;
-    the layer behind the first, one clock step later."""
+@pytest.mark.parametrize("reach", [None, (-0.015, 0.1)])
+def test_cells_take_their_current_as_long_as_rows_are_driven(reach: tuple[float, float] | None) -> None:
+    """A polynomial of constant membranes, a tangent beyond its reach: current times voltage times integrate_s, which
+    linear edges do not change; the layer behind the first, one clock step later."""
     circuit = small_circuit("1t1r")
     clock, u = circuit.clock, np.array([0.01, -0.02])
     time_s = np.linspace(0, (STEPS + 1) * clock.step_s, 400_001)
@@ -61,12 +62,13 @@ def test_cells_take_their_current_as_long_as_rows_are_driven() -> None:
     rng = np.random.default_rng(0)
     sides = rng.normal(0, 1e-6, (3, 6, 2)), rng.normal(0, 1e-6, (3, 6, 2))
     active = np.hstack([SPIKES, np.ones((STEPS, 1))])
-    wanted = 0.0
+    wanted, held = 0.0, u if reach is None else np.clip(u, *reach)
     for level_V, coefficients in ((circuit.rails.vdd_V, sides[0]), (circuit.rails.vss_V, sides[1])):
         for i, j in np.ndindex(6, 2):
-            current = sum(coefficients[k, i, j] * u[j] ** k for k in range(3))
+            a0, a1, a2 = coefficients[:, i, j]
+            current = a0 + a1 * u[j] + a2 * held[j] * (2 * u[j] - held[j])
             wanted += level_V * current * active[:, i].sum() * clock.integrate_s
-    assert cell_energy(time_s, membranes, SPIKES, 1, sides, circuit) == pytest.approx(wanted, rel=1e-4, abs=0)
+    assert cell_energy(time_s, membranes, SPIKES, 1, sides, circuit, reach) == pytest.approx(wanted, rel=1e-4, abs=0)
     cut = time_s < clock.step_s
     assert cell_energy(time_s[cut], membranes[cut], SPIKES, 1, sides, circuit) == 0.0
 

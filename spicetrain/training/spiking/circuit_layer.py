@@ -21,6 +21,7 @@ from torch import Tensor
 from spicetrain.surrogates.spiking_laws import of_layer
 from spicetrain.training.crossbar import Conductances
 from spicetrain.training.spiking.columns import Columns
+from spicetrain.training.spiking.membrane import resting
 from spicetrain.training.spiking.rows import DrivenColumns
 from spicetrain.training.spiking.view import View
 
@@ -42,7 +43,7 @@ def circuit_layer(spikes: Tensor, g: Conductances, layer: int, threshold_V: floa
     scale, trip = threshold_V - rest_V, threshold_V - rest_V + laws.trip_offset_V
     injected = of_layer(laws.reset_charge_C, layer) / columns.C
     fire = surrogate.fast_sigmoid(view.slope)
-    u = torch.zeros_like(spikes[0, :, :1]).expand(-1, g.bias_pos.shape[0])
+    u = resting(columns.quiet).expand(spikes.shape[1], g.bias_pos.shape[0])
     fires, latched = [], []
     for step in range(len(spikes)):
         u, slope = columns.integrate(u, step)

@@ -24,7 +24,7 @@ class Columns:
     """The columns of one layer, with their neurons; u = v - rest_V, [samples, columns].
 
     driven  per k [steps, samples, columns] or [columns], A / V^k: what flows into a membrane while the rows spike
-    silent  per k [columns]: the same in the rest phase
+    quiet   per k [columns]: the same in the rest phase
     """
 
     def __init__(self, spikes: Tensor, g: Conductances, layer: int, view: View) -> None:
@@ -32,7 +32,7 @@ class Columns:
         cells = view.circuit.array == "1t1r"
         driven, silent = (_cell_currents if cells else _ideal_row_currents)(spikes, g, view)
         leak = [-a for a in view.leak(layer)]
-        driven, self.silent = added(driven, leak), added(silent, leak)
+        driven, self.quiet = added(driven, leak), added(silent, leak)
         self.C = view.circuit.capacitance_F(layer) + (spikes.shape[2] + 1) * view.laws.cell_silent_F
         self.reset = Reset(silent, layer, self.C, self.phases.reset_s, view)
         self.spiking_pairs = (spikes.sum(2, keepdim=True) + 1).unbind() if cells else ()
@@ -55,7 +55,7 @@ class Columns:
         """u after the rest phase, without what the reset gate injects; `fired` [samples, columns], 0 or 1."""
         if self.spiking_pairs:
             u = u + self.spiking_pairs[step] * (self.laws.cell_off_C / self.C)
-        quiet = advance(u, self.silent, self.C, self.phases.rest_s, self.reach, self.parts)
+        quiet = advance(u, self.quiet, self.C, self.phases.rest_s, self.reach, self.parts)
         return self.reset.put(quiet, u, fired)
 
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 _LEAST_Q = 1e-6  # below it tanh(q / 2) / q is 1/2 to 13 digits
+_NEWTON_STEPS = 3  # from a millivolt or two
 _SERIES = 0.1  # of q^2: its series to ten digits up to there
 
 
@@ -42,6 +43,16 @@ def advance(
         return u + _way([b[0] + b[1] * u, b[1]])
     for _ in range(parts):
         u = u + _way_in_part(b, u, reach)
+    return u
+
+
+@torch.no_grad()
+def resting(coefficients: Sequence[Tensor]) -> Tensor:
+    """The u near 0 (volts) at which no current flows, by Newton: where a membrane stands before the first spike."""
+    slopes = [k * value for k, value in enumerate(coefficients)][1:]
+    u = -coefficients[0] / coefficients[1]
+    for _ in range(_NEWTON_STEPS):
+        u = u - current(u, coefficients) / current(u, slopes)
     return u
 
 

@@ -11,6 +11,7 @@ import snntorch
 import torch
 from ideal_laws import ideal_laws
 from scipy.integrate import solve_ivp
+from scipy.optimize import brentq
 from torch import Tensor
 
 from spicetrain.spiking.circuit import SpikingCircuit, load_circuit
@@ -140,10 +141,12 @@ def expected_1t1r(
     spikes: np.ndarray, g: Conductances, column: int, circuit: SpikingCircuit, laws: SpikingLaws, threshold_V: float
 ) -> tuple[list[bool], list[float]]:
     """One column of one sample, `spikes` [steps, rows], cell by cell and phase by phase."""
-    clock, fires, membranes, u = circuit.clock, [], [], 0.0
+    clock, fires, membranes = circuit.clock, [], []
     pos, neg = (np.append(rows[:, column], bias[column]) for rows, bias in ((g.pos, g.bias_pos), (g.neg, g.bias_neg)))
     silent_F = circuit.capacitance_F(0) + len(pos) * laws.cell_silent_F
     silent = polynomial_sum(*(laws.silent_cells[side] for side in SIDES))
+    at_rest = polynomial_sum(len(pos) * silent, -laws.leak[0])
+    u = brentq(lambda u: np.polynomial.polynomial.polyval(u, at_rest), -0.02, 0.02, xtol=1e-12)
     for inputs in spikes:
         on = np.append(inputs, 1.0).astype(bool)
         currents = [-laws.leak[0], (~on).sum() * silent]

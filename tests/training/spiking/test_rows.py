@@ -90,8 +90,10 @@ def integrated(
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64], float]:
     """(fired, u at the latch) [steps, columns] of one sample, `spikes` [steps, rows], and the largest sag, volts."""
     C, phases, columns = circuit.capacitance_F(LAYER), Phases.of(circuit, laws), len(g.bias_pos)
-    u, fires, membranes, sag = np.zeros(columns), [], [], 0.0
+    fires, membranes, sag = [], [], 0.0
     leak, reset = (np.append(law, np.zeros(3 - len(law)))[:, None] for law in (laws.leak[0], laws.reset[0]))
+    silent = Kirchhoff(np.zeros(spikes.shape[1] + 1, bool), g, circuit, laws)
+    u = silent.charge(np.zeros(columns), np.repeat(leak, columns, 1), C, 1e-6)  # long at rest
     for inputs in spikes:
         driven = Kirchhoff(np.append(inputs, 1) > 0, g, circuit, laws)
         u = driven.charge(u, np.repeat(leak, columns, 1), C, phases.driven_s)
@@ -100,7 +102,6 @@ def integrated(
         fired = u > THRESHOLD_V - circuit.rest_V + laws.trip_offset_V + laws.trip_delay_s * slope
         fires.append(fired)
         u, sag = u + slope * phases.after_s, max(sag, driven.sag)
-        silent = Kirchhoff(np.zeros(len(inputs) + 1, bool), g, circuit, laws)
         u = silent.charge(u, np.where(fired, reset, leak), C, phases.rest_s)
         u = u + np.where(fired, laws.reset_charge_C[0] / C, 0.0)
     return np.array(fires), np.array(membranes), sag
