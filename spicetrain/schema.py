@@ -21,6 +21,25 @@ class Definition(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def find_toml(
+    name: str | Path, folder: Path, what: str, error: type[ConfigurationError] = ConfigurationError
+) -> Path:
+    """The file of a definition: `name` is the path of a TOML file, or names one of those shipped in `folder`; `what` it
+    defines stands in the message of `error`."""
+    if str(name).endswith(".toml"):
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise error(f"There is no {what} {path}.")
+        return path
+    shipped = {file.stem: file for file in folder.glob("*.toml")}
+    if str(name) not in shipped:
+        raise error(
+            f"Unknown {what} {str(name)!r}.{nearest(str(name), shipped)} "
+            f"A {what} of your own is named by the path of its TOML file."
+        )
+    return shipped[str(name)]
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """The content of a TOML file. ConfigurationError when it is missing, unreadable or not TOML."""
     try:

@@ -13,8 +13,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from spicetrain import assets
-from spicetrain.errors import TechnologyError, nearest
-from spicetrain.schema import Definition, parse, read_toml
+from spicetrain.errors import TechnologyError
+from spicetrain.schema import Definition, find_toml, parse, read_toml
 from spicetrain.storage import content_hash, sha256_of_file
 
 Identifier = Field(pattern=r"^[A-Za-z_][\w.$-]*$")
@@ -115,7 +115,7 @@ def load_technology(name: str | Path) -> Technology:
 
     Raises TechnologyError: unknown name, missing file or library, unknown key, impossible value.
     """
-    path = _find(name)
+    path = find_toml(name, assets.netlists_folder() / "technologies", "technology", TechnologyError)
     content = read_toml(path)
     if "folder" in content:
         raise TechnologyError(f"{path}: 'folder' is not a key; library paths are relative to the file.")
@@ -131,18 +131,3 @@ def load_technology(name: str | Path) -> Technology:
             f"{str(technology.library)!r}. Move the technology to another folder."
         )
     return technology
-
-
-def _find(name: str | Path) -> Path:
-    if str(name).endswith(".toml"):
-        path = Path(name).expanduser()
-        if not path.is_file():
-            raise TechnologyError(f"There is no technology file {path}.")
-        return path
-    shipped = {file.stem: file for file in (assets.netlists_folder() / "technologies").glob("*.toml")}
-    if str(name) not in shipped:
-        raise TechnologyError(
-            f"Unknown technology {str(name)!r}.{nearest(str(name), shipped)} "
-            "A technology of your own is named by the path of its TOML file."
-        )
-    return shipped[str(name)]

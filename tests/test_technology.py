@@ -127,5 +127,5 @@ def test_a_path_with_spaces_is_refused_where_ngspice_cannot_read_it(
 def test_unknown_names_and_missing_files(tmp_path: Path) -> None:
     with pytest.raises(TechnologyError, match=r"'ptm9'\. Did you mean 'ptm90'\?"):
         load_technology("ptm9")
-    with pytest.raises(TechnologyError, match="no technology file"):
+    with pytest.raises(TechnologyError, match="There is no technology"):
         load_technology(tmp_path / "none.toml")

@@ -8,8 +8,8 @@ from typing import Literal, Self
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from spicetrain import assets
-from spicetrain.errors import ConfigurationError, nearest
-from spicetrain.schema import Definition, parse, read_toml
+from spicetrain.errors import ConfigurationError
+from spicetrain.schema import Definition, find_toml, parse, read_toml
 
 Distribution = Literal["uniform", "log_uniform", "sparse"]
 
@@ -141,7 +141,7 @@ def load_plan(name: str | Path) -> Plan:
 
     Raises ConfigurationError: unknown name, missing file, unknown key, impossible value, missing network.
     """
-    path = _find(name)
+    path = find_toml(name, assets.characterization_folder(), "plan")
     content = read_toml(path)
     if "folder" in content:
         raise ConfigurationError(f"{path}: 'folder' is not a key; paths are relative to the file.")
@@ -153,18 +153,3 @@ def load_plan(name: str | Path) -> Plan:
                 "The path is relative to the plan; it should be the network.safetensors of a run."
             )
     return plan
-
-
-def _find(name: str | Path) -> Path:
-    if str(name).endswith(".toml"):
-        path = Path(name).expanduser()
-        if not path.is_file():
-            raise ConfigurationError(f"There is no plan {path}.")
-        return path
-    shipped = {file.stem: file for file in assets.characterization_folder().glob("*.toml")}
-    if str(name) not in shipped:
-        raise ConfigurationError(
-            f"Unknown plan {str(name)!r}.{nearest(str(name), shipped)} "
-            "A plan of your own is named by the path of its TOML file."
-        )
-    return shipped[str(name)]

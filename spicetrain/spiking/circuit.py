@@ -15,8 +15,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from spicetrain import assets
-from spicetrain.errors import ConfigurationError, nearest
-from spicetrain.schema import Definition, parse, read_toml
+from spicetrain.errors import ConfigurationError
+from spicetrain.schema import Definition, find_toml, parse, read_toml
 from spicetrain.storage import content_hash
 from spicetrain.technology import Memristor, Rails
 
@@ -164,20 +164,5 @@ def load_circuit(name: str | Path) -> SpikingCircuit:
 
     Raises ConfigurationError: unknown name, missing file, unknown key, impossible value.
     """
-    path = _find(name)
+    path = find_toml(name, assets.netlists_folder() / "spiking", "spiking circuit")
     return parse(SpikingCircuit, {"name": path.stem, **read_toml(path)}, str(path))
-
-
-def _find(name: str | Path) -> Path:
-    if str(name).endswith(".toml"):
-        path = Path(name).expanduser()
-        if not path.is_file():
-            raise ConfigurationError(f"There is no spiking circuit {path}.")
-        return path
-    shipped = {file.stem: file for file in (assets.netlists_folder() / "spiking").glob("*.toml")}
-    if str(name) not in shipped:
-        raise ConfigurationError(
-            f"Unknown spiking circuit {str(name)!r}.{nearest(str(name), shipped)} "
-            "A circuit of your own is named by the path of its TOML file."
-        )
-    return shipped[str(name)]
