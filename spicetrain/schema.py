@@ -21,9 +21,7 @@ class Definition(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def find_toml(
-    name: str | Path, folder: Path, what: str, error: type[ConfigurationError] = ConfigurationError
-) -> Path:
+def find_toml(name: str | Path, folder: Path, what: str, error: type[ConfigurationError] = ConfigurationError) -> Path:
     """The file of a definition: `name` is the path of a TOML file, or names one of those shipped in `folder`; `what` it
     defines stands in the message of `error`."""
     if str(name).endswith(".toml"):

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from spicetrain.spiking.circuit import SpikingCircuit
-from spicetrain.surrogates.spiking_laws import SIDES, Driver, SpikingLaws
+from spicetrain.spiking.circuit import SIDES, SpikingCircuit
+from spicetrain.surrogates.spiking_laws import Driver, SpikingLaws
 
 
 def ideal_laws(

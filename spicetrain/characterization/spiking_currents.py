@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Generic, Literal
+from typing import Generic
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +22,10 @@ from spicetrain.netlists.spiking_cells import (
     row_levels,
 )
 from spicetrain.spice.deck import Deck
-from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.circuit import SIDES, Side, SpikingCircuit
 from spicetrain.technology import Technology
 
 VERSION = 1
-Side = Literal["excitatory", "inhibitory"]
-SIDES: tuple[Side, Side] = ("excitatory", "inhibitory")
 _CASES = tuple((side, spiking) for side in SIDES for spiking in (False, True))
 
 # A row leaves its level towards the other one, by some percent; columns on the far side of rest pull it beyond.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spicetrain.characterization.plan import CellPulsePlan, ResetResiduePlan, ThresholdPlan
-from spicetrain.characterization.spiking_currents import SIDES, Side, SpikingSweep, add_cell, conductances
+from spicetrain.characterization.spiking_currents import SpikingSweep, add_cell, conductances
 from spicetrain.characterization.sweep import Columns
 from spicetrain.netlists.cells import VSS
 from spicetrain.netlists.spiking_cells import (
@@ -20,7 +20,7 @@ from spicetrain.netlists.spiking_cells import (
     row_levels,
 )
 from spicetrain.spice.deck import Deck
-from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.circuit import SIDES, Side, SpikingCircuit
 from spicetrain.technology import Technology
 
 VERSION = 2

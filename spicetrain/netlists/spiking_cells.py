@@ -12,7 +12,7 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.netlists.cells import VDD, VSS, Kind, models_only, transistor
-from spicetrain.spiking.circuit import Clock, Pair, SpikingCircuit
+from spicetrain.spiking.circuit import SIDES, Clock, Pair, Side, SpikingCircuit
 from spicetrain.technology import Technology
 
 REST, ENABLE, LEAK = "rest", "en", "leak"
@@ -165,12 +165,12 @@ def add_pulsed_row(
 
 def add_ideal_row(circuit: Circuit, name: str, spikes: Sequence[bool], spiking: SpikingCircuit) -> None:
     """A row pair held by ideal sources, spiking in the steps given."""
-    for side in ("excitatory", "inhibitory"):
+    for side in SIDES:
         silent, spike = row_levels(side, spiking)
         add_pulses(circuit, f"{side[0]}{name}", spiking.clock, np.where(spikes, spike, silent).tolist(), silent)
 
 
-def row_levels(side: str, spiking: SpikingCircuit) -> tuple[float, float]:
+def row_levels(side: Side, spiking: SpikingCircuit) -> tuple[float, float]:
     """Voltage of a silent and of a spiking row (1r) or word line (1t1r)."""
     low, high = spiking.rails.vss_V, spiking.rails.vdd_V
     silent, spike = (low, high) if side == "excitatory" else (high, low)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -24,6 +24,9 @@ Positive = Annotated[float, Field(gt=0)]
 Geometry = dict[str, float]
 PerLayer = Annotated[tuple[float, ...], Field(min_length=1)]
 ArrayKind = Literal["1r", "1t1r"]
+Side = Literal["excitatory", "inhibitory"]
+SIDES: tuple[Side, Side] = ("excitatory", "inhibitory")
+Value = TypeVar("Value")
 
 
 class Clock(Definition):
@@ -113,13 +116,13 @@ class SpikingCircuit(Definition):
         return self
 
     def capacitance_F(self, layer: int) -> float:
-        return _of_layer(self.neuron.capacitance_F, layer)
+        return of_layer(self.neuron.capacitance_F, layer)
 
     def threshold_V(self, layer: int) -> float:
-        return _of_layer(self.neuron.threshold_V, layer)
+        return of_layer(self.neuron.threshold_V, layer)
 
     def reset_fingers(self, layer: int) -> float:
-        return _of_layer(self.neuron.reset_fingers, layer)
+        return of_layer(self.neuron.reset_fingers, layer)
 
     def changed(self, threshold_V: tuple[float, ...] | None, capacitance_F: tuple[float, ...] | None) -> Self:
         """The same with other thresholds or capacitances, where given; ConfigurationError when impossible."""
@@ -155,7 +158,8 @@ class SpikingCircuit(Definition):
                 )
 
 
-def _of_layer(values: tuple[float, ...], layer: int) -> float:
+def of_layer(values: tuple[Value, ...], layer: int) -> Value:
+    """The layer's value; the last one holds for all deeper layers."""
     return values[min(layer, len(values) - 1)]
 
 

@@ -17,11 +17,11 @@ from scipy.optimize import least_squares
 from sklearn.model_selection import train_test_split
 
 from spicetrain.errors import ConfigurationError
-from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.circuit import SIDES, SpikingCircuit, of_layer
 from spicetrain.surrogates.errors_of_fit import absolute_errors
 from spicetrain.surrogates.settings import SurrogateSettings
 from spicetrain.surrogates.spiking_curves import Fit, errors, fit_curve, fit_surface
-from spicetrain.surrogates.spiking_laws import SIDES, Driver, Range, SpikingLaws, Vector, of_layer
+from spicetrain.surrogates.spiking_laws import Driver, Range, SpikingLaws, Vector
 from spicetrain.surrogates.spiking_plots import Curve, plot_curves
 
 Fitted = tuple[SpikingLaws, dict[str, Any], Figure]

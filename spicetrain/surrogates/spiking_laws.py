@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,15 +26,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from spicetrain.errors import StorageError
+from spicetrain.spiking.circuit import SIDES, Side
 from spicetrain.storage import content_hash, write_atomic
 
 FILE = "surrogates.safetensors"
 FORMAT = "spicetrain-spiking-laws-1"
-Side = Literal["excitatory", "inhibitory"]
-SIDES: tuple[Side, ...] = ("excitatory", "inhibitory")
 Vector = NDArray[np.float64]
 Range = tuple[float, float]
-Value = TypeVar("Value")
 _NEXT_STEP = "Fit again: spicetrain fit-surrogates."
 
 
@@ -100,10 +98,6 @@ class SpikingLaws:
         ratio, cells = g / self.cell_g_S, self.coarse_cells if coarse and self.coarse_cells else self.cells
         return [g * _polynomial(powers, ratio) for powers in cells[side]]
 
-    def silent_cell_coefficients(self, side: Side) -> Vector:
-        """[K+1], A / V^k, into the column."""
-        return self.silent_cells[side]
-
     @cached_property
     def fingerprint(self) -> str:
         """Hash of what all of them compute."""
@@ -121,11 +115,6 @@ class SpikingLaws:
     def load(cls, path: Path) -> Self:
         """What `save` wrote; `path` is the file or its folder. StorageError: missing, damaged, or something else."""
         return load_laws(path)[0]  # type: ignore[return-value]
-
-
-def of_layer(values: tuple[Value, ...], layer: int) -> Value:
-    """The layer's value; the last one holds for all deeper layers."""
-    return values[min(layer, len(values) - 1)]
 
 
 def load_laws(path: Path) -> tuple[SpikingLaws, dict[str, Any]]:

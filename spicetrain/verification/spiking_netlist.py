@@ -74,7 +74,7 @@ def _sides(crossbar: Crossbar, laws: SpikingLaws) -> Sides:
 def _cells(sides: Sides, laws: SpikingLaws) -> CellCoefficients:
     """Both cells of a row pair together, with the charge that its word lines move."""
     spiking = sides[0] + sides[1]
-    silent = laws.silent_cell_coefficients("excitatory") + laws.silent_cell_coefficients("inhibitory")
+    silent = laws.silent_cells["excitatory"] + laws.silent_cells["inhibitory"]
     charge = np.empty((2, *spiking.shape[1:]))
     charge[0], charge[1] = -laws.cell_on_C, laws.cell_spiking_F
     reach, delays_s = laws.domains.get("cell"), (laws.cell_late_s, laws.cell_ceases_s)

@@ -21,12 +21,12 @@ from spicetrain.characterization.characterize import characterize
 from spicetrain.characterization.plan import load_plan
 from spicetrain.errors import ConfigurationError, StorageError
 from spicetrain.spice.ngspice import Ngspice
-from spicetrain.spiking.circuit import SpikingCircuit, load_circuit
+from spicetrain.spiking.circuit import SIDES, SpikingCircuit, load_circuit, of_layer
 from spicetrain.surrogates import spiking_fits
 from spicetrain.surrogates.settings import SurrogateSettings
 from spicetrain.surrogates.spiking_curves import fit_curve, fit_surface
 from spicetrain.surrogates.spiking_fit import fit_spiking_surrogates
-from spicetrain.surrogates.spiking_laws import FILE, SIDES, SpikingLaws, load_reports, of_layer
+from spicetrain.surrogates.spiking_laws import FILE, SpikingLaws, load_reports
 from spicetrain.technology import Technology
 
 SETTINGS = SurrogateSettings(hidden=(5,), load_iterations=5, starts=1)

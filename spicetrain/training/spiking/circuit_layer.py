@@ -18,7 +18,7 @@ import torch
 from snntorch import surrogate
 from torch import Tensor
 
-from spicetrain.surrogates.spiking_laws import of_layer
+from spicetrain.spiking.circuit import of_layer
 from spicetrain.training.crossbar import Conductances
 from spicetrain.training.spiking.columns import Columns
 from spicetrain.training.spiking.membrane import resting

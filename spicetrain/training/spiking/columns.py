@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spicetrain.surrogates.spiking_laws import SIDES
+from spicetrain.spiking.circuit import SIDES
 from spicetrain.training.crossbar import Conductances
 from spicetrain.training.spiking.membrane import advance, current
 from spicetrain.training.spiking.phases import Phases
@@ -115,7 +115,7 @@ def _ideal_row_currents(spikes: Tensor, g: Conductances, view: View) -> tuple[li
 def _cell_currents(spikes: Tensor, g: Conductances, view: View) -> tuple[list[Tensor], list[Tensor]]:
     """Spiking cells conduct as measured, the others leak."""
     laws, rows = view.laws, spikes.shape[2]
-    one_row = added(*(list(view.tensor(np.trim_zeros(laws.silent_cell_coefficients(side), "b"))) for side in SIDES))
+    one_row = added(*(list(view.tensor(np.trim_zeros(laws.silent_cells[side], "b"))) for side in SIDES))
     pair = _pair(view, g.pos, g.neg)
     bias = _pair(view, g.bias_pos, g.bias_neg)
     less = [a - one_row[k] if k < len(one_row) else a for k, a in enumerate(pair)]

@@ -25,7 +25,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spicetrain.surrogates.spiking_laws import SIDES, Range, Side
+from spicetrain.spiking.circuit import SIDES, Side
+from spicetrain.surrogates.spiking_laws import Range
 from spicetrain.training.crossbar import Conductances
 from spicetrain.training.spiking.columns import Fired, Reset, added, product
 from spicetrain.training.spiking.membrane import advance, current

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from spicetrain.spiking.circuit import SpikingCircuit
-from spicetrain.surrogates.spiking_laws import Range, SpikingLaws, Vector, of_layer
+from spicetrain.spiking.circuit import SpikingCircuit, of_layer
+from spicetrain.surrogates.spiking_laws import Range, SpikingLaws, Vector
 
 SLACK_V = 1e-6
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from spicetrain.network import Crossbar
-from spicetrain.spiking.circuit import SpikingCircuit, load_circuit
-from spicetrain.surrogates.spiking_laws import SIDES, Driver, SpikingLaws
+from spicetrain.spiking.circuit import SIDES, SpikingCircuit, load_circuit
+from spicetrain.surrogates.spiking_laws import Driver, SpikingLaws
 from spicetrain.technology import Memristor
 
 DRIVER_S, RESET_S = 1e-2, 1.0

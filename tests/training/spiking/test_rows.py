@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 from torch import Tensor
 
-from spicetrain.spiking.circuit import SpikingCircuit, load_circuit
-from spicetrain.surrogates.spiking_laws import SIDES, Driver, SpikingLaws
+from spicetrain.spiking.circuit import SIDES, SpikingCircuit, load_circuit
+from spicetrain.surrogates.spiking_laws import Driver, SpikingLaws
 from spicetrain.training.crossbar import Conductances
 from spicetrain.training.spiking.circuit_layer import View, circuit_layer
 from spicetrain.training.spiking.phases import Phases
