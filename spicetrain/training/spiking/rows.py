@@ -197,35 +197,28 @@ def _sides_rows(G: Tensor, view: View, side: Side, spiking: bool) -> list[Tensor
     driver, rest_V = view.laws.drivers[side, spiking], view.circuit.rest_V
     level = driver.level_V - rest_V
     low, high = (end - rest_V for end in driver.domain_V)
-    derivatives = [np.polynomial.polynomial.polyder(driver.current, order)[::-1].tolist() for order in range(4)]
+    powers = (np.polynomial.polynomial.polyder(driver.current, order) for order in range(4))
+    derivatives = [torch.as_tensor(of_order, device=G.device).unbind() for of_order in powers]
 
-    def current(y: Tensor, derivative: int) -> Tensor:
+    def supplied(y: Tensor, derivative: int) -> Tensor:
         """Of the driver; beyond its domain along the tangent."""
         held = y.clamp(low, high)
-        value = _value(derivatives[derivative], held - level)
+        value = current(held - level, derivatives[derivative])
         if derivative > 1:
             return value * (held == y)
-        return value if derivative == 1 else value + _value(derivatives[1], held - level) * (y - held)
+        return value if derivative == 1 else value + current(held - level, derivatives[1]) * (y - held)
 
     y = torch.full_like(G, level)
     with torch.no_grad():
         for _ in range(_NEWTON_STEPS):
-            step = (current(y, 0) - G * y) / (current(y, 1) - G)
+            step = (supplied(y, 0) - G * y) / (supplied(y, 1) - G)
             y = y - step
             if float(step.abs().max()) < _CONVERGED_V:
                 break
-        slope = current(y, 1) - G
-    y = y - (current(y, 0) - G * y) / slope
+        slope = supplied(y, 1) - G
+    y = y - (supplied(y, 0) - G * y) / slope
     view.beyond.note(f"{side} driver", y + rest_V, *driver.domain_V)
-    first = 1 / (G - current(y, 1))
-    second = current(y, 2) * first**3
-    third = current(y, 3) * first**4 + 3 * second**2 / first
+    first = 1 / (G - supplied(y, 1))
+    second = supplied(y, 2) * first**3
+    third = supplied(y, 3) * first**4 + 3 * second**2 / first
     return [y, first, second / 2, third / 6]
-
-
-def _value(coefficients: Sequence[float], x: Tensor) -> Tensor:
-    """Of a power series, the highest power first."""
-    value = torch.zeros_like(x)
-    for coefficient in coefficients:
-        value = value * x + coefficient
-    return value
