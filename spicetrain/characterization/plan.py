@@ -79,10 +79,16 @@ class CellCurrentPlan(MembraneCurrentPlan):
     g_points: int = Field(default=13, ge=2)
 
 
-class CellPulsePlan(Definition):
-    """Charge and capacitance of 1t1r cells, `g_points` conductances log-spaced over the device's range."""
+class CellCapacitancePlan(Definition):
+    """Capacitance of 1t1r cells, `g_points` conductances log-spaced over the device's range."""
 
     g_points: int = Field(default=7, ge=2)
+
+
+class CellPulsePlan(CellCapacitancePlan):
+    """Charge that a spike brings, with `v_points` membranes as far around rest as the threshold is."""
+
+    v_points: int = Field(default=3, ge=2)
 
 
 class ThresholdPlan(Definition):
@@ -115,7 +121,7 @@ class Plan(Definition):
     driver_current: MembraneCurrentPlan | None = None
     cell_current: CellCurrentPlan | None = None
     cell_pulse: CellPulsePlan | None = None
-    cell_capacitance: CellPulsePlan | None = None
+    cell_capacitance: CellCapacitancePlan | None = None
     leak_current: MembraneCurrentPlan | None = None
     reset_current: MembraneCurrentPlan | None = None
     threshold: ThresholdPlan | None = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spicetrain.characterization.plan import CellPulsePlan, ResetResiduePlan, ThresholdPlan
+from spicetrain.characterization.plan import CellCapacitancePlan, CellPulsePlan, ResetResiduePlan, ThresholdPlan
 from spicetrain.characterization.spiking_currents import SpikingSweep, add_cell, conductances
 from spicetrain.characterization.sweep import Columns
 from spicetrain.netlists.cells import VSS
@@ -23,7 +23,7 @@ from spicetrain.spice.deck import Deck
 from spicetrain.spiking.circuit import SIDES, Side, SpikingCircuit
 from spicetrain.technology import Technology
 
-VERSION = 2
+VERSION = 3
 _POINTS = 2000  # of a ramp
 # ngspice's own chgtol, 1e-14 C, is more than any charge of a cell.
 _OPTIONS = {"reltol": 1e-6, "vntol": 1e-9, "chgtol": 1e-18}
@@ -109,7 +109,7 @@ class ResetResidueSweep(SpikingSweep[ResetResiduePlan]):
 
 @dataclass(frozen=True)
 class CellPulseSweep(SpikingSweep[CellPulsePlan]):
-    """side, g_S, and what one spike brings to a column held at rest, coulombs:
+    """side, g_S, v_membrane_V, and what one spike brings to a column held there, coulombs:
 
     charge_C           in the whole pulse, both edges
     charge_latch_C     until integrate_s, when the latch takes the membrane: the first edge's coupling is in it
@@ -117,6 +117,8 @@ class CellPulseSweep(SpikingSweep[CellPulsePlan]):
     """
 
     side: Side
+
+    membrane_V: float
 
     @property
     def _g(self) -> NDArray[np.float64]:
@@ -134,21 +136,22 @@ class CellPulseSweep(SpikingSweep[CellPulsePlan]):
         count = len(self._g)
         for k, g in enumerate((*self._g, *self._g)):  # pulsed, then always on: a cell at g_min takes 4 ns to settle
             add_cell(circuit, self.side, k, float(g), "word" if k < count else "open", self.circuit, self.technology)
-            circuit.V(f"m{k}", f"m{k}", circuit.gnd, self.circuit.rest_V)
+            circuit.V(f"m{k}", f"m{k}", circuit.gnd, self.membrane_V)
         saves = tuple(f"i(vm{k})" for k in range(2 * count))
         step, stop_s = clock.edge_s / 10, 2 * clock.step_s
         deck = self.answer(circuit, f".tran {step!r} {stop_s!r} 0 {clock.integrate_s / 200!r}", saves, None)
         return replace(deck, options=_OPTIONS)
 
     def columns(self, values: Mapping[str, NDArray]) -> Columns:
-        time, clock = values["time"], self.circuit.clock
-        charges = [_charge(time, values[f"i(vm{k})"]) for k in range(len(self._g))]
+        time, clock, count = values["time"], self.circuit.clock, len(self._g)
+        charges = [_charge(time, values[f"i(vm{k})"]) for k in range(count)]
         ends = self._start_s + np.array([0.0, clock.integrate_s, clock.step_s])
         start, latch, end = np.array([np.interp(ends, time, charge) for charge in charges]).T
-        i_dc = np.array([values[f"i(vm{k + len(self._g)})"][0] for k in range(len(self._g))])
+        i_dc = np.array([values[f"i(vm{k + count})"][0] for k in range(count)])
         return {
-            "side": np.full(len(self._g), self.side),
+            "side": np.full(count, self.side),
             "g_S": self._g,
+            "v_membrane_V": np.full(count, self.membrane_V),
             "charge_C": end - start,
             "charge_latch_C": latch - start,
             "charge_dc_C": i_dc * clock.integrate_s,
@@ -156,7 +159,7 @@ class CellPulseSweep(SpikingSweep[CellPulsePlan]):
 
 
 @dataclass(frozen=True)
-class CellCapacitanceSweep(SpikingSweep[CellPulsePlan]):
+class CellCapacitanceSweep(SpikingSweep[CellCapacitancePlan]):
     """side, spiking, g_S, capacitance_F that a cell puts at its column, at rest and at the frequency of a step."""
 
     side: Side
@@ -207,11 +210,14 @@ def residue_sweeps(plan: ResetResiduePlan, technology: Technology, circuit: Spik
 
 
 def pulse_sweeps(plan: CellPulsePlan, technology: Technology, circuit: SpikingCircuit) -> list[CellPulseSweep]:
-    return [CellPulseSweep(plan, technology, k, 2, circuit, side) for k, side in enumerate(SIDES)]
+    swing = circuit.threshold_V(0) - circuit.rest_V
+    membranes = np.linspace(circuit.rest_V - swing, circuit.rest_V + swing, plan.v_points).tolist()
+    cases = [(side, v) for side in SIDES for v in membranes]
+    return [CellPulseSweep(plan, technology, k, len(cases), circuit, *case) for k, case in enumerate(cases)]
 
 
 def capacitance_sweeps(
-    plan: CellPulsePlan, technology: Technology, circuit: SpikingCircuit
+    plan: CellCapacitancePlan, technology: Technology, circuit: SpikingCircuit
 ) -> list[CellCapacitanceSweep]:
     cases = [(side, spiking) for side in SIDES for spiking in (False, True)]
     return [CellCapacitanceSweep(plan, technology, k, 4, circuit, *case) for k, case in enumerate(cases)]

@@ -134,19 +134,19 @@ def _add_latch(circuit: Circuit, name: str, threshold_V: float, spiking: Spiking
 
 
 def add_held_spike(circuit: Circuit, layer: int, i: int) -> None:
-    """w<layer>_<i>: `en` in the steps in which row pair i of layer `layer` spikes, else 0. The spike that neuron i of
-    the layer before it has latched is handed on while `en` is low, and held while it is high."""
+    """k<layer>_<i>: 1 in the steps in which row pair i of layer `layer` spikes, else 0. The spike that neuron i of the
+    layer before it has latched is handed on while `en` is low, and held while it is high."""
     name, before, ground = f"{layer}_{i}", f"{layer - 1}_{i}", circuit.gnd
     follow = f"(v(s{before})-v(k{name}))*({_HELD_S}+{_LATCH_S}*v({_PASS}))"
     circuit.C(f"k{name}", f"k{name}", ground, _LATCH_F)
     circuit.B(f"k{name}", ground, f"k{name}", current_expression=follow)
-    circuit.B(f"w{name}", f"w{name}", ground, voltage_expression=f"v(k{name})*v({ENABLE})")
 
 
 def add_spiking_row(circuit: Circuit, layer: int, i: int, spiking: SpikingCircuit, technology: Technology) -> None:
     """The row pair of layer `layer` that neuron i of the layer before it drives."""
     name, ground = f"{layer}_{i}", circuit.gnd
     add_held_spike(circuit, layer, i)
+    circuit.B(f"w{name}", f"w{name}", ground, voltage_expression=f"v(k{name})*v({ENABLE})")
     low, high = spiking.rails.vss_V, spiking.rails.vdd_V
     circuit.B(f"ge{name}", f"ge{name}", ground, voltage_expression=f"{high}-{high - low}*v(w{name})")
     circuit.B(f"gi{name}", f"gi{name}", ground, voltage_expression=f"{low}+{high - low}*v(w{name})")

@@ -1,11 +1,12 @@
 """The columns of a 1t1r array as polynomials: all cells of a column are one current and one charge.
 
-With u the membrane from rest, and the sums over the row pairs that spike (the others are silent):
+With u the membrane from rest, and the sum over the n row pairs that spike (the others are silent):
 
     i(u) = sum_k u^k (sum spiking[k] + silent pairs * silent[k])       into the column
-    q(u) = u pairs silent_F + sum_k u^k sum charge[k]                  held at the column
+    q(u) = u pairs silent_F + n (u spiking_F - on_C)                   held at the column
 
-q changes when word lines move: what they couple, and the channel that stands at the column while a cell is on.
+q changes when word lines move: what they couple, and the channel that stands at the column while a cell is on. When
+they fall, n (u off_F + off_C) of it comes back to the column; the rest leaves into the devices.
 """
 
 from __future__ import annotations
@@ -17,88 +18,102 @@ import numpy as np
 from numpy.typing import NDArray
 from PySpice.Spice.Netlist import Circuit
 
-from spicetrain.netlists.spiking_cells import add_pulses
-from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.netlists.spiking_cells import ENABLE, add_pulses, add_pwl
+from spicetrain.spiking.circuit import Clock, SpikingCircuit
 
-_CURRENT, _CHARGE = "a", "z"  # of the sums' names
-# Sums are node voltages: microamperes and femtocoulombs, so that ngspice's vntol is far below any of them.
+# Node voltages: microamperes, so that ngspice's vntol is far below any of them; a charge is one on a femtofarad.
 _MICRO, _FEMTO = 1e-6, 1e-15
 
 
 @dataclass(frozen=True)
 class CellCoefficients:
-    """The cells of a 1t1r layer, by powers k = 0 .. of V - rest_V; both cells of a row pair together.
+    """The cells of a 1t1r layer, both cells of a row pair together; powers k = 0 .. of u.
 
     spiking   [K + 1, rows + 1, columns], A / V^k: current into the column from a pair that spikes; last: the bias pair
     silent    [K + 1], A / V^k: the same of a pair that does not
-    silent_F  farads of a silent pair at the column
-    charge    [M, rows + 1, columns], C / V^k: what a spiking pair holds at the column more than a silent one
     reach     lowest and highest u up to which the currents hold; a membrane beyond goes along the tangent there, as in
               the model, because powers would run away
     late_s    by how much later than the word lines rise the currents begin, and ceases_s  by how much earlier than they
               fall the currents end
+    silent_F, on_C, spiking_F, off_C, off_F   farads and coulombs of a pair, see above
     """
 
     spiking: NDArray[np.float64]
     silent: NDArray[np.float64]
-    silent_F: float = 0.0
-    charge: NDArray[np.float64] | None = None
     reach: tuple[float, float] | None = None
     late_s: float = 0.0
     ceases_s: float = 0.0
+    silent_F: float = 0.0
+    on_C: float = 0.0
+    spiking_F: float = 0.0
+    off_C: float = 0.0
+    off_F: float = 0.0
 
-    def sums(self) -> list[tuple[str, NDArray[np.float64], float]]:
-        """(letter and power, [rows + 1, columns] of a spiking pair, the sum when all are silent) of each sum."""
+    def powers(self) -> list[tuple[int, NDArray[np.float64], float]]:
+        """(k, [rows + 1, columns] what a pair gives more when it spikes, a column's current when none does) for each
+        power, microamperes."""
         pairs = self.spiking.shape[1]
-        currents = [
-            (f"{_CURRENT}{k}", (spiking - silent) / _MICRO, float(pairs * silent) / _MICRO)
+        return [
+            (k, (spiking - silent) / _MICRO, float(pairs * silent) / _MICRO)
             for k, (spiking, silent) in enumerate(zip(self.spiking, self.silent, strict=True))
         ]
-        charges = () if self.charge is None else self.charge
-        return [*currents, *((f"{_CHARGE}{k}", charge / _FEMTO, 0.0) for k, charge in enumerate(charges))]
-
-    def delays_s(self, name: str) -> tuple[float, float]:
-        """(late, ceases) of the sum of this name: word lines move what they couple at once."""
-        return (self.late_s, self.ceases_s) if name.startswith(_CURRENT) else (0.0, 0.0)
 
 
 def add_input_columns(
     circuit: Circuit, cells: CellCoefficients, spiking: SpikingCircuit, inputs: NDArray[np.bool_]
 ) -> None:
     """Those of the first layer, `inputs` [steps, rows] on ideal word lines."""
-    spikes = np.hstack([inputs, np.ones((len(inputs), 1))])
-    for name, spiking_pair, silent_sum in cells.sums():
-        levels = silent_sum + spikes @ spiking_pair
-        for j, level in enumerate(levels.T.tolist()):
-            add_pulses(circuit, f"{name}_0_{j}", spiking.clock, level, silent_sum, *cells.delays_s(name))
+    clock, spikes = spiking.clock, np.hstack([inputs, np.ones((len(inputs), 1))])
+    pairs = spikes.sum(1).tolist()
+    add_pulses(circuit, "pairs0", clock, pairs)
+    _add_falls(circuit, "fallen0", clock, pairs)
+    for k, more, silent in cells.powers():
+        for j, levels in enumerate((silent + spikes @ more).T.tolist()):
+            add_pulses(circuit, f"a{k}_0_{j}", clock, levels, silent, cells.late_s, cells.ceases_s)
     _add_column_sources(circuit, 0, cells, spiking)
 
 
 def add_columns(
     circuit: Circuit, layer: int, cells: CellCoefficients, spiking: SpikingCircuit, bias: Sequence[float]
 ) -> None:
-    """Those of a later layer. Its row pairs spike with w<layer>_<i>, 0..1, in steps that k<layer>_<i> holds
-    (add_held_spike), and their cells conduct with c<layer>_<i>; the bias pair in the steps in which `bias` is 1."""
-    rows, clock = cells.spiking.shape[1] - 1, spiking.clock
-    for row, first in (("w", _CHARGE), ("c", _CURRENT)):
-        add_pulses(circuit, f"{row}{layer}_{rows}", clock, bias, 0.0, *cells.delays_s(first))
-    conducts = f"conducts{layer}"
-    add_pulses(circuit, conducts, clock, [1.0] * len(bias), 0.0, *cells.delays_s(_CURRENT))
+    """Those of a later layer. Its row pairs spike in the steps that k<layer>_<i> holds (add_held_spike), and conduct
+    with c<layer>_<i>, 0..1; the bias pair spikes in the steps in which `bias` is 1."""
+    ground, clock, rows, steps = circuit.gnd, spiking.clock, cells.spiking.shape[1] - 1, [1.0] * len(bias)
+    held, conducts, falls = (f"{name}{layer}" for name in ("held", "conducts", "falls"))
+    add_pulses(circuit, conducts, clock, steps, 0.0, cells.late_s, cells.ceases_s)
+    add_pulses(circuit, f"c{layer}_{rows}", clock, bias, 0.0, cells.late_s, cells.ceases_s)
+    _add_falls(circuit, falls, clock, steps)
+    add_pulses(circuit, f"bias{layer}", clock, bias)
+    _add_falls(circuit, f"biasfalls{layer}", clock, bias)
+    for node, when in (("pairs", ENABLE), ("fallen", falls)):
+        of_bias = f"bias{layer}" if when == ENABLE else f"biasfalls{layer}"
+        circuit.B(f"{node}{layer}", f"{node}{layer}", ground, voltage_expression=f"v({held})*v({when})+v({of_bias})")
+    sums = [(held, "k", [1.0] * rows, 0.0)]
+    for k, more, silent in cells.powers():
+        sums += [(f"a{k}_{layer}_{j}", "c", gains, silent) for j, gains in enumerate(more.T.tolist())]
     lines = [f"Bc{layer}_{i} c{layer}_{i} 0 v=v(k{layer}_{i})*v({conducts})\n" for i in range(rows)]
-    for name, spiking_pair, silent_sum in cells.sums():
-        row = "c" if name.startswith(_CURRENT) else "w"
-        for j in range(spiking_pair.shape[1]):
-            node = f"{name}_{layer}_{j}"
-            circuit.R(node, node, circuit.gnd, 1.0)
-            circuit.I(node, circuit.gnd, node, silent_sum)
-            for i, gain in enumerate(spiking_pair[:, j].tolist()):
-                lines.append(f"G{node}_{i} 0 {node} {row}{layer}_{i} 0 {gain!r}\n")
+    for node, row, gains, silent in sums:
+        lines.append(f"R{node} {node} 0 1.0\nI{node} 0 {node} {silent!r}\n")
+        lines += [f"G{node}_{i} 0 {node} {row}{layer}_{i} 0 {gain!r}\n" for i, gain in enumerate(gains)]
     circuit.raw_spice += "".join(lines)
     _add_column_sources(circuit, layer, cells, spiking)
 
 
+def _add_falls(circuit: Circuit, node: str, clock: Clock, levels: Sequence[float]) -> None:
+    """A triangle of height levels[k] over the falling edge of step k."""
+    corners = [(0.0, 0.0)]
+    for k, level in enumerate(levels):
+        stop = k * clock.step_s + clock.integrate_s
+        if level:
+            corners += [(stop, 0.0), (stop + clock.edge_s / 2, level), (stop + clock.edge_s, 0.0)]
+    add_pwl(circuit, node, corners)
+
+
 def _add_column_sources(circuit: Circuit, layer: int, cells: CellCoefficients, spiking: SpikingCircuit) -> None:
     ground, (powers, pairs, columns) = circuit.gnd, cells.spiking.shape
+    # Of what the channels hold, the rest that leaves; a triangle of the edge's width has half its area.
+    per_s = 2 / spiking.clock.edge_s
+    leaving = (cells.spiking_F - cells.off_F) * per_s, -(cells.on_C + cells.off_C) * per_s
     for j in range(columns):
         name = f"{layer}_{j}"
         membrane, u = f"m{name}", f"(v(m{name})-({spiking.rest_V}))"
@@ -106,13 +121,15 @@ def _add_column_sources(circuit: Circuit, layer: int, cells: CellCoefficients, s
         circuit.B(f"a{name}", ground, membrane, current_expression=f"{_MICRO}*({current})")
         if cells.silent_F > 0:
             circuit.C(f"cells{name}", membrane, ground, pairs * cells.silent_F)
-        if cells.charge is not None:
+        if cells.on_C or cells.spiking_F:
             # A charge that stands on a femtofarad in volts; its current is taken from the membrane.
-            charge = "+".join(f"v({_CHARGE}{k}_{name})" + f"*{u}" * k for k in range(len(cells.charge)))
+            charge = f"v(pairs{layer})*({cells.spiking_F / _FEMTO!r}*{u}-({cells.on_C / _FEMTO!r}))"
             circuit.B(f"q{name}", f"charge{name}", ground, voltage_expression=charge)
             circuit.C(f"q{name}", f"charge{name}", f"sense{name}", _FEMTO)
             circuit.V(f"sense{name}", f"sense{name}", ground, 0.0)
             circuit.raw_spice += f"Fq{name} {membrane} 0 Vsense{name} 1.0\n"
+            lost = f"v(fallen{layer})*({leaving[0]!r}*{u}+({leaving[1]!r}))"
+            circuit.B(f"f{name}", membrane, ground, current_expression=lost)
 
 
 def _add_polynomial(circuit: Circuit, name: str, powers: int, u: str, reach: tuple[float, float] | None) -> str:
@@ -120,11 +137,11 @@ def _add_polynomial(circuit: Circuit, name: str, powers: int, u: str, reach: tup
     a source of its own. (ngspice derives an expression by each voltage in it, term by term: one expression for the
     whole polynomial takes a quarter longer, of the whole simulation.)"""
     held = u if reach is None else f"min(max({u},{reach[0]!r}),{reach[1]!r})"
-    value, slope, lines = f"v({_CURRENT}{powers - 1}_{name})", "0", [f"Bu{name} u{name} 0 v={held}\n"]
+    value, slope, lines = f"v(a{powers - 1}_{name})", "0", [f"Bu{name} u{name} 0 v={held}\n"]
     for k in range(powers - 2, -1, -1):
         p, d = f"p{k}_{name}", f"d{k}_{name}"
         lines.append(f"B{d} {d} 0 v={value}+v(u{name})*{slope}\n" * (reach is not None))
-        lines.append(f"B{p} {p} 0 v=v({_CURRENT}{k}_{name})+v(u{name})*{value}\n")
+        lines.append(f"B{p} {p} 0 v=v(a{k}_{name})+v(u{name})*{value}\n")
         value, slope = f"v({p})", f"v({d})"
     circuit.raw_spice += "".join(lines)
     return value if reach is None else f"{value}+({u}-v(u{name}))*{slope}"

@@ -26,7 +26,7 @@ from spicetrain.surrogates.spiking_plots import Curve, plot_curves
 
 Fitted = tuple[SpikingLaws, dict[str, Any], Figure]
 
-_ALLOWED_V = 1e-5  # of a current's error, as what it moves a membrane by in a clock step
+_ALLOWED_V = 2e-6  # of a current's error, as what it moves a membrane by in a clock step
 _ALLOWED = 0.01  # and as a share of the current
 _DRIVER_SHARE = 0.35  # a driver is fitted up to where its row has sagged by this share of its swing
 _DRIVER_ALLOWED = 2e-3  # of its current
@@ -107,22 +107,30 @@ def fit_cells(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, s
 
 
 def fit_pulse(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, settings: SurrogateSettings) -> Fitted:
-    """What a pulse brings besides the current at DC: a charge, and the current for some time more or less."""
+    """What a pulse brings besides the current at DC: a charge, more of it the higher the membrane, and the current for
+    some time more or less. At the rise the membrane charges the cell's capacitance."""
     clock, found, models, measured, curves = circuit.clock, [], [], [], []
     for side in SIDES:
-        g, whole, latch, dc = _columns(table, {"side": side}, "g_S", "charge_C", "charge_latch_C", "charge_dc_C")
-        basis = np.stack([np.ones_like(dc), dc / clock.integrate_s], 1)
-        for name, excess in (("rise", latch - dc), ("fall", whole - latch)):
+        names = ("g_S", "v_membrane_V", "charge_C", "charge_latch_C", "charge_dc_C")
+        g, v, whole, latch, dc = _columns(table, {"side": side}, *names)
+        u, at_rest = v - circuit.rest_V, np.abs(v - circuit.rest_V) < 1e-9
+        taken, i = laws.cell_spiking_F / 2 * u, dc / clock.integrate_s
+        ones = np.ones_like(dc)
+        for name, excess, basis in (
+            ("rise", latch - dc + taken, np.stack([ones, i], 1)),
+            ("fall", whole - latch, np.stack([ones, i, u], 1)),
+        ):
             solved = np.linalg.lstsq(basis, excess, rcond=None)[0]
             found.append(solved)
             models.append(basis @ solved)
             measured.append(excess)
-            curves.append(Curve(f"{side}, {name}", g, excess, models[-1]))
+            curves.append(Curve(f"{side}, {name}", g[at_rest], excess[at_rest], models[-1][at_rest]))
     (rise_e, fall_e), (rise_i, fall_i) = found[:2], found[2:]
     laws = replace(
         laws,
         cell_on_C=float(rise_e[0] + rise_i[0]),
         cell_off_C=float(fall_e[0] + fall_i[0]),
+        cell_off_F=float(fall_e[2] + fall_i[2]),
         cell_late_s=float(-(rise_e[1] + rise_i[1]) / 2 - clock.edge_s / 2),
         cell_ceases_s=float(clock.edge_s / 2 - (fall_e[1] + fall_i[1]) / 2),
     )
@@ -255,8 +263,8 @@ def fit_residue(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit,
 FITS: dict[str, Callable[[pd.DataFrame, SpikingLaws, SpikingCircuit, SurrogateSettings], Fitted]] = {
     "driver_current": fit_drivers,
     "cell_current": fit_cells,
-    "cell_pulse": fit_pulse,
     "cell_capacitance": fit_capacitance,
+    "cell_pulse": fit_pulse,
     "leak_current": fit_leak,
     "reset_current": fit_reset,
     "threshold": fit_threshold,

@@ -5,6 +5,7 @@ Voltages in the polynomials are u = v - rest_V, so that a membrane at rest is at
     membrane   C du/dt = cells or rows - leak(u) [- reset(u) in the rest phase of a neuron that fired]
     cell       i(g, u) = g sum_k u^k sum_m cells[k, m] (g / cell_g_S)^m      into the column; 1t1r, its row spiking
                q = pairs cell_silent_F u + spiking pairs (cell_spiking_F u - cell_on_C)     held at the column
+               of which spiking pairs (cell_off_F u + cell_off_C) returns to it when word lines fall
     driver     i(x) = sum_k driver[k] x^k, x = v_row - level_V               out of the driver into the row; 1r
     threshold  a neuron fires when its membrane at the latch is above threshold_V + trip_offset_V + trip_delay_s du/dt
 
@@ -66,7 +67,8 @@ class SpikingLaws:
     cell_g_S        see the module
     cell_on_C       what the word lines of a pair couple into a column at rest when they rise, and cell_off_C when they
                     fall, coulomb
-    cell_silent_F   what a row pair puts at its column, farad; cell_spiking_F  and how much more when it spikes
+    cell_silent_F   what a row pair puts at its column, farad; cell_spiking_F  and how much more when it spikes, of which
+                    cell_off_F gives its charge back when the word lines fall
     cell_late_s     by how much later than the middle of a rising edge a cell conducts; cell_ceases_s  and by how much
                     earlier than the middle of a falling one it does not
     domains         name -> lowest and highest u (V): leak, reset, cell; beyond, the model takes tangents
@@ -89,6 +91,7 @@ class SpikingLaws:
     cell_off_C: float = 0.0
     cell_silent_F: float = 0.0
     cell_spiking_F: float = 0.0
+    cell_off_F: float = 0.0
     cell_late_s: float = 0.0
     cell_ceases_s: float = 0.0
     domains: Mapping[str, Range] = field(default_factory=dict)
@@ -160,7 +163,7 @@ def _taken_apart(laws: SpikingLaws) -> tuple[dict[str, Vector], dict[str, Any]]:
 
 _PLAIN = (
     *("rest_V", "reset_charge_C", "reset_lost_s", "trip_offset_V", "trip_delay_s", "domains", "cell_g_S"),
-    *("cell_on_C", "cell_off_C", "cell_silent_F", "cell_spiking_F", "cell_late_s", "cell_ceases_s"),
+    *("cell_on_C", "cell_off_C", "cell_silent_F", "cell_spiking_F", "cell_off_F", "cell_late_s", "cell_ceases_s"),
 )
 
 

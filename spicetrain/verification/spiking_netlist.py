@@ -75,7 +75,15 @@ def _cells(sides: Sides, laws: SpikingLaws) -> CellCoefficients:
     """Both cells of a row pair together, with the charge that its word lines move."""
     spiking = sides[0] + sides[1]
     silent = laws.silent_cells["excitatory"] + laws.silent_cells["inhibitory"]
-    charge = np.empty((2, *spiking.shape[1:]))
-    charge[0], charge[1] = -laws.cell_on_C, laws.cell_spiking_F
-    reach, delays_s = laws.domains.get("cell"), (laws.cell_late_s, laws.cell_ceases_s)
-    return CellCoefficients(spiking, silent, laws.cell_silent_F, charge, reach, *delays_s)
+    return CellCoefficients(
+        spiking,
+        silent,
+        laws.domains.get("cell"),
+        late_s=laws.cell_late_s,
+        ceases_s=laws.cell_ceases_s,
+        silent_F=laws.cell_silent_F,
+        on_C=laws.cell_on_C,
+        spiking_F=laws.cell_spiking_F,
+        off_C=laws.cell_off_C,
+        off_F=laws.cell_off_F,
+    )

@@ -187,12 +187,12 @@ def test_a_reduced_1t1r_column_obeys_its_currents_and_charges(
     rng = np.random.default_rng(0)
     g, h = rng.uniform(1e-6, 5e-6, (rows + 1, columns)), rng.uniform(1e-7, 1e-6, (rows + 1, columns))
     current = np.stack([0.5 * (g - h), -(g + h), -2 * g])
-    charge = np.stack([1e-16 * rng.normal(size=g.shape), np.full(g.shape, 2e-15)])
     silent = np.array([2e-9, -1e-7, 0.0])
     network = random_network(ptm90, (UNREACHED_V,) * 2, rows, columns, 2)
-    delays_s = late_s, 0.2 * late_s
-    second = CellCoefficients(current[:, : columns + 1, :2], silent, 3e-15, None, None, *delays_s)
-    cells = (CellCoefficients(current, silent, 3e-15, charge, reach, *delays_s), second)
+    edges = {"late_s": late_s, "ceases_s": 0.2 * late_s, "silent_F": 3e-15}
+    charges = {"on_C": 3e-16, "spiking_F": 2e-15, "off_C": 2e-16, "off_F": 8e-16}
+    second = CellCoefficients(current[:, : columns + 1, :2], silent, **edges)
+    cells = (CellCoefficients(current, silent, reach, **edges, **charges), second)
     spikes = random_spikes(steps, rows)
     membranes, _, _ = run(network, spiking, ptm90, spikes, "reduced", ngspice, cells)
 
@@ -202,14 +202,14 @@ def test_a_reduced_1t1r_column_obeys_its_currents_and_charges(
         C, u, found = 4e-13 + pairs * laws.silent_F, pairs * silent[0] / (pairs * -silent[1]), []
         for row in np.hstack([spikes, np.ones((len(spikes), 1))]):
             a = row @ (laws.spiking[:, :, j].T - silent) + pairs * silent
-            q = np.zeros(2) if laws.charge is None else row @ laws.charge[:, :, j].T
-            u = (C * u - q[0]) / (C + q[1])
+            on = C + row.sum() * laws.spiking_F
+            u = (C * u + row.sum() * laws.on_C) / on
             before_s, after_s = laws.late_s, max(laws.ceases_s - clock.edge_s / 2, 0.0)
-            u = _after(u, pairs * silent, C + q[1], before_s, laws.reach)
-            u = _after(u, a, C + q[1], clock.integrate_s - clock.edge_s / 2 - before_s - after_s, laws.reach)
-            u = _after(u, pairs * silent, C + q[1], after_s, laws.reach)
+            u = _after(u, pairs * silent, on, before_s, laws.reach)
+            u = _after(u, a, on, clock.integrate_s - clock.edge_s / 2 - before_s - after_s, laws.reach)
+            u = _after(u, pairs * silent, on, after_s, laws.reach)
             found.append(u)
-            u = ((C + q[1]) * u + q[0]) / C
+            u += row.sum() * (laws.off_F * u + laws.off_C) / C
             u = _after(u, pairs * silent, C, clock.rest_s + clock.edge_s / 2, laws.reach)
         return found
 

@@ -54,7 +54,9 @@ class Columns:
     def rest(self, u: Tensor, fired: Tensor, step: int) -> Tensor:
         """u after the rest phase, without what the reset gate injects; `fired` [samples, columns], 0 or 1."""
         if self.spiking_pairs:
-            u = u + self.spiking_pairs[step] * (self.laws.cell_off_C / self.C)
+            # And give back what of it does not leave into the devices.
+            off = self.laws.cell_off_C + self.laws.cell_off_F * u
+            u = u + self.spiking_pairs[step] * (off / self.C)
         quiet = advance(u, self.quiet, self.C, self.phases.rest_s, self.reach, self.parts)
         return self.reset.put(quiet, u, fired)
 

@@ -117,6 +117,7 @@ def strange_laws(circuit: SpikingCircuit) -> SpikingLaws:
         cell_off_C=-1e-16,
         cell_silent_F=4e-16,
         cell_spiking_F=7e-16,
+        cell_off_F=4e-16,
         cell_late_s=2e-11,
         cell_ceases_s=5e-12,
         domains={"leak": (-0.4, 0.4), "cell": (-0.4, 0.4), "reset": (0.0, 0.4)},
@@ -160,7 +161,8 @@ def expected_1t1r(
         membranes.append(u)
         slope = np.polynomial.polynomial.polyval(u, a) / C
         fires.append(bool(u > threshold_V + laws.trip_offset_V + laws.trip_delay_s * slope))
-        u += slope * (clock.edge_s / 2 - laws.cell_ceases_s) + on.sum() * laws.cell_off_C / silent_F
+        u += slope * (clock.edge_s / 2 - laws.cell_ceases_s)
+        u += on.sum() * (laws.cell_off_C + laws.cell_off_F * u) / silent_F
         rest = polynomial_sum(len(on) * silent, -laws.reset[0] if fires[-1] else -laws.leak[0])
         lasting = clock.rest_s + laws.cell_late_s + laws.cell_ceases_s
         u = integrated(u, rest, silent_F, clock.rest_s - laws.reset_lost_s if fires[-1] else lasting)
