@@ -109,8 +109,9 @@ def test_cells(tables: dict[str, pd.DataFrame], spiking: SpikingCircuit, ptm90: 
 def test_a_pulse_brings_its_current_and_its_edges_cancel(
     tables: dict[str, pd.DataFrame], spiking: SpikingCircuit
 ) -> None:
-    pulse, cells = tables["cell_pulse"], tables["cell_current"]
-    at_rest = cells[cells.spiking & (cells.v_membrane_V.abs() < 1e-9)]
+    pulses, cells = tables["cell_pulse"], tables["cell_current"]
+    np.testing.assert_allclose(pulses.v_membrane_V.unique(), [-0.05, 0.0, 0.05], atol=1e-12)
+    pulse, at_rest = (table[table.v_membrane_V.abs() < 1e-9] for table in (pulses, cells[cells.spiking]))
     merged = pulse.merge(at_rest, on="side").query("abs(g_S_x / g_S_y - 1) < 1e-6")
     assert len(merged) == 6
     np.testing.assert_allclose(merged.charge_dc_C, merged.i_A * spiking.clock.integrate_s, rtol=2e-3)
@@ -119,7 +120,14 @@ def test_a_pulse_brings_its_current_and_its_edges_cancel(
     assert (np.sign(edges) == np.where(merged.side == "excitatory", 1, -1)).all()
     assert edges.abs().between(5e-17, 4e-16).all()
     more = tables["cell_capacitance"].groupby(["side", "spiking"]).capacitance_F.mean()
+    # A cell that opens takes its capacitance's charge from a higher membrane; a part of it comes back.
+    smallest = pulses[pulses.g_S == pulses.g_S.min()].sort_values("v_membrane_V")
     for side in ("excitatory", "inhibitory"):
+        one = smallest[smallest.side == side]
+        rises, falls = one.charge_latch_C - one.charge_dc_C, one.charge_C - one.charge_latch_C
+        opened = more[side, True] - more[side, False]
+        assert np.ptp(rises) / 0.1 == pytest.approx(opened, rel=0.25, abs=0) and rises.is_monotonic_decreasing
+        assert 0.5 * opened < np.ptp(falls) / 0.1 < opened and falls.is_monotonic_increasing
         assert 1e-16 < more[side, False] < 0.6 * more[side, True] < 6e-16
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -145,15 +146,17 @@ def test_pulse_splits_into_charge_and_time() -> None:
     circuit = load_circuit("lif-1t1r")
     clock, rows = circuit.clock, []
     for side, sign in zip(SIDES, (1, -1), strict=True):
-        for g in (1e-7, 1e-6, 8e-6):
-            i = sign * 0.5 * g
+        for g, u in itertools.product((1e-7, 1e-6, 8e-6), (-0.1, 0.0, 0.1)):
+            i = g * (sign * 0.5 - u)
             dc = i * clock.integrate_s
-            latch = dc - i * (clock.edge_s / 2 + 4e-12) + sign * 3e-16 - 1e-16
-            rows.append((side, g, latch + i * (clock.edge_s / 2 - 2e-12) - sign * 2e-16 - 1e-17, latch, dc))
-    table = pd.DataFrame(rows, columns=["side", "g_S", "charge_C", "charge_latch_C", "charge_dc_C"])
-    laws, _, _ = spiking_fits.fit_pulse(table, SpikingLaws(0.0, (), ()), circuit, SETTINGS)
-    found = (laws.cell_on_C, laws.cell_off_C, laws.cell_late_s, laws.cell_ceases_s)
-    assert found == pytest.approx((-2e-16, -2e-17, 4e-12, 2e-12), rel=1e-5, abs=0)
+            latch = dc - i * (clock.edge_s / 2 + 4e-12) + sign * 3e-16 - 1e-16 - 4e-16 * u
+            whole = latch + i * (clock.edge_s / 2 - 2e-12) - sign * 2e-16 - 1e-17 + (3 + sign) * 1e-16 * u
+            rows.append((side, g, u, whole, latch, dc))
+    names = ["side", "g_S", "v_membrane_V", "charge_C", "charge_latch_C", "charge_dc_C"]
+    known = SpikingLaws(0.0, (), (), cell_spiking_F=8e-16)
+    laws, _, _ = spiking_fits.fit_pulse(pd.DataFrame(rows, columns=names), known, circuit, SETTINGS)
+    found = (laws.cell_on_C, laws.cell_off_C, laws.cell_off_F, laws.cell_late_s, laws.cell_ceases_s)
+    assert found == pytest.approx((-2e-16, -2e-17, 6e-16, 4e-12, 2e-12), rel=1e-5, abs=0)
 
 
 def test_capacitances_are_of_a_pair_of_cells() -> None:
