@@ -75,8 +75,26 @@ class Crossbar:
         return heat
 
 
+class Layered:
+    """What is programmed into crossbars, layer by layer."""
+
+    crossbars: tuple[Crossbar, ...]
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        return (self.crossbars[0].rows, *(crossbar.columns for crossbar in self.crossbars))
+
+    def require_layers(self, layers: Sequence[int], source: str) -> None:
+        """ArchitectureMismatch when the network is not of this shape."""
+        if self.layers != tuple(layers):
+            raise ArchitectureMismatch(
+                f"{source} holds a {shape_text(self.layers)} network, {shape_text(layers)} is wanted. It was trained "
+                "for another architecture: name another checkpoint or folder, or change network.layers."
+            )
+
+
 @dataclass(frozen=True)
-class Network:
+class Network(Layered):
     """An inverter-based memristive network.
 
     crossbars  layer by layer
@@ -92,10 +110,6 @@ class Network:
     encoding: Encoding = "unipolar"
     about: dict[str, Any] = field(default_factory=dict)
     ground_S: float = 0.0
-
-    @property
-    def layers(self) -> tuple[int, ...]:
-        return (self.crossbars[0].rows, *(crossbar.columns for crossbar in self.crossbars))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -127,14 +141,6 @@ class Network:
             raise ValueError(f"encoding {encoding!r}")
         ground_S = float(header.get("ground_S", 0.0))
         return cls(crossbars, sizes, cast(Encoding, encoding), json.loads(header["about"]), ground_S)
-
-    def require_layers(self, layers: Sequence[int], source: str) -> None:
-        """ArchitectureMismatch when the network is not of this shape."""
-        if self.layers != tuple(layers):
-            raise ArchitectureMismatch(
-                f"{source} holds a {shape_text(self.layers)} network, {shape_text(layers)} is wanted. "
-                "It was trained for another architecture: name another checkpoint, or change network.layers."
-            )
 
 
 def stored_crossbars(crossbars: Sequence[Crossbar]) -> dict[str, NDArray]:

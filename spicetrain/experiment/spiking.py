@@ -57,9 +57,9 @@ class SpikingSystem(System):
         return fit_spiking_surrogates(tables, run.technology, self.circuit, self.experiment.surrogates, run.folder)
 
     def load_surrogates(self, path: Path) -> tuple[SpikingLaws, dict[str, Any]]:
-        from spicetrain.surrogates.spiking_laws import SpikingLaws, load_reports
+        from spicetrain.surrogates.spiking_laws import load_laws
 
-        return SpikingLaws.load(path), load_reports(path)
+        return load_laws(path)
 
     def train(self, surrogates: SpikingLaws, simulate: None) -> SpikingNetwork:
         from spicetrain.training.spiking.loop import train

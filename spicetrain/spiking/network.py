@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,15 +11,14 @@ from typing import Any, Self
 import numpy as np
 from safetensors.numpy import save_file
 
-from spicetrain.errors import ArchitectureMismatch
-from spicetrain.network import Crossbar, crossbars_in, load_stored, shape_text, stored_crossbars
+from spicetrain.network import Crossbar, Layered, crossbars_in, load_stored, stored_crossbars
 from spicetrain.storage import content_hash, write_atomic
 
 FORMAT = "spicetrain-spiking-network-1"
 
 
 @dataclass(frozen=True)
-class SpikingNetwork:
+class SpikingNetwork(Layered):
     """A spiking network on memristor arrays.
 
     crossbars     layer by layer; `pos` are the excitatory, `neg` the inhibitory devices, `bias_pos` and `bias_neg`
@@ -32,10 +30,6 @@ class SpikingNetwork:
     crossbars: tuple[Crossbar, ...]
     thresholds_V: tuple[float, ...]
     about: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def layers(self) -> tuple[int, ...]:
-        return (self.crossbars[0].rows, *(crossbar.columns for crossbar in self.crossbars))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -59,11 +53,3 @@ class SpikingNetwork:
                 crossbars_in(tensors), tuple(tensors["thresholds_V"].tolist()), json.loads(header["about"])
             ),
         )
-
-    def require_layers(self, layers: Sequence[int], source: str) -> None:
-        """ArchitectureMismatch when the network is not of this shape."""
-        if self.layers != tuple(layers):
-            raise ArchitectureMismatch(
-                f"{source} holds a {shape_text(self.layers)} spiking network, {shape_text(layers)} is wanted. "
-                "It was trained for another architecture: name another folder, or change network.layers."
-            )

@@ -17,11 +17,12 @@ from spicetrain.surrogates.current_fit import fit_current_surface, surface_steps
 from spicetrain.surrogates.current_surface import CurrentSurface
 from spicetrain.surrogates.effective_load import FEATURES, effective_load_steps, fit_effective_load
 from spicetrain.surrogates.errors_of_fit import Errors
+from spicetrain.surrogates.fitted_file import FILE
 from spicetrain.surrogates.loaded_vtc import fit_loaded_vtc, loaded_vtc_steps
 from spicetrain.surrogates.monotonicity import certify
 from spicetrain.surrogates.plots import plot_current_surface, plot_effective_load, plot_loaded_vtc
 from spicetrain.surrogates.settings import SurrogateSettings
-from spicetrain.surrogates.store import FILE, Surrogate, load_surrogates, save_surrogates
+from spicetrain.surrogates.store import Surrogate, load_surrogates, save_surrogates
 from spicetrain.surrogates.tables import read_measured
 from spicetrain.technology import Technology
 

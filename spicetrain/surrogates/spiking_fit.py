@@ -13,9 +13,10 @@ from spicetrain.progress import track
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.storage import content_hash, sha256_of_file, write_atomic, write_json
 from spicetrain.surrogates.fit import REPORT
+from spicetrain.surrogates.fitted_file import FILE
 from spicetrain.surrogates.settings import SurrogateSettings
 from spicetrain.surrogates.spiking_fits import FITS
-from spicetrain.surrogates.spiking_laws import FILE, SpikingLaws, load_laws
+from spicetrain.surrogates.spiking_laws import SpikingLaws, load_laws
 from spicetrain.surrogates.tables import read_measured
 from spicetrain.technology import Technology
 

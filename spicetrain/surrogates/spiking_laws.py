@@ -14,7 +14,6 @@ The cell's form is a conductance in series with a transistor: a power series of 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,18 +22,15 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from spicetrain.errors import StorageError
 from spicetrain.spiking.circuit import SIDES, Side
 from spicetrain.storage import content_hash, write_atomic
+from spicetrain.surrogates.fitted_file import header, read_fitted
 
-FILE = "surrogates.safetensors"
 FORMAT = "spicetrain-spiking-laws-1"
 Vector = NDArray[np.float64]
 Range = tuple[float, float]
-_NEXT_STEP = "Fit again: spicetrain fit-surrogates."
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,7 @@ class SpikingLaws:
     cell_g_S        see the module
     cell_on_C       what the word lines of a pair couple into a column at rest when they rise, and cell_off_C when they
                     fall, coulomb
-    cell_silent_F   what a row pair puts at its column, farad; cell_spiking_F  and how much more when it spikes, of which
+    cell_silent_F   what a row pair puts at its column, farad; cell_spiking_F  how much more when it spikes, of which
                     cell_off_F gives its charge back when the word lines fall
     cell_late_s     by how much later than the middle of a rising edge a cell conducts; cell_ceases_s  and by how much
                     earlier than the middle of a falling one it does not
@@ -110,9 +106,9 @@ class SpikingLaws:
     def save(self, path: Path, reports: dict[str, Any]) -> None:
         """Write safetensors with a report on each law in its header, atomically; StorageError when that fails."""
         arrays, plain = _taken_apart(self)
-        header = {"format": FORMAT, "plain": json.dumps(plain), "reports": json.dumps(reports)}
+        whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         with write_atomic(path) as temporary:
-            save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary, header)
+            save_file(whole, temporary, header(FORMAT, plain, reports))
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -122,23 +118,7 @@ class SpikingLaws:
 
 def load_laws(path: Path) -> tuple[SpikingLaws, dict[str, Any]]:
     """(laws, reports) of what `SpikingLaws.save` wrote; see there."""
-    path = path / FILE if path.is_dir() else path
-    try:
-        with safe_open(path, framework="numpy") as stored:
-            header = stored.metadata() or {}
-            if header.get("format") != FORMAT:
-                raise StorageError(f"{path} holds no spiking laws (format {header.get('format')!r}). {_NEXT_STEP}")
-            arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-        return _rebuilt(arrays, json.loads(header["plain"])), json.loads(header["reports"])
-    except FileNotFoundError as error:
-        raise StorageError(f"There are no surrogates at {path}. {_NEXT_STEP}") from error
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise StorageError(f"Cannot read the surrogates {path}: {error}. The file is damaged. {_NEXT_STEP}") from error
-
-
-def load_reports(path: Path) -> dict[str, Any]:
-    """The report on each law, by the name of its table; see `SpikingLaws.load`."""
-    return load_laws(path)[1]
+    return read_fitted(path, FORMAT, "numpy", lambda arrays, plain, reports: (_rebuilt(arrays, plain), reports))
 
 
 def _polynomial(coefficients: Vector, x: Any) -> Any:

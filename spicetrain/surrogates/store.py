@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -16,10 +14,10 @@ from spicetrain.errors import StorageError
 from spicetrain.storage import content_hash, write_atomic
 from spicetrain.surrogates.current_surface import CurrentSurface
 from spicetrain.surrogates.effective_load import EffectiveLoad
+from spicetrain.surrogates.fitted_file import header, read_fitted
 from spicetrain.surrogates.loaded_vtc import LoadedVtc
 from spicetrain.surrogates.tensors import rebuilt, taken_apart
 
-FILE = "surrogates.safetensors"
 FORMAT = "spicetrain-surrogates-1"
 
 Surrogate = CurrentSurface | LoadedVtc | EffectiveLoad
@@ -29,7 +27,6 @@ _KINDS: dict[str, type[Surrogate]] = {
     "loaded_vtc": LoadedVtc,
     "effective_load": EffectiveLoad,
 }
-_NEXT_STEP = "Fit again: spicetrain fit-surrogates."
 
 
 def save_surrogates(path: Path, surrogates: dict[str, Surrogate], reports: dict[str, Any]) -> None:
@@ -39,9 +36,8 @@ def save_surrogates(path: Path, surrogates: dict[str, Surrogate], reports: dict[
     for name, surrogate in surrogates.items():
         more_tensors, more_plain = taken_apart(surrogate, name)
         tensors, plain = tensors | more_tensors, plain | more_plain
-    header = {"format": FORMAT, "plain": json.dumps(plain), "reports": json.dumps(reports)}
     with write_atomic(path) as temporary:
-        save_file(tensors, temporary, header)
+        save_file(tensors, temporary, header(FORMAT, plain, reports))
 
 
 def load_surrogates(path: Path) -> tuple[dict[str, Surrogate], dict[str, Any]]:
@@ -49,19 +45,11 @@ def load_surrogates(path: Path) -> tuple[dict[str, Surrogate], dict[str, Any]]:
 
     StorageError: missing, damaged, or not ours.
     """
-    path = path / FILE if path.is_dir() else path
-    try:
-        with safe_open(path, framework="pt") as stored:
-            header = stored.metadata() or {}
-            if header.get("format") != FORMAT:
-                raise StorageError(f"{path} holds no surrogates (format {header.get('format')!r}). {_NEXT_STEP}")
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-        plain, reports = json.loads(header["plain"]), json.loads(header["reports"])
+
+    def build(tensors: dict[str, Tensor], plain: Any, reports: dict[str, Any]) -> tuple[dict[str, Surrogate], Any]:
         return {name: rebuilt(_KINDS[name], name, tensors, plain) for name in reports}, reports
-    except FileNotFoundError as error:
-        raise StorageError(f"There are no surrogates at {path}. {_NEXT_STEP}") from error
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise StorageError(f"Cannot read the surrogates {path}: {error}. The file is damaged. {_NEXT_STEP}") from error
+
+    return read_fitted(path, FORMAT, "pt", build)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -189,10 +190,11 @@ def test_a_reduced_1t1r_column_obeys_its_currents_and_charges(
     current = np.stack([0.5 * (g - h), -(g + h), -2 * g])
     silent = np.array([2e-9, -1e-7, 0.0])
     network = random_network(ptm90, (UNREACHED_V,) * 2, rows, columns, 2)
-    edges = {"late_s": late_s, "ceases_s": 0.2 * late_s, "silent_F": 3e-15}
-    charges = {"on_C": 3e-16, "spiking_F": 2e-15, "off_C": 2e-16, "off_F": 8e-16}
-    second = CellCoefficients(current[:, : columns + 1, :2], silent, **edges)
-    cells = (CellCoefficients(current, silent, reach, **edges, **charges), second)
+    second = CellCoefficients(
+        current[:, : columns + 1, :2], silent, late_s=late_s, ceases_s=0.2 * late_s, silent_F=3e-15
+    )
+    charges = replace(second, on_C=3e-16, spiking_F=2e-15, off_C=2e-16, off_F=8e-16)
+    cells = (replace(charges, spiking=current, reach=reach), second)
     spikes = random_spikes(steps, rows)
     membranes, _, _ = run(network, spiking, ptm90, spikes, "reduced", ngspice, cells)
 

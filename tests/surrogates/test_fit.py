@@ -17,8 +17,9 @@ from spicetrain.storage import sha256_of_file
 from spicetrain.surrogates import fit
 from spicetrain.surrogates.current_surface import CurrentSurface, inverter_current
 from spicetrain.surrogates.fit import REPORT, fit_surrogates
+from spicetrain.surrogates.fitted_file import FILE
 from spicetrain.surrogates.settings import SurrogateSettings
-from spicetrain.surrogates.store import FILE, Surrogates, load_surrogates, save_surrogates
+from spicetrain.surrogates.store import Surrogates, load_surrogates, save_surrogates
 from spicetrain.technology import Technology
 
 from .conftest import SETTINGS, Measured

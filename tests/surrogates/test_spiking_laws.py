@@ -24,10 +24,11 @@ from spicetrain.errors import ConfigurationError, StorageError
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spiking.circuit import SIDES, SpikingCircuit, load_circuit, of_layer
 from spicetrain.surrogates import spiking_fits
+from spicetrain.surrogates.fitted_file import FILE
 from spicetrain.surrogates.settings import SurrogateSettings
 from spicetrain.surrogates.spiking_curves import fit_curve, fit_surface
 from spicetrain.surrogates.spiking_fit import fit_spiking_surrogates
-from spicetrain.surrogates.spiking_laws import FILE, SpikingLaws, load_reports
+from spicetrain.surrogates.spiking_laws import SpikingLaws, load_laws
 from spicetrain.technology import Technology
 
 SETTINGS = SurrogateSettings(hidden=(5,), load_iterations=5, starts=1)
@@ -65,7 +66,7 @@ def test_a_file_holds_all_of_the_laws(array: str, tmp_path: Path) -> None:
     for name, value in vars(laws).items():
         if name != "fingerprint":
             assert repr(getattr(loaded, name)) == repr(value), name
-    assert load_reports(tmp_path / FILE) == {"leak_current": {"key": "k"}}
+    assert load_laws(tmp_path / FILE)[1] == {"leak_current": {"key": "k"}}
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_files_that_hold_no_laws(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"no surrogates at .*fit-surrogates"):
         SpikingLaws.load(tmp_path)
     save_file({"a": np.zeros(2)}, tmp_path / FILE, {"format": "spicetrain-surrogates-1"})
-    with pytest.raises(StorageError, match="holds no spiking laws"):
+    with pytest.raises(StorageError, match="no surrogates of this kind"):
         SpikingLaws.load(tmp_path)
     every_law().save(tmp_path / FILE, {})
     (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:-8])
