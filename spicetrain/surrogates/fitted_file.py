@@ -1,0 +1,45 @@
+"""surrogates.safetensors, of whatever system: arrays, and what is no array as JSON in the header."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from safetensors import SafetensorError, safe_open
+
+from spicetrain.errors import StorageError
+
+FILE = "surrogates.safetensors"
+_NEXT_STEP = "Fit again: spicetrain fit-surrogates."
+Built = TypeVar("Built")
+
+
+def header(form: str, plain: Any, reports: dict[str, Any]) -> dict[str, str]:
+    """The header of a file of this format: `plain` whatever belongs to the arrays, `reports` one on each fit."""
+    return {"format": form, "plain": json.dumps(plain), "reports": json.dumps(reports)}
+
+
+def read_fitted(
+    path: Path,
+    form: str,
+    framework: Literal["numpy", "pt"],
+    build: Callable[[dict[str, Any], Any, dict[str, Any]], Built],
+) -> Built:
+    """`build`(arrays, plain, reports) of `path`, the file or its folder. StorageError: missing, damaged, or of another
+    format."""
+    path = path / FILE if path.is_dir() else path
+    try:
+        with safe_open(path, framework=framework) as stored:
+            about = stored.metadata() or {}
+            if (found := about.get("format")) != form:
+                raise StorageError(
+                    f"{path} holds no surrogates of this kind: {form} wanted, {found} found. {_NEXT_STEP}"
+                )
+            arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        return build(arrays, json.loads(about["plain"]), json.loads(about["reports"]))
+    except FileNotFoundError as error:
+        raise StorageError(f"There are no surrogates at {path}. {_NEXT_STEP}") from error
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise StorageError(f"Cannot read the surrogates {path}: {error}. The file is damaged. {_NEXT_STEP}") from error
