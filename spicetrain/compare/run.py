@@ -141,15 +141,16 @@ class Compare:
         """What does not fit the images shows before the work."""
         for dataset in dict.fromkeys(cell.dataset for cell in cells):
             of_it = {cell.name: cell for cell in cells if cell.dataset == dataset}
-            images: dict[str, Any] = {}  # read once
+            dataset_read = None
             for cell in of_it.values():
                 search = self.comparison.methods[cell.name].search
                 trials = [trial_experiment(cell, search, search.values[0])] if search else []
                 for experiment in [cell.experiment(), *trials]:
                     run = self._open(experiment, cell.folder)
-                    vars(run).update(images)
+                    if dataset_read is not None:
+                        run.dataset = dataset_read
                     run.system.require()
-                    images["dataset"] = run.dataset
+                    dataset_read = run.dataset
 
 
 def _cross_score(cell: Cell, run: Run) -> None:

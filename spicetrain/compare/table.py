@@ -64,14 +64,12 @@ def _row(cell: Cell) -> dict[str, Any]:
     run = RunFolder(cell.folder)
     if run.metrics is not None:
         row["training_seconds"] = sum(line["seconds"] for line in run.metrics)
-    inverter = cell.experiment().system == "inverter"
-    if inverter and (cell.folder / NETWORK).exists():
+    if cell.experiment().system == "inverter" and (cell.folder / NETWORK).exists():
         network = Network.load(cell.folder / NETWORK)
         row |= {"fingers": sum(float(sizes.sum()) for sizes in network.sizes), "inverter_sizes": sizes_text(network)}
     if (cell.folder / SUMMARY).exists() and (summary := run.summary) is not None:
         row |= {"images": summary["images"], "verify_seconds": summary["seconds_total"]}
-        energy = (summary.get("energy") or {}) if inverter else summary
-        told = {**energy, **summary}
+        told = {**(summary.get("energy") or {}), **summary}
         row |= {name: told[name] for name in (*FIGURES, *SPIKING, *ENERGY, "array", "threshold_share") if name in told}
     return row
 

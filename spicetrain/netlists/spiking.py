@@ -206,16 +206,7 @@ def membranes_at_latch(
     values: dict[str, NDArray], network: SpikingNetwork, spiking: SpikingCircuit, steps: int
 ) -> list[NDArray[np.float64]]:
     """Membranes as the latch takes them, by layer [steps, columns], volts, from the values of a `spiking_deck`."""
-    return [
-        np.stack(
-            [
-                np.interp(_step_starts(layer, steps, spiking) + spiking.clock.integrate_s, values["time"], values[name])
-                for name in (f"v(m{layer}_{j})" for j in range(width))
-            ],
-            axis=1,
-        )
-        for layer, width in enumerate(network.layers[1:])
-    ]
+    return _once_a_step("m", spiking.clock.integrate_s, values, network, spiking, steps)
 
 
 def latched(
@@ -223,17 +214,20 @@ def latched(
 ) -> list[NDArray[np.bool_]]:
     """Spikes as they were latched, by layer [steps, columns], from the values of a `spiking_deck`."""
     held_s = spiking.clock.integrate_s + spiking.clock.rest_s / 2
+    return [level > 0.5 for level in _once_a_step("s", held_s, values, network, spiking, steps)]
+
+
+def _once_a_step(
+    letter: str, at_s: float, values: dict[str, NDArray], network: SpikingNetwork, spiking: SpikingCircuit, steps: int
+) -> list[NDArray[np.float64]]:
+    """v(<letter><layer>_<j>), `at_s` after the beginning of every step that the layer works in, [steps, columns]."""
     return [
         np.stack(
             [
-                np.interp(_step_starts(layer, steps, spiking) + held_s, values["time"], values[name]) > 0.5
-                for name in (f"v(s{layer}_{j})" for j in range(width))
+                np.interp((layer + np.arange(steps)) * spiking.clock.step_s + at_s, values["time"], values[name])
+                for name in (f"v({letter}{layer}_{j})" for j in range(width))
             ],
             axis=1,
         )
         for layer, width in enumerate(network.layers[1:])
     ]
-
-
-def _step_starts(layer: int, steps: int, spiking: SpikingCircuit) -> NDArray[np.float64]:
-    return np.asarray((layer + np.arange(steps)) * spiking.clock.step_s, np.float64)

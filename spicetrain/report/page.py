@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib import rc_context
 
 from spicetrain import __version__
+from spicetrain.datasets import Dataset
 from spicetrain.errors import SpicetrainError
 from spicetrain.experiment import REPORT
 from spicetrain.report.artefacts import RunFolder
@@ -89,7 +90,7 @@ def _inverter(run: RunFolder) -> list[Section]:
 def _spiking(run: RunFolder) -> list[Section]:
     provenance, result, laws = provenance_section(run), headline_section(run), laws_section(run)
     run.metrics, run.network  # noqa: B018  # as above
-    kept, classes = kept_spikes(run), _classes(run)
+    kept, classes = kept_spikes(run), _classes(_dataset(run), run.experiment.network.layers[-1])
     return [
         result,
         spiking_circuit_section(run),
@@ -103,31 +104,32 @@ def _spiking(run: RunFolder) -> list[Section]:
     ]
 
 
-def _classes(run: RunFolder) -> tuple[str, ...]:
-    """By name where the dataset is there, else numbered."""
+def _dataset(run: RunFolder) -> Dataset | str:
+    """The run's dataset, or why it is not there."""
     from spicetrain.datasets import load_dataset
 
-    settings, number = run.experiment.dataset, run.experiment.network.layers[-1]
+    settings = run.experiment.dataset
     try:
-        classes = load_dataset(settings.name, settings.folder).classes
-    except SpicetrainError:
-        classes = ()
-    return classes if len(classes) == number else tuple(str(j) for j in range(number))
+        return load_dataset(settings.name, settings.folder)
+    except SpicetrainError as error:
+        return str(error)
+
+
+def _classes(dataset: Dataset | str, number: int) -> tuple[str, ...]:
+    """By name where the dataset has so many, else numbered."""
+    named = () if isinstance(dataset, str) else dataset.classes
+    return named if len(named) == number else tuple(str(j) for j in range(number))
 
 
 def _test_images(run: RunFolder, outputs: Outputs | None) -> tuple[Inputs | None, tuple[str, ...], str]:
     """(test images or None, names of the classes, why there are none)."""
     if outputs is None:
         return None, (), ""
-    numbered = tuple(str(j) for j in range(outputs.spice_V.shape[1]))
-    from spicetrain.datasets import load_dataset
-
-    settings = run.experiment.dataset
-    try:
-        dataset = load_dataset(settings.name, settings.folder)
-    except SpicetrainError as error:
-        return None, numbered, str(error)
-    known = outputs.image[-1] < len(dataset.test_labels) and len(dataset.classes) == len(numbered)
+    dataset, number = _dataset(run), outputs.spice_V.shape[1]
+    if isinstance(dataset, str):
+        return None, _classes(dataset, number), dataset
+    known = outputs.image[-1] < len(dataset.test_labels) and len(dataset.classes) == number
     if not known or (dataset.test_labels[outputs.image] != outputs.label).any():
-        return None, numbered, f"the labels of {settings.name} are not those of verification.parquet."
+        foreign = f"the labels of {run.experiment.dataset.name} are not those of verification.parquet."
+        return None, _classes(foreign, number), foreign
     return dataset.test_inputs, dataset.classes, ""

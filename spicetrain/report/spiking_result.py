@@ -72,7 +72,8 @@ def _netlist(summary: dict[str, Any], verify: str) -> list[Block]:
         )
     if flat is None:
         missing = "It was not compared with the flat netlist, every device, in this run."
-        return [Paragraph(text), Notice(missing, f"{verify} --flat-images 3")]
+        # A flat 1t1r at full size takes hours an image.
+        return [Paragraph(text), Notice(missing, f"{verify} --flat-images 3" if array == "1r" else "")]
     images, difference = count(int(flat["images"]), "image"), quantity(flat["membrane_difference_max_V"], "V")
     spikes = "the same spikes" if flat["same_spikes"] else f"{count(flat['spike_mismatches'], 'spike')} differing"
     return [Paragraph(f"{text} Against every device (flat), on {images}: {spikes}, membranes within {difference}.")]

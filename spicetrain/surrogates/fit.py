@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 
 from spicetrain.errors import ConfigurationError, StorageError
 from spicetrain.progress import Track, track
-from spicetrain.storage import content_hash, sha256_of_file, write_atomic, write_json
+from spicetrain.storage import content_hash, sha256_of_file, write_json
 from spicetrain.surrogates.current_fit import fit_current_surface, surface_steps
 from spicetrain.surrogates.current_surface import CurrentSurface
 from spicetrain.surrogates.effective_load import FEATURES, effective_load_steps, fit_effective_load
 from spicetrain.surrogates.errors_of_fit import Errors
-from spicetrain.surrogates.fitted_file import FILE
+from spicetrain.surrogates.fitted_file import FILE, save_plot
 from spicetrain.surrogates.loaded_vtc import fit_loaded_vtc, loaded_vtc_steps
 from spicetrain.surrogates.monotonicity import certify
 from spicetrain.surrogates.plots import plot_current_surface, plot_effective_load, plot_loaded_vtc
@@ -97,7 +97,7 @@ def _fit(
     report: dict[str, Any] = {"errors": errors, "domain": _domain(surrogate, fit.inputs)}
     if isinstance(surrogate, CurrentSurface):
         report["monotonicity"] = certify(surrogate).to_json()
-    _save_plot(folder / f"surrogates-{name}.png", fit.plot(table, surrogate))
+    save_plot(folder / f"surrogates-{name}.png", fit.plot(table, surrogate))
     report |= {
         "table": path.name,
         "table_sha256": sha256_of_file(path),
@@ -112,11 +112,6 @@ def _domain(surrogate: Surrogate, inputs: tuple[str, ...]) -> dict[str, list[flo
     """Lowest and highest of each input, as measured."""
     ranges = surrogate.domain_V if isinstance(surrogate, CurrentSurface) else surrogate.domain
     return {name: list(pair) for name, pair in zip(inputs, ranges, strict=True)}
-
-
-def _save_plot(path: Path, figure: Figure) -> None:
-    with write_atomic(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)
 
 
 def _finished(folder: Path, keys: dict[str, str]) -> tuple[dict[str, Surrogate], dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""surrogates.safetensors, of whatever system: arrays, and what is no array as JSON in the header."""
+"""What a fit writes, of whatever system: surrogates.safetensors, arrays with what is no array in the header; plots."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from matplotlib.figure import Figure
 from safetensors import SafetensorError, safe_open
 
 from spicetrain.errors import StorageError
+from spicetrain.storage import write_atomic
 
 FILE = "surrogates.safetensors"
 _NEXT_STEP = "Fit again: spicetrain fit-surrogates."
@@ -19,6 +21,12 @@ Built = TypeVar("Built")
 def header(form: str, plain: Any, reports: dict[str, Any]) -> dict[str, str]:
     """The header of a file of this format: `plain` whatever belongs to the arrays, `reports` one on each fit."""
     return {"format": form, "plain": json.dumps(plain), "reports": json.dumps(reports)}
+
+
+def save_plot(path: Path, figure: Figure) -> None:
+    """A fit against its table, as a PNG."""
+    with write_atomic(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
 
 
 def read_fitted(

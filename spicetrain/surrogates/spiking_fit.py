@@ -11,9 +11,9 @@ import pandas as pd
 from spicetrain.errors import ConfigurationError, StorageError
 from spicetrain.progress import track
 from spicetrain.spiking.circuit import SpikingCircuit
-from spicetrain.storage import content_hash, sha256_of_file, write_atomic, write_json
+from spicetrain.storage import content_hash, sha256_of_file, write_json
 from spicetrain.surrogates.fit import REPORT
-from spicetrain.surrogates.fitted_file import FILE
+from spicetrain.surrogates.fitted_file import FILE, save_plot
 from spicetrain.surrogates.settings import SurrogateSettings
 from spicetrain.surrogates.spiking_fits import FITS
 from spicetrain.surrogates.spiking_laws import SpikingLaws, load_laws
@@ -101,8 +101,7 @@ def _fit_all(
             begun = time.perf_counter()
             bar.update(fit=name)
             laws, reports[name], figure = FITS[name](table, laws, circuit, settings)
-            with write_atomic(folder / f"surrogates-{name}.png") as temporary:
-                figure.savefig(temporary, format="png", dpi=110)
+            save_plot(folder / f"surrogates-{name}.png", figure)
             reports[name] |= {
                 "key": key, "seed": settings.seed, "table_points": len(table),
                 "seconds": time.perf_counter() - begun,

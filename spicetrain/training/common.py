@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from spicetrain.datasets import Dataset
-from spicetrain.errors import ArchitectureMismatch, ConfigurationError
+from spicetrain.errors import ArchitectureMismatch, ConfigurationError, DomainError
 from spicetrain.network import shape_text
 from spicetrain.storage import storage_errors, write_atomic
 from spicetrain.training.kept_out import kept_out
@@ -62,12 +63,15 @@ def half_cosine(progress: float) -> float:
     return 0.5 * (1 + float(np.cos(np.pi * progress)))
 
 
-def require_finite(line: dict[str, Any], likely: str) -> None:
-    """ConfigurationError when the epoch's loss is not a number; `likely` names the settings that may be wrong."""
-    if not np.isfinite(line["loss"]):
-        raise ConfigurationError(
-            f"The loss is {line['loss']} after epoch {line['epoch']}. Likely: {likely}. The checkpoint of the epoch "
-            "before is kept."
+def require_unit_inputs(inputs: NDArray, else_: str) -> None:
+    """DomainError when an input is not in 0..1; `else_`: what such an input would do."""
+    x = np.asarray(inputs)
+    outside = ~((x >= 0) & (x <= 1))  # also what is not a number
+    if outside.any():
+        raise DomainError(
+            f"An input is {x[outside][0]:.6g} ({int(outside.sum())} of {x.size} values), outside 0 .. 1: {else_}. "
+            "Likely grey values 0 .. 255 (divide by 255) or standardized features: scale them to 0 .. 1 with the "
+            "training samples' range."
         )
 
 

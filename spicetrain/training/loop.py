@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,6 @@ from spicetrain.training.common import (
     keep_lines,
     parts_of,
     require_dataset,
-    require_finite,
 )
 from spicetrain.training.methods import METHODS
 from spicetrain.training.model import TrainableNetwork
@@ -124,11 +124,19 @@ def train(
                 "seconds_simulation": simulating_s,
                 "seconds": time.perf_counter() - started,
             }
-            require_finite(line, "training.learning_rate is too high, or training.logit_V too low")
+            _require_finite(line)
             append_line(metrics, line)  # first: a line that the checkpoint does not know is dropped at the next start
             save_checkpoint(checkpoint, model, optimizer, epoch + 1, identity)
             bar.update(**{name: f"{value:.2%}" for name, value in accuracies.items()})
     return model.network(identity)
+
+
+def _require_finite(line: dict[str, Any]) -> None:
+    if not math.isfinite(line["loss"]):
+        raise ConfigurationError(
+            f"The loss is {line['loss']} after epoch {line['epoch']}. Likely: training.learning_rate is too high, or "
+            "training.logit_V too low. The checkpoint of the epoch before is kept."
+        )
 
 
 @torch.no_grad()

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from spicetrain.errors import DomainError
 from spicetrain.network import Network
 from spicetrain.training.circuit import Circuit
+from spicetrain.training.common import require_unit_inputs
 from spicetrain.training.crossbar import Conductances, CrossbarParameters, row_signal
 from spicetrain.training.erim import smallest_sizes
 from spicetrain.training.kcl import kcl
@@ -109,7 +109,7 @@ def predict(
     The precision and the device are the circuit's; float64 with a tight tolerance is what SPICE is compared with.
     DomainError when an input is not in 0..1: it would drive a row beyond the rails, where nothing was measured.
     """
-    _require_unit_inputs(inputs)
+    require_unit_inputs(inputs, "it would drive its row beyond the rails, where the inverter was not measured")
     crossbars = [Conductances.of(crossbar, circuit.dtype, circuit.device) for crossbar in network.crossbars]
     sizes = [torch.as_tensor(size, dtype=circuit.dtype, device=circuit.device) for size in network.sizes]
     predictor = METHODS[method].predictor(circuit, sizes, network.ground_S)
@@ -118,17 +118,6 @@ def predict(
         x = torch.as_tensor(np.asarray(inputs[start : start + batch]), dtype=circuit.dtype, device=circuit.device)
         parts.append(predictor(crossbars, sizes, row_signal(x, network.encoding, circuit.rails)))
     return [_joined(layers) for layers in zip(*parts, strict=True)]
-
-
-def _require_unit_inputs(inputs: NDArray) -> None:
-    x = np.asarray(inputs)
-    outside = ~((x >= 0) & (x <= 1))  # also what is not a number
-    if outside.any():
-        raise DomainError(
-            f"An input is {x[outside][0]:.6g} ({int(outside.sum())} of {x.size} values), outside 0 .. 1: it would "
-            "drive its row beyond the rails, where the inverter was not measured. Likely grey values 0 .. 255 (divide "
-            "by 255) or standardized features: scale them to 0 .. 1 with the training samples' range."
-        )
 
 
 def _joined(parts: Sequence[LayerVoltages]) -> LayerVoltages:

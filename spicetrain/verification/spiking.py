@@ -176,7 +176,7 @@ def write_spiking_deck(
     """The deck of one test image, for plain ngspice. Raises what `verify_spiking` raises before it simulates."""
     netlist = Netlist.of(network_file, circuit, technology, laws)
     _require_fit(netlist.network, circuit, technology, dataset, shape)
-    spikes = encode(dataset.test_inputs[: image + 1], shape, shape.encoder_seed)[image]
+    spikes = encode(dataset.test_inputs[image : image + 1], shape, shape.encoder_seed, first=image)[0]
     with write_atomic(path) as temporary:
         temporary.write_text(netlist.deck(spikes, form).text())
 

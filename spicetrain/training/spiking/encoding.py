@@ -11,25 +11,28 @@ from numpy.typing import NDArray
 from snntorch import spikegen
 from torch import Tensor
 
-from spicetrain.errors import DatasetError, DomainError
+from spicetrain.errors import DatasetError
+from spicetrain.training.common import require_unit_inputs
 from spicetrain.training.spiking.settings import SpikingNetworkSettings
 
 
-def encode(inputs: NDArray, settings: SpikingNetworkSettings, seed: int) -> NDArray[np.bool_]:
+def encode(inputs: NDArray, settings: SpikingNetworkSettings, seed: int, first: int = 0) -> NDArray[np.bool_]:
     """Spikes [images, steps, rows] of inputs [images, rows] in 0..1, the same ones for the same seed (not negative).
 
-    Every image has a seed of its own, made from `seed` and its index: the spikes of image k do not depend on how many
-    are asked for. torch's own random state stays as it is. DomainError when an input is not in 0..1.
+    Every image has a seed of its own, made from `seed` and its index, which counts from `first`: the spikes of image k
+    do not depend on how many are asked for. torch's own random state stays as it is.
+
+    DomainError when an input is not in 0..1.
     """
+    require_unit_inputs(inputs, "it is the rate of a row's spikes")
     x = torch.as_tensor(np.asarray(inputs), dtype=torch.float32)
-    _require_shares(x)
     if settings.encoder == "latency":
         return _latency(x, settings.steps).transpose(0, 1).bool().numpy()
     spikes = np.empty((len(x), settings.steps, x.shape[1]), dtype=np.bool_)
     with torch.random.fork_rng(devices=[]):
-        for index, image in enumerate(x):
+        for index, image in enumerate(x, start=first):
             torch.default_generator.manual_seed(int(np.random.SeedSequence((seed, index)).generate_state(1)[0]))
-            spikes[index] = spikegen.rate(image, num_steps=settings.steps).bool().numpy()
+            spikes[index - first] = spikegen.rate(image, num_steps=settings.steps).bool().numpy()
     return spikes
 
 
@@ -102,13 +105,3 @@ def _latency(inputs: Tensor, steps: int) -> Tensor:
     """[steps, samples, rows]: linear in the input, the darkest that spike at all in the last step."""
     spikes: Tensor = spikegen.latency(inputs, num_steps=steps, threshold=0.01, normalize=True, linear=True, clip=True)
     return spikes
-
-
-def _require_shares(x: Tensor) -> None:
-    outside = ~((x >= 0) & (x <= 1))  # also what is not a number
-    if outside.any():
-        raise DomainError(
-            f"An input is {float(x[outside][0]):.6g} ({int(outside.sum())} of {x.numel()} values), outside 0 .. 1: it "
-            "is the rate of a row's spikes. Likely grey values 0 .. 255 (divide by 255) or standardized features: "
-            "scale them to 0 .. 1 with the training samples' range."
-        )

@@ -71,12 +71,6 @@ def thresholds_of(network: SpikingNetwork, model: SpikingModel) -> Sequence[floa
     return network.thresholds_V if model == "circuit" else tuple(_told(network, "regular_thresholds_V"))
 
 
-def classes_of(outputs: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The class of each image for output spikes [images, steps, classes]: the most spikes, of several the first."""
-    classes: NDArray[np.int64] = outputs.sum(1).argmax(1)
-    return classes
-
-
 @torch.no_grad()
 def _forward(
     network: SpikingNetwork, spikes: NDArray[np.bool_], layer: Layer, thresholds_V: Sequence[float]

@@ -13,7 +13,7 @@ from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.technology import Memristor, Technology
 from spicetrain.training.spiking.calibrate import calibrated
-from spicetrain.training.spiking.predict import classes_of, predict
+from spicetrain.training.spiking.predict import predict
 
 from .simple import lif, random_crossbar, random_spikes, simple_laws
 
@@ -81,12 +81,6 @@ def test_batches_change_nothing(model: str, network: SpikingNetwork) -> None:
         assert fired.shape == v.shape and fired.shape[:2] == (7, 6)
         assert np.array_equal(fired, fired_too)
         np.testing.assert_allclose(v, v_too, atol=1e-14)
-
-
-def test_the_class_with_the_most_spikes_and_of_several_the_first() -> None:
-    counts = np.array([[1, 3, 3, 0], [0, 0, 0, 0], [2, 1, 0, 4]])
-    outputs = np.arange(5)[None, :, None] < counts[:, None, :]
-    assert classes_of(outputs).tolist() == [1, 0, 3]
 
 
 def test_what_is_missing_is_said(network: SpikingNetwork) -> None:
