@@ -415,7 +415,7 @@ def interrupted(words: str, when: Callable[[], object], folder: Path) -> None:
         eventually(lambda: when() or process.poll() is not None)
         assert process.poll() is None, "it had ended before"
         os.killpg(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=180)
     finally:
         process.kill()
     assert process.returncode == 130, err

@@ -203,7 +203,7 @@ def test_every_error_has_its_exit_code(
 def spicetrain(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "spicetrain.cli", *arguments]
     usual = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    return subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=60, env=usual, **options)
+    return subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=180, env=usual, **options)
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:

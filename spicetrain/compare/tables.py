@@ -66,7 +66,8 @@ def costs(frame: pd.DataFrame, dataset: str) -> Table:
     ]
     shown = [column for column in shown if ours[column[1]].notna().any()]
     caption = f"{dataset}: what it costs, in the circuit and on this machine."
-    return _by_name(ours, shown, caption, ("fingers, by layer", _sizes))
+    sized = ours["inverter_sizes"].notna().any()
+    return _by_name(ours, shown, caption, ("fingers, by layer", _sizes) if sized else ("seeds", _state))
 
 
 def searches(cells: Sequence[Cell], dataset: str) -> Table | None:

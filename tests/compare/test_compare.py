@@ -318,7 +318,7 @@ def test_killed_and_called_again(done: Finished, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "spicetrain.cli", *words]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"})
     first = folder / "iris" / "phax" / "seed-0" / "cell.json"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not first.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
