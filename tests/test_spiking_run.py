@@ -84,7 +84,8 @@ def test_all_rooms_in_order(array: str, method: str, own_folder: Path, capsys: C
     summary, folder = read_json(Path("run/summary.json")), Path("run")
     assert (summary["system"], summary["method"], summary["array"]) == ("spiking", method, array)
     assert summary["images"] == IMAGES and summary["flat"]["images"] == 1
-    assert summary["membrane_rms_V"] < 2e-3
+    # One spike may differ; until it does, the model is close.
+    assert summary["spike_agreement"] > 0.97 and summary["before_mismatch"]["membrane_rms_V"] < 3e-4
     assert summary["flat"]["membrane_difference_max_V"] < (1e-4 if array == "1r" else 2e-3)
     table = pd.read_parquet(folder / "verification.parquet")
     assert len(table) == IMAGES

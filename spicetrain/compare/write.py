@@ -66,8 +66,8 @@ def write_tables(folder: Path) -> Results:
     for name, frame in ((STEM, results.frame), ("cross", results.cross)):
         with write_atomic(folder / f"{name}.csv") as temporary:
             frame.to_csv(temporary, index=False)
-    of_methods = results.frame["error_mean_V"].notna().any()  # of the inverter system's, as the literature has them
-    text = "\n".join([*map(markdown, results.tables()), *[CAVEAT] * of_methods, ""])
+    caveat = [CAVEAT] if results.frame["error_mean_V"].notna().any() else []  # of the literature's inverter methods
+    text = "\n".join([*map(markdown, results.tables()), *caveat, ""])
     with write_atomic(folder / f"{STEM}.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
     return results
