@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from spicetrain.training.model import predict
 from spicetrain.training.settings import NetworkSettings, TrainingSettings
 
 from .circuits import random_network
+from .interrupted import interrupt_at, metrics
 
 SHAPE = NetworkSettings(layers=(4, 3, 3), encoding="bipolar")
 SETTINGS = TrainingSettings(epochs=4, batch_size=40, learning_rate=0.05, logit_V=0.02, device="cpu", threads=1)
@@ -45,34 +45,8 @@ def train(ptm90: Technology, surface: CurrentSurface) -> Trainer:
     return Trainer(ptm90, surface)
 
 
-def metrics(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-
-
 def conductances(network: Network) -> list[np.ndarray]:
     return [value for box in network.crossbars for value in vars(box).values()]
-
-
-def interrupt_at(patch: pytest.MonkeyPatch, steps: int) -> None:
-    """Ctrl-C in the progress bar, at the given step of this call."""
-
-    class Bar:
-        def __enter__(self) -> Bar:
-            self.left = steps
-            return self
-
-        def __exit__(self, *error: object) -> None:
-            pass
-
-        def advance(self, n: int = 1, **fields: object) -> None:
-            self.left -= bool(fields)
-            if self.left == 0:
-                raise KeyboardInterrupt
-
-        def update(self, **fields: object) -> None:
-            pass
-
-    patch.setattr(loop, "track", lambda *_: Bar())
 
 
 @pytest.mark.parametrize("method", ["kcl", "ideal"])
@@ -93,7 +67,7 @@ def test_an_interrupted_training_goes_on_to_the_same_conductances(
 ) -> None:
     whole = train(tmp_path / "whole")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        interrupt_at(patch, 2 * STEPS + 2)  # in the middle of the third epoch
+        interrupt_at(patch, loop, 2 * STEPS + 2)  # in the middle of the third epoch
         train(tmp_path / "broken")
     assert [line["epoch"] for line in metrics(tmp_path / "broken")] == [1, 2]
     resumed = train(tmp_path / "broken")
@@ -128,7 +102,7 @@ def test_a_finished_training_is_read_not_repeated(
     train: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = train(tmp_path, epochs=1)
-    interrupt_at(monkeypatch, 1)
+    interrupt_at(monkeypatch, loop, 1)
     again = train(tmp_path, epochs=1)
     for one, other in zip(conductances(first), conductances(again), strict=True):
         assert np.array_equal(one, other)

@@ -28,6 +28,7 @@ from spicetrain.verification.spikes_file import read_spikes
 from spicetrain.verification.spiking import kept_spiking_verification, verify_spiking, write_spiking_deck
 from spicetrain.verification.spiking_netlist import Netlist
 from spicetrain.verification.spiking_tables import drawn_neurons
+from verification.counted import Counted
 from verification.spiking_nets import DRIVER_S, random_spiking_network, saved, small_circuit
 
 IMAGES, STEPS = 3, 4
@@ -277,29 +278,15 @@ def test_what_does_not_fit_is_refused(verifier: Callable[..., Verifier]) -> None
     assert not (one.folder / "run").exists()
 
 
-class Counted:
-    """simulate, counting; raises KeyboardInterrupt instead of the given call."""
-
-    def __init__(self, patch: pytest.MonkeyPatch, interrupt_at: int = 0) -> None:
-        self.calls, self.interrupt_at, self.real = 0, interrupt_at, module.simulate
-        patch.setattr(module, "simulate", self)
-
-    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        self.calls += 1
-        if self.calls == self.interrupt_at:
-            raise KeyboardInterrupt
-        return self.real(*arguments, **keywords)
-
-
 def test_an_interrupted_verification_goes_on_with_what_is_missing(
     verifier: Callable[..., Verifier], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = verifier()
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        Counted(patch, interrupt_at=IMAGES)
+        Counted(patch, module, interrupt_at=IMAGES)
         one()
     with monkeypatch.context() as patch:
-        counted = Counted(patch)
+        counted = Counted(patch, module)
         resumed = one()
         assert counted.calls == 1 + 2  # the last image, and two flat ones
     one.workers = 2
@@ -314,9 +301,9 @@ def test_pieces_of_another_network_are_not_used(
     verifier: Callable[..., Verifier], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        Counted(patch, interrupt_at=IMAGES)
+        Counted(patch, module, interrupt_at=IMAGES)
         verifier()(flat_images=0)
-    counted = Counted(monkeypatch)
+    counted = Counted(monkeypatch, module)
     verifier(seed=1)(flat_images=0)
     assert counted.calls == IMAGES
 

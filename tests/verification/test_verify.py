@@ -27,6 +27,7 @@ from spicetrain.verification import simulate_network as module
 from spicetrain.verification.settings import EnergySettings, VerificationSettings
 from spicetrain.verification.simulate_network import simulate_network
 from spicetrain.verification.verify import kept_verification, verify
+from verification.counted import Counted
 
 SETTINGS: dict[str, Any] = {"images": 30, "flat_images": 4, "hidden": True}
 WriteNetwork = Callable[..., Path]
@@ -218,35 +219,21 @@ def test_energy_that_cannot_be_measured_is_refused_before_the_work(
     assert not verifier.folder.exists()
 
 
-class Counted:
-    """simulate, counting; raises KeyboardInterrupt instead of the given call."""
-
-    def __init__(self, patch: pytest.MonkeyPatch, interrupt_at: int = 0) -> None:
-        self.calls, self.interrupt_at, self.real = 0, interrupt_at, module.simulate
-        patch.setattr(module, "simulate", self)
-
-    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        self.calls += 1
-        if self.calls == self.interrupt_at:
-            raise KeyboardInterrupt
-        return self.real(*arguments, **keywords)
-
-
 def test_an_interrupted_verification_goes_on_with_what_is_missing(
     verifier: Verifier, network_file: WriteNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "REDUCED_PIECE", 10)  # three pieces, then one flat
     file = network_file(4, 3, 3)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        Counted(patch, interrupt_at=3)
+        Counted(patch, module, interrupt_at=3)
         verifier(file)
     with monkeypatch.context() as patch:
-        counted = Counted(patch)
+        counted = Counted(patch, module)
         resumed = verifier(file)
         assert counted.calls == 2
     resumed_table = verifier.table("verification")
     with monkeypatch.context() as patch:
-        counted = Counted(patch)
+        counted = Counted(patch, module)
         assert verifier(file)["error_max_V"] == resumed["error_max_V"]
         assert counted.calls == 4  # what was finished and told is not kept
     pd.testing.assert_frame_equal(verifier.table("verification"), resumed_table)
@@ -259,7 +246,7 @@ def test_kept_pieces_of_other_inputs_or_damaged_ones_are_not_used(
     random_network(ptm90, 4, 3, 3).save(file)
     inputs = np.random.default_rng(0).random((4, 4)).astype(np.float32)
     first = simulate_network(file, ptm90, inputs, "reduced", ngspice, scratch, workers=1)
-    counted = Counted(monkeypatch)
+    counted = Counted(monkeypatch, module)
     again = simulate_network(file, ptm90, inputs, "reduced", ngspice, scratch, workers=1)
     assert (counted.calls, np.array_equal(again.voltages, first.voltages)) == (0, True)
     assert again.seconds_ngspice == first.seconds_ngspice > 0

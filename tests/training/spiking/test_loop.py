@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from spicetrain.training.spiking.encoding import encode
 from spicetrain.training.spiking.predict import predict
 from spicetrain.training.spiking.settings import SpikingNetworkSettings, SpikingTrainingSettings
 
+from ..interrupted import interrupt_at, metrics
 from .simple import lif, simple_laws
 
 SHAPE = SpikingNetworkSettings(layers=(4, 3, 3), steps=6)
@@ -53,38 +53,12 @@ def train(ptm90: Technology) -> Trainer:
     return Trainer(ptm90)
 
 
-def metrics(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-
-
 def require_same(one: SpikingNetwork, other: SpikingNetwork) -> None:
     """To the last bit, with all that it tells of itself."""
     for a, b in zip(one.crossbars, other.crossbars, strict=True):
         for name, value in vars(a).items():
             assert np.array_equal(value, getattr(b, name))
     assert one.thresholds_V == other.thresholds_V and one.about == other.about
-
-
-def interrupt_at(patch: pytest.MonkeyPatch, steps: int) -> None:
-    """Ctrl-C in the progress bar, at the given step of this call."""
-
-    class Bar:
-        def __enter__(self) -> Bar:
-            self.left = steps
-            return self
-
-        def __exit__(self, *error: object) -> None:
-            pass
-
-        def advance(self, n: int = 1, **fields: object) -> None:
-            self.left -= bool(fields)
-            if self.left == 0:
-                raise KeyboardInterrupt
-
-        def update(self, **fields: object) -> None:
-            pass
-
-    patch.setattr(loop, "track", lambda *_: Bar())
 
 
 @pytest.mark.parametrize("method", ["circuit", "regular"])
@@ -113,7 +87,7 @@ def test_an_interrupted_training_goes_on_to_the_same_network(
 ) -> None:
     whole = train(tmp_path / "whole", method=method)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        interrupt_at(patch, 2 * STEPS + 2)  # in the middle of the third epoch
+        interrupt_at(patch, loop, 2 * STEPS + 2)  # in the middle of the third epoch
         train(tmp_path / "broken", method=method)
     assert [line["epoch"] for line in metrics(tmp_path / "broken")] == [1, 2]
     require_same(whole, train(tmp_path / "broken", method=method))
@@ -127,7 +101,7 @@ def test_a_finished_training_is_read_not_repeated(
     train: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = train(tmp_path, epochs=1)
-    interrupt_at(monkeypatch, 1)
+    interrupt_at(monkeypatch, loop, 1)
     require_same(first, train(tmp_path, epochs=1))
 
 
