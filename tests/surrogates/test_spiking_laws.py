@@ -21,8 +21,12 @@ from safetensors.numpy import save_file
 from spicetrain.characterization.characterize import characterize
 from spicetrain.characterization.plan import load_plan
 from spicetrain.errors import ConfigurationError, StorageError
+from spicetrain.netlists.spiking import membranes_at_latch
+from spicetrain.network import Crossbar
 from spicetrain.spice.ngspice import Ngspice
+from spicetrain.spice.simulate import simulate
 from spicetrain.spiking.circuit import SIDES, SpikingCircuit, load_circuit, of_layer
+from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.surrogates import spiking_fits
 from spicetrain.surrogates.fitted_file import FILE
 from spicetrain.surrogates.settings import SurrogateSettings
@@ -30,6 +34,8 @@ from spicetrain.surrogates.spiking_curves import fit_curve, fit_surface
 from spicetrain.surrogates.spiking_fit import fit_spiking_surrogates
 from spicetrain.surrogates.spiking_laws import SpikingLaws, load_laws
 from spicetrain.technology import Technology
+from spicetrain.training.spiking.predict import predict
+from spicetrain.verification.spiking_netlist import Netlist
 
 SETTINGS = SurrogateSettings(hidden=(5,), load_iterations=5, starts=1)
 
@@ -207,6 +213,37 @@ def measured(
         characterize(ptm90, load_plan("spiking"), ngspice, folder / "tables", circuit=circuit, workers=1)
     report = fit_spiking_surrogates(folder / "tables", ptm90, circuit, SETTINGS, folder)
     return folder, circuit, report, SpikingLaws.load(folder)
+
+
+def test_a_column_device_by_device(
+    measured: tuple[Path, SpikingCircuit, dict[str, Any], SpikingLaws],
+    ptm90: Technology,
+    ngspice: Ngspice,
+    tmp_path: Path,
+) -> None:
+    """The model, and the reduced netlist of a 1t1r, against every cell in ngspice: columns that fall, stay and rise."""
+    _, shipped, _, laws = measured
+    rows, columns, steps, share = 100, 3, 5, 101 / 785  # of the shipped circuit's rows, so of its capacitances
+    content = shipped.changed(None, (shipped.capacitance_F(0) * share,)).model_dump()
+    content["neuron"]["reset_fingers"] = (shipped.reset_fingers(0) * share,)
+    circuit, rng = SpikingCircuit.model_validate(content), np.random.default_rng(0)
+    low, high = ptm90.memristor.g_min_S, ptm90.memristor.g_max_S
+    pos, neg = np.exp(rng.uniform(np.log(low), np.log(0.3 * high), (2, rows, columns)))
+    pos[:, 0], neg[:, 2] = np.maximum(0.5 * pos[:, 0], low), np.maximum(0.5 * neg[:, 2], low)
+    never_V = 0.3
+    network = SpikingNetwork((Crossbar(pos, neg, pos[0], neg[0]),), (never_V,))
+    file, spikes = tmp_path / "network.safetensors", rng.random((steps, rows)) < 0.12
+    network.save(file)
+    netlist = Netlist.of(file, circuit, ptm90, laws)
+    flat, reduced = (
+        membranes_at_latch(simulate(netlist.deck(spikes, form), ngspice).values, network, circuit, steps)[0]
+        for form in ("flat", "reduced")
+    )
+    ((_, model),) = predict(network, spikes[None], circuit, laws)
+    reached = np.abs(flat) < 0.075  # above, every neuron has fired
+    assert reached.sum() > 8 and np.ptp(flat[reached]) > 0.02
+    assert np.abs(reduced - flat)[reached].max() < (1e-5 if circuit.array == "1r" else 3e-4)
+    assert np.abs(model[0] - flat)[reached].max() < 3e-4
 
 
 def test_shipped_circuits_are_fitted(measured: tuple[Path, SpikingCircuit, dict[str, Any], SpikingLaws]) -> None:
