@@ -51,20 +51,42 @@ def fit_curve(x: Vector, y: Vector, allowed: Vector, largest_degree: int, settin
     )
 
 
-def fit_surface(
-    x: Vector, ratio: Vector, y: Vector, allowed: Vector, degrees: tuple[int, int], settings: SurrogateSettings
-) -> Fit:
-    """y(x, ratio) as power series, coefficients [degrees[0] + 1, degrees[1] + 1]; ratio in 0..1."""
-    fitted, held_out = _split(len(x), settings)
-    low, high = float(x.min()), float(x.max())
-    z = np.stack([(2 * x - low - high) / (high - low), 2 * ratio - 1], 1)
-    basis = chebyshev.chebvander2d(z[:, 0], z[:, 1], degrees)
-    weight = 1 / allowed
-    solved = np.linalg.lstsq(basis[fitted] * weight[fitted, None], (y * weight)[fitted], rcond=None)[0]
-    table = solved.reshape(degrees[0] + 1, degrees[1] + 1)
-    powers = _to_powers(_to_powers(np.asarray(table, np.float64), low, high).T, 0.0, 1.0).T
-    mlp = _mlp(z, y, weight, settings.hidden, fitted, held_out, settings)
-    return Fit(powers, y[held_out], basis[held_out] @ solved, mlp)
+@dataclass(frozen=True)
+class Surface:
+    """y(x, ratio) as it was measured, ratio in 0..1, with the error that is allowed at each point."""
+
+    x: Vector
+    ratio: Vector
+    y: Vector
+    allowed: Vector
+    settings: SurrogateSettings
+
+    def missed(self, degrees: tuple[int, int]) -> float:
+        """The largest error of such a fit on the points kept from it, in units of what is allowed."""
+        _, model, held_out = self._solved(degrees)
+        return float(np.max(np.abs(model - self.y[held_out]) / self.allowed[held_out]))
+
+    def fit(self, degrees: tuple[int, int]) -> Fit:
+        """As power series, coefficients [degrees[0] + 1, degrees[1] + 1]."""
+        solved, model, held_out = self._solved(degrees)
+        table = np.asarray(solved.reshape(degrees[0] + 1, degrees[1] + 1), np.float64)
+        powers = _to_powers(_to_powers(table, float(self.x.min()), float(self.x.max())).T, 0.0, 1.0).T
+        fitted, _ = _split(len(self.x), self.settings)
+        mlp = _mlp(self._z, self.y, 1 / self.allowed, self.settings.hidden, fitted, held_out, self.settings)
+        return Fit(powers, self.y[held_out], model, mlp)
+
+    @property
+    def _z(self) -> Vector:
+        low, high = float(self.x.min()), float(self.x.max())
+        return np.stack([(2 * self.x - low - high) / (high - low), 2 * self.ratio - 1], 1)
+
+    def _solved(self, degrees: tuple[int, int]) -> tuple[Vector, Vector, NDArray[np.intp]]:
+        """(Chebyshev coefficients, their values at the points kept from the fit, which these are)."""
+        fitted, held_out = _split(len(self.x), self.settings)
+        basis, weight = chebyshev.chebvander2d(self._z[:, 0], self._z[:, 1], degrees), 1 / self.allowed
+        scaled = basis[fitted] * weight[fitted, None], (self.y * weight)[fitted]
+        solved = np.asarray(np.linalg.lstsq(*scaled, rcond=None)[0], np.float64)
+        return solved, np.asarray(basis[held_out] @ solved, np.float64), held_out
 
 
 def errors(fits: list[Fit], unit: str) -> Errors:

@@ -20,7 +20,7 @@ from spicetrain.surrogates.spiking_laws import SpikingLaws, load_laws
 from spicetrain.surrogates.tables import read_measured
 from spicetrain.technology import Technology
 
-VERSION = 4
+VERSION = 5
 """Part of the key by which finished laws are recognised: raise it when a fit changes."""
 
 _TABLES = {

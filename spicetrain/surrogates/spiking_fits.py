@@ -17,10 +17,10 @@ from scipy.optimize import least_squares
 from sklearn.model_selection import train_test_split
 
 from spicetrain.errors import ConfigurationError
-from spicetrain.spiking.circuit import SIDES, SpikingCircuit, of_layer
+from spicetrain.spiking.circuit import SIDES, Side, SpikingCircuit, of_layer
 from spicetrain.surrogates.errors_of_fit import absolute_errors
 from spicetrain.surrogates.settings import SurrogateSettings
-from spicetrain.surrogates.spiking_curves import Fit, errors, fit_curve, fit_surface
+from spicetrain.surrogates.spiking_curves import Fit, Surface, errors, fit_curve
 from spicetrain.surrogates.spiking_laws import Driver, Range, SpikingLaws, Vector
 from spicetrain.surrogates.spiking_plots import Curve, plot_curves
 
@@ -31,7 +31,8 @@ _ALLOWED = 0.01  # and as a share of the current
 _DRIVER_SHARE = 0.35  # a driver is fitted up to where its row has sagged by this share of its swing
 _DRIVER_ALLOWED = 2e-3  # of its current
 _LARGEST_DEGREE = 8
-_CELL_DEGREES, _COARSE_DEGREES = (5, 6), (3, 6)
+_COARSE_DEGREE, _RATIO_DEGREE = 3, 6  # of cells: for training in the membrane, always in the conductance
+_CELL_ALLOWED = 0.006  # of a cell's current per siemens at rest
 _TRIP_ALLOWED_V, _USUAL_SLOPE_V_PER_S = 5e-5, 5e6  # of the threshold: faster membranes count less
 _RK_STEPS = 100
 
@@ -70,21 +71,20 @@ def fit_cells(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, s
     table = table[(u >= low - 1e-9) & (u <= high + 1e-9)]
     g_largest = float(table["g_S"].max())
     fine, coarse, silent, fits, curves = {}, {}, {}, [], []
-    for side in SIDES:
-        u, g, i = _columns(table, {"side": side, "spiking": True}, "v_membrane_V", "g_S", "i_A")
-        u = u - circuit.rest_V
-        at_rest = np.abs(i / g).max()
-        # Near the threshold it counts most.
-        allowed = at_rest * (1 + (u / (max(circuit.neuron.threshold_V) - circuit.rest_V)) ** 4)
-        both = [
-            fit_surface(u, g / g_largest, i / g, allowed, degrees, settings)
-            for degrees in (_CELL_DEGREES, _COARSE_DEGREES)
-        ]
+    surfaces = {side: _cell_surface(table, side, g_largest, circuit, settings) for side in SIDES}
+    missed = {
+        degree: max(surface.missed((degree, _RATIO_DEGREE)) for surface in surfaces.values())
+        for degree in range(_COARSE_DEGREE, _LARGEST_DEGREE + 1)
+    }
+    degree = next((degree for degree, miss in missed.items() if miss <= 1), min(missed, key=missed.__getitem__))
+    for side, surface in surfaces.items():
+        both = [surface.fit((of_u, _RATIO_DEGREE)) for of_u in (degree, _COARSE_DEGREE)]
         fine[side], coarse[side] = (fit.coefficients for fit in both)
         fits.append(both)
+        u, g, i = surface.x, surface.ratio * g_largest, surface.y * surface.ratio * g_largest
         u_silent, i_silent = _columns(table, {"side": side, "spiking": False}, "v_membrane_V", "i_A")
         cubic = np.polynomial.Polynomial.fit(u_silent - circuit.rest_V, i_silent, 3).convert().coef
-        silent[side] = np.pad(np.asarray(cubic, np.float64), (0, _CELL_DEGREES[0] + 1 - len(cubic)))
+        silent[side] = np.pad(np.asarray(cubic, np.float64), (0, degree + 1 - len(cubic)))
         for one in np.unique(g)[[0, len(np.unique(g)) // 2, -1]]:
             here = g == one
             model = one * sum(
@@ -104,6 +104,16 @@ def fit_cells(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, s
         domains={**laws.domains, "cell": (low, high)},
     )  # fmt: skip
     return laws, report, plot_curves(curves, "membrane from rest", "V", "current into the column", "A")
+
+
+def _cell_surface(
+    table: pd.DataFrame, side: Side, g_largest: float, circuit: SpikingCircuit, settings: SurrogateSettings
+) -> Surface:
+    """Current per siemens over membrane from rest and conductance; near the threshold it counts most."""
+    v, g, i = _columns(table, {"side": side, "spiking": True}, "v_membrane_V", "g_S", "i_A")
+    u, threshold = v - circuit.rest_V, max(circuit.neuron.threshold_V) - circuit.rest_V
+    allowed = _CELL_ALLOWED * np.abs(i / g).max() * (1 + (u / threshold) ** 4)
+    return Surface(u, g / g_largest, i / g, allowed, settings)
 
 
 def fit_pulse(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, settings: SurrogateSettings) -> Fitted:
@@ -172,7 +182,7 @@ def fit_leak(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, se
         u, i = u[here], i[here]
         allowed = _ALLOWED_V * circuit.capacitance_F(layer) / circuit.clock.step_s + _ALLOWED * np.abs(i)
         fits.append(fit_curve(u, i, allowed, _LARGEST_DEGREE, settings))
-        coarse.append(fit_curve(u, i, allowed, _COARSE_DEGREES[0], settings))
+        coarse.append(fit_curve(u, i, allowed, _COARSE_DEGREE, settings))
         curves.append(Curve(f"layer {layer + 1}", u, i, _value(u, fits[-1].coefficients)))
     report = _report(fits, "A", low, high, circuit)
     report["errors"]["coarse"] = errors(coarse, "A")

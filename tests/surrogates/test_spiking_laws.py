@@ -30,7 +30,7 @@ from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.surrogates import spiking_fits
 from spicetrain.surrogates.fitted_file import FILE
 from spicetrain.surrogates.settings import SurrogateSettings
-from spicetrain.surrogates.spiking_curves import fit_curve, fit_surface
+from spicetrain.surrogates.spiking_curves import Surface, fit_curve
 from spicetrain.surrogates.spiking_fit import fit_spiking_surrogates
 from spicetrain.surrogates.spiking_laws import SpikingLaws, load_laws
 from spicetrain.technology import Technology
@@ -134,9 +134,11 @@ def test_a_surface_that_is_a_polynomial_is_found() -> None:
     truth = np.array([[1.0, -0.5, 0.2], [-2.0, 0.3, 0.0], [0.5, 1.0, -1.0], [3.0, 0.0, 2.0]])
     x, ratio = (axis.ravel() for axis in np.meshgrid(np.linspace(-0.3, 0.2, 15), np.geomspace(0.01, 1, 9)))
     y = np.polynomial.polynomial.polyval2d(x, ratio, truth)
-    fit = fit_surface(x, ratio, y, np.ones_like(y), (3, 2), SETTINGS)
+    surface = Surface(x, ratio, y, np.full_like(y, 1e-6), SETTINGS)
+    fit = surface.fit((3, 2))
     np.testing.assert_allclose(fit.coefficients, truth, atol=1e-9)
     np.testing.assert_allclose(fit.model, fit.held_out, atol=1e-10)
+    assert surface.missed((3, 2)) < 1e-3 < 1 < surface.missed((2, 2))
 
 
 def test_threshold_offset_and_delay() -> None:
