@@ -254,7 +254,7 @@ def _compare(options: argparse.Namespace, rest: list[str]) -> None:
     from spicetrain.compare.definition import comparisons, default_folder, load_comparison
     from spicetrain.compare.markdown import print_tables
     from spicetrain.compare.run import Compare
-    from spicetrain.compare.write import Results
+    from spicetrain.compare.results import Results
 
     if options.target is None:
         raise ConfigurationError(

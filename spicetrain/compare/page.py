@@ -7,9 +7,9 @@ from matplotlib import rc_context
 
 from spicetrain.compare import drawings, tables
 from spicetrain.compare.published import CAVEAT
+from spicetrain.compare.results import Results
 from spicetrain.compare.severity import severity, severity_drawing
 from spicetrain.compare.table import MISSING
-from spicetrain.compare.write import Results
 from spicetrain.experiment import REPORT
 from spicetrain.report.blocks import Block, Drawing, Gallery, Notice, Paragraph, Section, Table
 from spicetrain.report.drawing import STYLE
