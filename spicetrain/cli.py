@@ -253,8 +253,8 @@ def _compare(options: argparse.Namespace, rest: list[str]) -> None:
     """Run a comparison, and print its tables, also when cells of it failed."""
     from spicetrain.compare.definition import comparisons, default_folder, load_comparison
     from spicetrain.compare.markdown import print_tables
-    from spicetrain.compare.run import Compare
     from spicetrain.compare.results import Results
+    from spicetrain.compare.run import Compare
 
     if options.target is None:
         raise ConfigurationError(

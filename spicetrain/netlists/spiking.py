@@ -160,8 +160,7 @@ def _add_reduced_columns(
     rows = cells.spiking.shape[1] - 1
     for i in range(rows):
         add_held_spike(circuit, layer, i)
-    bias = np.array(_bias_spikes(layer, len(inputs)), float)
-    add_columns(circuit, layer, cells, spiking, bias.tolist())
+    add_columns(circuit, layer, cells, spiking, len(inputs))
 
 
 def _add_thevenin_columns(

@@ -73,25 +73,22 @@ def add_input_columns(
     _add_column_sources(circuit, 0, cells, spiking)
 
 
-def add_columns(
-    circuit: Circuit, layer: int, cells: CellCoefficients, spiking: SpikingCircuit, bias: Sequence[float]
-) -> None:
-    """Those of a later layer. Its row pairs spike in the steps that k<layer>_<i> holds (add_held_spike), and conduct
-    with c<layer>_<i>, 0..1; the bias pair spikes in the steps in which `bias` is 1."""
-    ground, clock, rows, steps = circuit.gnd, spiking.clock, cells.spiking.shape[1] - 1, [1.0] * len(bias)
+def add_columns(circuit: Circuit, layer: int, cells: CellCoefficients, spiking: SpikingCircuit, steps: int) -> None:
+    """Those of a later layer. Its row pairs spike in the steps in which k<layer>_<i> stands at 1 (add_held_spike; that of
+    the bias pair, the last, does for `steps` steps from step `layer` on), and conduct with c<layer>_<i>."""
+    ground, clock, pairs, every = circuit.gnd, spiking.clock, cells.spiking.shape[1], [1.0] * (layer + steps)
     held, conducts, falls = (f"{name}{layer}" for name in ("held", "conducts", "falls"))
-    add_pulses(circuit, conducts, clock, steps, 0.0, cells.late_s, cells.ceases_s)
-    add_pulses(circuit, f"c{layer}_{rows}", clock, bias, 0.0, cells.late_s, cells.ceases_s)
-    _add_falls(circuit, falls, clock, steps)
-    add_pulses(circuit, f"bias{layer}", clock, bias)
-    _add_falls(circuit, f"biasfalls{layer}", clock, bias)
-    for node, when in (("pairs", ENABLE), ("fallen", falls)):
-        of_bias = f"bias{layer}" if when == ENABLE else f"biasfalls{layer}"
-        circuit.B(f"{node}{layer}", f"{node}{layer}", ground, voltage_expression=f"v({held})*v({when})+v({of_bias})")
-    sums = [(held, "k", [1.0] * rows, 0.0)]
+    add_pulses(circuit, conducts, clock, every, 0.0, cells.late_s, cells.ceases_s)
+    _add_falls(circuit, falls, clock, every)
+    on, off = (step * clock.step_s - clock.rest_s / 2 for step in (layer, layer + steps))
+    corners = [(0.0, 0.0), (on, 0.0), (on + clock.edge_s, 1.0), (off, 1.0), (off + clock.edge_s, 0.0)]
+    add_pwl(circuit, f"k{layer}_{pairs - 1}", corners)
+    for node, when in ((f"pairs{layer}", ENABLE), (f"fallen{layer}", falls)):
+        circuit.B(node, node, ground, voltage_expression=f"v({held})*v({when})")
+    sums = [(held, "k", [1.0] * pairs, 0.0)]
     for k, more, silent in cells.powers():
         sums += [(f"a{k}_{layer}_{j}", "c", gains, silent) for j, gains in enumerate(more.T.tolist())]
-    lines = [f"Bc{layer}_{i} c{layer}_{i} 0 v=v(k{layer}_{i})*v({conducts})\n" for i in range(rows)]
+    lines = [f"Bc{layer}_{i} c{layer}_{i} 0 v=v(k{layer}_{i})*v({conducts})\n" for i in range(pairs)]
     for node, row, gains, silent in sums:
         lines.append(f"R{node} {node} 0 1.0\nI{node} 0 {node} {silent!r}\n")
         lines += [f"G{node}_{i} 0 {node} {row}{layer}_{i} 0 {gain!r}\n" for i, gain in enumerate(gains)]
@@ -134,8 +131,8 @@ def _add_column_sources(circuit: Circuit, layer: int, cells: CellCoefficients, s
 
 def _add_polynomial(circuit: Circuit, name: str, powers: int, u: str, reach: tuple[float, float] | None) -> str:
     """The column's current, microamperes, as an expression; every step of Horner's scheme, and of that of the slope, is
-    a source of its own. (ngspice derives an expression by each voltage in it, term by term: one expression for the
-    whole polynomial takes a quarter longer, of the whole simulation.)"""
+    a source of its own: ngspice derives an expression by each voltage in it, term by term, and takes a quarter longer
+    for a whole network when each polynomial is one expression."""
     held = u if reach is None else f"min(max({u},{reach[0]!r}),{reach[1]!r})"
     value, slope, lines = f"v(a{powers - 1}_{name})", "0", [f"Bu{name} u{name} 0 v={held}\n"]
     for k in range(powers - 2, -1, -1):
