@@ -74,7 +74,7 @@ def add_input_columns(
 
 
 def add_columns(circuit: Circuit, layer: int, cells: CellCoefficients, spiking: SpikingCircuit, steps: int) -> None:
-    """Those of a later layer. A row pair spikes in the steps in which its k<layer>_<i> stands at 1 (add_held_spike; that
+    """Those of a later layer. A row pair spikes in the steps in which its k<layer>_<i> is at 1 (add_held_spike; that
     of the bias pair, the last, does for `steps` steps from step `layer` on), and conducts with c<layer>_<i>."""
     ground, clock, pairs, every = circuit.gnd, spiking.clock, cells.spiking.shape[1], [1.0] * (layer + steps)
     held, conducts, falls = (f"{name}{layer}" for name in ("held", "conducts", "falls"))
