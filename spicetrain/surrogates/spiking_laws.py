@@ -28,7 +28,7 @@ from spicetrain.spiking.circuit import SIDES, Side
 from spicetrain.storage import content_hash, write_atomic
 from spicetrain.surrogates.fitted_file import header, read_fitted
 
-FORMAT = "spicetrain-spiking-laws-1"
+FORMAT = "spicetrain-spiking-laws-2"
 Vector = NDArray[np.float64]
 Range = tuple[float, float]
 
