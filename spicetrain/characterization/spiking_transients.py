@@ -23,10 +23,10 @@ from spicetrain.spice.deck import Deck
 from spicetrain.spiking.circuit import SIDES, Side, SpikingCircuit
 from spicetrain.technology import Technology
 
-VERSION = 3
+VERSION = 4
 _POINTS = 2000  # of a ramp
 # ngspice's own chgtol, 1e-14 C, is more than any charge of a cell.
-_OPTIONS = {"reltol": 1e-6, "vntol": 1e-9, "chgtol": 1e-18}
+_OPTIONS = {"reltol": 1e-5, "vntol": 1e-9, "abstol": 1e-12, "chgtol": 1e-18}
 
 
 @dataclass(frozen=True)
