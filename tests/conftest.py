@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from spicetrain.spice.ngspice import Ngspice, find_ngspice
 from spicetrain.technology import Technology, load_technology
+
+# A suite in the background of a script inherits an ignored Ctrl-C, and so would what its tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
