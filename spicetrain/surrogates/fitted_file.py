@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from matplotlib.figure import Figure
 from safetensors import SafetensorError, safe_open
 
 from spicetrain.errors import StorageError
 from spicetrain.storage import write_atomic
+
+if TYPE_CHECKING:  # whoever reads a fit need not wait for matplotlib
+    from matplotlib.figure import Figure
 
 FILE = "surrogates.safetensors"
 _NEXT_STEP = "Fit again: spicetrain fit-surrogates."
