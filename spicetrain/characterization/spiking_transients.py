@@ -117,7 +117,6 @@ class CellPulseSweep(SpikingSweep[CellPulsePlan]):
     """
 
     side: Side
-
     membrane_V: float
 
     @property

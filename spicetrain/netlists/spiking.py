@@ -136,11 +136,6 @@ def _checked(
     return inputs
 
 
-def _bias_spikes(layer: int, steps: int) -> list[bool]:
-    """The steps of the clock in which a layer's bias row pair spikes."""
-    return [False] * layer + [True] * steps
-
-
 def _add_first_rows(
     circuit: Circuit, spiking: SpikingCircuit, technology: Technology, inputs: NDArray[np.bool_]
 ) -> None:
@@ -179,7 +174,8 @@ def _add_rows(
 ) -> None:
     for i in range(crossbar.rows):
         add_spiking_row(circuit, layer, i, spiking, technology)
-    add_pulsed_row(circuit, f"{layer}_{crossbar.rows}", _bias_spikes(layer, steps), spiking, technology)
+    bias = [False] * layer + [True] * steps
+    add_pulsed_row(circuit, f"{layer}_{crossbar.rows}", bias, spiking, technology)
 
 
 def _add_array(

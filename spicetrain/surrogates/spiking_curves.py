@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.polynomial import Chebyshev, chebyshev
@@ -63,30 +64,33 @@ class Surface:
 
     def missed(self, degrees: tuple[int, int]) -> float:
         """The largest error of such a fit on the points kept from it, in units of what is allowed."""
-        _, model, held_out = self._solved(degrees)
+        (_, model), (_, held_out) = self._solved(degrees), self._split
         return float(np.max(np.abs(model - self.y[held_out]) / self.allowed[held_out]))
 
     def fit(self, degrees: tuple[int, int]) -> Fit:
         """As power series, coefficients [degrees[0] + 1, degrees[1] + 1]."""
-        solved, model, held_out = self._solved(degrees)
-        table = np.asarray(solved.reshape(degrees[0] + 1, degrees[1] + 1), np.float64)
+        (solved, model), (fitted, held_out) = self._solved(degrees), self._split
+        table = solved.reshape(degrees[0] + 1, degrees[1] + 1)
         powers = _to_powers(_to_powers(table, float(self.x.min()), float(self.x.max())).T, 0.0, 1.0).T
-        fitted, _ = _split(len(self.x), self.settings)
         mlp = _mlp(self._z, self.y, 1 / self.allowed, self.settings.hidden, fitted, held_out, self.settings)
         return Fit(powers, self.y[held_out], model, mlp)
 
-    @property
+    @cached_property
+    def _split(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        return _split(len(self.x), self.settings)
+
+    @cached_property
     def _z(self) -> Vector:
         low, high = float(self.x.min()), float(self.x.max())
         return np.stack([(2 * self.x - low - high) / (high - low), 2 * self.ratio - 1], 1)
 
-    def _solved(self, degrees: tuple[int, int]) -> tuple[Vector, Vector, NDArray[np.intp]]:
-        """(Chebyshev coefficients, their values at the points kept from the fit, which these are)."""
-        fitted, held_out = _split(len(self.x), self.settings)
+    def _solved(self, degrees: tuple[int, int]) -> tuple[Vector, Vector]:
+        """(Chebyshev coefficients, their values at the points kept from the fit)."""
+        fitted, held_out = self._split
         basis, weight = chebyshev.chebvander2d(self._z[:, 0], self._z[:, 1], degrees), 1 / self.allowed
         scaled = basis[fitted] * weight[fitted, None], (self.y * weight)[fitted]
         solved = np.asarray(np.linalg.lstsq(*scaled, rcond=None)[0], np.float64)
-        return solved, np.asarray(basis[held_out] @ solved, np.float64), held_out
+        return solved, np.asarray(basis[held_out] @ solved, np.float64)
 
 
 def errors(fits: list[Fit], unit: str) -> Errors:

@@ -123,7 +123,8 @@ def fit_pulse(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, s
     for side in SIDES:
         names = ("g_S", "v_membrane_V", "charge_C", "charge_latch_C", "charge_dc_C")
         g, v, whole, latch, dc = _columns(table, {"side": side}, *names)
-        u, at_rest = v - circuit.rest_V, np.abs(v - circuit.rest_V) < 1e-9
+        u = v - circuit.rest_V
+        drawn = np.abs(u) <= np.abs(u).min() + 1e-9  # at rest, or next to it
         taken, i = laws.cell_spiking_F / 2 * u, dc / clock.integrate_s
         ones = np.ones_like(dc)
         for name, excess, basis in (
@@ -134,7 +135,7 @@ def fit_pulse(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, s
             found.append(solved)
             models.append(basis @ solved)
             measured.append(excess)
-            curves.append(Curve(f"{side}, {name}", g[at_rest], excess[at_rest], models[-1][at_rest]))
+            curves.append(Curve(f"{side}, {name}", g[drawn], excess[drawn], models[-1][drawn]))
     (rise_e, fall_e), (rise_i, fall_i) = found[:2], found[2:]
     laws = replace(
         laws,
