@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 from common import empty_cache
 
+from spicetrain.array.crossbar import Crossbar
 from spicetrain.characterization.characterize import characterize
 from spicetrain.characterization.plan import CurrentSurfacePlan, Plan
 from spicetrain.characterization.table import read_table
 from spicetrain.experiment import NETWORK, load_experiment
-from spicetrain.network import Crossbar, Network
+from spicetrain.network import Network
 from spicetrain.spice.ngspice import find_ngspice
 from spicetrain.surrogates.current_fit import fit_current_surface
 from spicetrain.surrogates.current_surface import CurrentSurface

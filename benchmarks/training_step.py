@@ -27,9 +27,9 @@ from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import Technology
 from spicetrain.training import stage
 from spicetrain.training.circuit import Circuit
-from spicetrain.training.crossbar import row_signal
 from spicetrain.training.methods import METHODS
 from spicetrain.training.model import TrainableNetwork
+from spicetrain.training.parameters import row_signal
 from spicetrain.training.settings import NetworkSettings, TrainingSettings
 
 TARGET = 12.0

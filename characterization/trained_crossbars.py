@@ -10,7 +10,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from spicetrain.network import Crossbar, Network, shape_text
+from spicetrain.array.crossbar import Crossbar
+from spicetrain.array.layered import shape_text
+from spicetrain.network import Network
 
 
 def main(run: Path) -> None:

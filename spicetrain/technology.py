@@ -5,43 +5,20 @@ A user's own technology is such a file beside its own library; nothing in spicet
 
 from __future__ import annotations
 
-import math
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from spicetrain import assets
+from spicetrain.array.devices import AnyDevice
 from spicetrain.errors import TechnologyError
+from spicetrain.rails import Rails
 from spicetrain.schema import Definition, find_toml, parse, read_toml
 from spicetrain.storage import content_hash, sha256_of_file
 
 Identifier = Field(pattern=r"^[A-Za-z_][\w.$-]*$")
-
-
-class Rails(Definition):
-    """Supply voltages of every inverter, in volts; signals are referred to their middle."""
-
-    vdd_V: float = Field(le=50)
-    vss_V: float = Field(ge=-50)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.vdd_V <= self.vss_V:
-            raise ValueError(
-                f"rails.vdd_V = {self.vdd_V} is not above rails.vss_V = {self.vss_V}; "
-                "VDD is the upper rail (for VDD = 0.5 V around ground: vdd_V = 0.25, vss_V = -0.25)"
-            )
-        return self
-
-    @property
-    def mid_V(self) -> float:
-        return (self.vdd_V + self.vss_V) / 2
-
-    @property
-    def half_swing_V(self) -> float:
-        return (self.vdd_V - self.vss_V) / 2
 
 
 class Transistors(Definition):
@@ -62,31 +39,6 @@ class UnitInverter(Definition):
     pmos: dict[str, float]
 
 
-class Memristor(Definition):
-    """I = (g / b) sinh(b V), or g V when `form` is ohmic (Yakopcic et al., IEEE EDL 32(10), 1436, 2011)."""
-
-    form: Literal["ohmic", "sinh"] = "ohmic"
-    g_min_S: float = Field(gt=0)
-    g_max_S: float = Field(gt=0)
-    b_per_V: float = Field(default=0.0, ge=0)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.g_min_S >= self.g_max_S:
-            raise ValueError(
-                f"memristor.g_min_S = {self.g_min_S} is not below memristor.g_max_S = {self.g_max_S}; "
-                "the two may be swapped, or given as resistances (these are siemens)"
-            )
-        if self.form == "sinh" and self.b_per_V == 0:
-            raise ValueError("memristor.form = 'sinh' needs memristor.b_per_V > 0")
-        return self
-
-    def nonlinearity(self, v: float) -> float:
-        """Relative excess of the current over g v at v volts: sinh(bv) / (bv) - 1; 0 when ohmic."""
-        x = self.b_per_V * v
-        return math.sinh(x) / x - 1 if self.form == "sinh" and x else 0.0
-
-
 class Technology(Definition):
     """A technology as its TOML file states it. `folder` is where the file, and so its library, lies."""
 
@@ -96,7 +48,7 @@ class Technology(Definition):
     rails: Rails
     transistors: Transistors
     inverter: UnitInverter
-    memristor: Memristor
+    memristor: AnyDevice
     folder: Path
 
     @cached_property

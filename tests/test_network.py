@@ -9,9 +9,10 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from spicetrain.array.crossbar import Crossbar
 from spicetrain.errors import ArchitectureMismatch, StorageError
-from spicetrain.network import Crossbar, Network, encode
-from spicetrain.technology import Rails
+from spicetrain.network import Network, encode
+from spicetrain.rails import Rails
 
 RAILS = Rails(vdd_V=0.6, vss_V=-0.2)
 

@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 from pages import Page, report
 
+from spicetrain.array.crossbar import Crossbar
 from spicetrain.characterization.table import write_table
 from spicetrain.errors import ConfigurationError, StorageError
-from spicetrain.network import Crossbar, Network
+from spicetrain.network import Network
 from spicetrain.report import write_report
 from spicetrain.report.outputs import Outputs
 from spicetrain.report.units import percent, quantity, resistance, seconds

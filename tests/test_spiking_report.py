@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from pages import Page, report
 
+from spicetrain.array.crossbar import Crossbar
 from spicetrain.datasets import load_dataset
 from spicetrain.errors import ConfigurationError, StorageError
-from spicetrain.network import Crossbar
 from spicetrain.report.waveforms import write_waveform_svg
 from spicetrain.spiking.circuit import load_circuit
 from spicetrain.spiking.network import SpikingNetwork

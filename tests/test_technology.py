@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spicetrain.array.devices.ohmic import Ohmic
+from spicetrain.array.devices.sinh import Sinh
 from spicetrain.errors import TechnologyError
 from spicetrain.netlists.cells import new_circuit, text_of
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
-from spicetrain.technology import Memristor, Technology, load_technology
+from spicetrain.technology import Technology, load_technology
 
 
 def test_the_cards_give_the_published_currents(ptm90: Technology, ngspice: Ngspice) -> None:
@@ -45,10 +47,10 @@ def test_rails_have_a_middle(made_up: Technology) -> None:
 
 
 def test_the_sinh_bends_as_its_series_says() -> None:
-    device = Memristor(form="sinh", g_min_S=1e-7, g_max_S=1e-5, b_per_V=0.05)
+    device = Sinh(g_min_S=1e-7, g_max_S=1e-5, b_per_V=0.05)
     assert device.nonlinearity(0.5) == pytest.approx((0.05 * 0.5) ** 2 / 6, rel=1e-3)
     assert device.nonlinearity(0.0) == 0.0
-    assert device.model_copy(update={"form": "ohmic"}).nonlinearity(0.5) == 0.0
+    assert Ohmic(g_min_S=1e-7, g_max_S=1e-5).nonlinearity(0.5) == 0.0
     assert math.isclose(device.nonlinearity(-0.5), device.nonlinearity(0.5))
 
 
@@ -93,7 +95,7 @@ def test_the_fingerprint_follows_content_not_place(made_up: Technology, tmp_path
         ("vdd_V = 0.6", "vdd_V = inf", "rails.vdd_V"),
         ("g_min_S = 1e-6", "g_min_S = 1e-4", "memristor.g_min_S = 0.0001 is not below memristor.g_max_S"),
         ("g_min_S = 1e-6", "g_min_S = 0", "memristor.g_min_S = 0"),
-        ("g_min_S = 1e-6", "form = 'sinh'\ng_min_S = 1e-6", "needs memristor.b_per_V > 0"),
+        ("g_min_S = 1e-6", "form = 'sinh'\ng_min_S = 1e-6", "key 'memristor.b_per_V' is missing"),
         ('element = "X"', 'element = "Q"', "transistors.element = 'Q'"),
         ('nmos = "nch_lvt"', 'nmos = "nch lvt"', "transistors.nmos = 'nch lvt'"),
         ("models/made_up.lib", "models/madeup.lib", "'models/madeup.lib' is not a file"),

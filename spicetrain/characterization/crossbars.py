@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from spicetrain.array.crossbar import Crossbar
+from spicetrain.array.device import Device
 from spicetrain.characterization.plan import Distribution, EffectiveLoadPlan
-from spicetrain.network import Crossbar, Network
-from spicetrain.technology import Memristor, Rails, Technology
+from spicetrain.network import Network
+from spicetrain.rails import Rails
+from spicetrain.technology import Technology
 
 _SPARSE_AT_MINIMUM = 0.9
 
@@ -53,7 +56,7 @@ def specimens(plan: EffectiveLoadPlan, technology: Technology, trained: list[Pat
 
 
 def random_crossbar(
-    rng: np.random.Generator, rows: int, columns: int, distribution: Distribution, memristor: Memristor
+    rng: np.random.Generator, rows: int, columns: int, distribution: Distribution, memristor: Device
 ) -> Crossbar:
     """Conductances drawn over the device's range."""
     shapes = ((rows, columns), (rows, columns), (columns,), (columns,))
@@ -61,7 +64,7 @@ def random_crossbar(
 
 
 def _conductances(
-    rng: np.random.Generator, shape: tuple[int, ...], distribution: Distribution, memristor: Memristor
+    rng: np.random.Generator, shape: tuple[int, ...], distribution: Distribution, memristor: Device
 ) -> NDArray[np.float64]:
     g_min, g_max = memristor.g_min_S, memristor.g_max_S
     if distribution == "log_uniform":

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PySpice.Spice.Netlist import Circuit
 
+from spicetrain.array.netlist import add_crossbar
 from spicetrain.characterization.crossbars import Specimen, specimens
 from spicetrain.characterization.plan import EffectiveLoadPlan
 from spicetrain.characterization.sweep import Columns, Sweep
-from spicetrain.netlists.cells import new_circuit, text_of
+from spicetrain.netlists.cells import VDD, VSS, new_circuit, text_of
 from spicetrain.netlists.index_source import add_index, add_lookup, sweep
-from spicetrain.netlists.network import add_crossbar
 from spicetrain.spice.deck import Deck
 from spicetrain.technology import Technology
 
@@ -62,7 +62,7 @@ class EffectiveLoadSweep(Sweep[EffectiveLoadPlan]):
     def _add(self, circuit: Circuit, specimen: Specimen, points: int) -> None:
         number, pairs = specimen.number, range(specimen.crossbar.rows)
         names = [(f"x{number}_{i}p", f"x{number}_{i}n") for i in pairs]
-        add_crossbar(circuit, number, specimen.crossbar, names, self.technology)
+        add_crossbar(circuit, number, specimen.crossbar, names, (VDD, VSS), self.technology.memristor)
         voltages = self._v_driven(specimen)
         idle = np.repeat(voltages[-1:], points - len(voltages), axis=0)
         for row, v in zip((name for pair in names for name in pair), np.vstack([voltages, idle]).T, strict=True):
@@ -79,8 +79,7 @@ class EffectiveLoadSweep(Sweep[EffectiveLoadPlan]):
     def _base_and_step(self, specimen: Specimen) -> Iterator[tuple[NDArray, NDArray]]:
         """For each sample, the row voltages [drivers] and how far each is moved: towards the other rail."""
         rails = self.technology.rails
-        ohmic = self.technology.memristor.form == "ohmic"
-        size = rails.half_swing_V * (1.0 if ohmic else _SECANT_OF_HALF_SWING)
+        size = rails.half_swing_V * (1.0 if self.technology.memristor.reduces else _SECANT_OF_HALF_SWING)
         for v in specimen.v_rows:
             base = v.ravel()
             yield base, np.where(base < rails.mid_V, size, -size)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spicetrain.characterization.plan import MemristorIvPlan
 from spicetrain.characterization.sweep import Columns, Sweep, swept
-from spicetrain.netlists.cells import add_memristor, new_circuit, text_of
+from spicetrain.netlists.cells import new_circuit, text_of
 from spicetrain.spice.deck import Deck
 from spicetrain.technology import Technology
 
@@ -36,7 +36,7 @@ class MemristorIvSweep(Sweep[MemristorIvPlan]):
         circuit.V("across", "across", circuit.gnd, 0.0)
         for k, g in enumerate(self._g):
             circuit.V(f"meter{k}", "across", f"top{k}", 0.0)
-            add_memristor(circuit, f"device{k}", f"top{k}", "0", float(g), self.technology.memristor)
+            self.technology.memristor.add(circuit, f"device{k}", f"top{k}", "0", float(g))
         return Deck(
             text_of(circuit),
             f".dc {swept('vacross', self._v)}",

@@ -12,7 +12,7 @@ from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.characterization.plan import CellCurrentPlan, MembraneCurrentPlan
 from spicetrain.characterization.sweep import Columns, Section, Sweep, swept
-from spicetrain.netlists.cells import VDD, VSS, add_memristor, text_of
+from spicetrain.netlists.cells import VDD, VSS, text_of
 from spicetrain.netlists.spiking_cells import (
     access_transistor,
     add_drivers,
@@ -149,7 +149,7 @@ def add_cell(
 ) -> None:
     """A 1t1r cell between its rail and the column m<k>."""
     name = f"{side[0]}{k}"
-    add_memristor(circuit, name, VDD if side == "excitatory" else VSS, f"y{name}", g, technology.memristor)
+    technology.memristor.add(circuit, name, VDD if side == "excitatory" else VSS, f"y{name}", g)
     circuit.raw_spice += access_transistor(name, word_line, f"m{k}", spiking, technology)
 
 

@@ -11,11 +11,12 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from spicetrain.rails import Rails
 from spicetrain.schema import Definition
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
-from spicetrain.technology import Rails, Technology
+from spicetrain.technology import Technology
 
 Columns = dict[str, NDArray]
 Section = TypeVar("Section", bound=Definition)

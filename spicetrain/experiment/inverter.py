@@ -78,7 +78,7 @@ class InverterSystem(System):
 
     @property
     def plain_form(self) -> Literal["reduced", "flat"]:
-        return "reduced" if self.run.technology.memristor.form == "ohmic" else "flat"
+        return "reduced" if self.run.technology.memristor.reduces else "flat"
 
     def write_deck(self, network_file: Path, image: int, form: Literal["reduced", "flat"], path: Path) -> None:
         from spicetrain.netlists.network import network_deck

@@ -7,7 +7,7 @@ from typing import Literal
 
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from spicetrain.technology import Memristor, Technology
+from spicetrain.technology import Technology
 
 INVERTER = "inverter"
 VDD, VSS, MID = "vdd", "vss", "mid"
@@ -64,15 +64,6 @@ def inverter(technology: Technology) -> SubCircuit:
 def add_inverter(circuit: Circuit, name: str, v_in: str, v_out: str, size: float, supply: str = VDD) -> None:
     """An inverter of `size` fingers from node `v_in` to node `v_out`; `supply` is its upper rail."""
     circuit.X(name, INVERTER, v_in, v_out, supply, VSS, size=float(size))
-
-
-def add_memristor(circuit: Circuit, name: str, a: str, b: str, g: float, memristor: Memristor) -> None:
-    """A device of small-signal conductance `g` (S) between two nodes, ohmic or I = (g / b) sinh(b V)."""
-    if memristor.form == "ohmic":
-        circuit.R(name, a, b, float(1 / g))
-    else:
-        b_per_V = memristor.b_per_V
-        circuit.B(name, a, b, current_expression=f"{{{float(g / b_per_V)}*sinh({b_per_V}*v({a},{b}))}}")
 
 
 def add_ground_resistor(circuit: Circuit, node: str, ground_S: float) -> None:

@@ -11,19 +11,12 @@ from typing import Literal
 from numpy.typing import NDArray
 from PySpice.Spice.Netlist import Circuit
 
+from spicetrain.array.crossbar import Crossbar
+from spicetrain.array.netlist import add_crossbar, add_open_column
 from spicetrain.errors import ConfigurationError
-from spicetrain.netlists.cells import (
-    MID,
-    VDD,
-    VSS,
-    add_ground_resistor,
-    add_inverter,
-    add_memristor,
-    new_circuit,
-    text_of,
-)
+from spicetrain.netlists.cells import MID, VDD, VSS, add_ground_resistor, add_inverter, new_circuit, text_of
 from spicetrain.netlists.index_source import add_index, add_lookup, sweep
-from spicetrain.network import Crossbar, Network, encode
+from spicetrain.network import Network, encode
 from spicetrain.spice.deck import Deck
 from spicetrain.technology import Technology
 
@@ -72,7 +65,7 @@ def add_network(
     for layer, crossbar in enumerate(network.crossbars[1:], start=1):
         _add_inverter_pairs(circuit, layer - 1, network)
         rows = [(f"n{layer - 1}_{i}", f"p{layer - 1}_{i}") for i in range(crossbar.rows)]
-        add_crossbar(circuit, layer, crossbar, rows, technology)
+        add_crossbar(circuit, layer, crossbar, rows, (VDD, VSS), technology.memristor)
     last = len(network.crossbars) - 1
     for j, (size,) in enumerate(network.sizes[last]):
         add_inverter(circuit, f"o_{j}", f"c{last}_{j}", f"o_{j}", size)
@@ -93,14 +86,14 @@ def saved_nodes(network: Network, *, hidden: bool) -> list[str]:
 def _add_reduced_first(
     circuit: Circuit, crossbar: Crossbar, technology: Technology, v_pos: NDArray, v_neg: NDArray, drive: Drive
 ) -> None:
-    if technology.memristor.form != "ohmic":
+    if not technology.memristor.reduces:
         raise ConfigurationError(
             f"memristor.form = {technology.memristor.form!r} has no Thevenin equivalent: verify with --netlist flat."
         )
-    thevenin_V = crossbar.open_column_voltage(v_pos, v_neg, technology.rails)
-    for j, g in enumerate(crossbar.column_sum):
+    thevenin_V, conductances = crossbar.thevenin(v_pos, v_neg, technology.rails)
+    for j, g in enumerate(conductances):
         drive(circuit, f"t_{j}", thevenin_V[:, j])
-        circuit.R(f"t_{j}", f"t_{j}", f"c0_{j}", float(1 / g))
+        add_open_column(circuit, f"t_{j}", f"c0_{j}", g)
 
 
 def _add_flat_first(
@@ -110,23 +103,7 @@ def _add_flat_first(
     for i, (pos, neg) in enumerate(rows):
         drive(circuit, pos, v_pos[:, i])
         drive(circuit, neg, v_neg[:, i])
-    add_crossbar(circuit, 0, crossbar, rows, technology)
-
-
-def add_crossbar(
-    circuit: Circuit, layer: int, crossbar: Crossbar, rows: list[tuple[str, str]], technology: Technology
-) -> None:
-    """Every device of a crossbar; `rows` are the positive and the negative node of each pair."""
-    sides = (("p", crossbar.pos, crossbar.bias_pos, VDD), ("n", crossbar.neg, crossbar.bias_neg, VSS))
-    # Column by column: written row by row, ngspice's Sparse needs eight times as long to order the matrix.
-    for j in range(crossbar.columns):
-        column = f"c{layer}_{j}"
-        for i, pair in enumerate(rows):
-            for node, (sign, g, _, _) in zip(pair, sides, strict=True):
-                name = f"m{layer}_{i}_{j}{sign}"
-                add_memristor(circuit, name, node, column, float(g[i, j]), technology.memristor)
-        for sign, _, g_bias, rail in sides:
-            add_memristor(circuit, f"b{layer}_{j}{sign}", rail, column, float(g_bias[j]), technology.memristor)
+    add_crossbar(circuit, 0, crossbar, rows, (VDD, VSS), technology.memristor)
 
 
 def _add_inverter_pairs(circuit: Circuit, layer: int, network: Network) -> None:

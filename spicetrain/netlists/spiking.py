@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PySpice.Spice.Netlist import Circuit
 
+from spicetrain.array.crossbar import Crossbar
+from spicetrain.array.netlist import add_open_column
 from spicetrain.errors import ConfigurationError
-from spicetrain.netlists.cells import VDD, VSS, add_memristor, text_of
+from spicetrain.netlists.cells import VDD, VSS, text_of
 from spicetrain.netlists.network import Form
 from spicetrain.netlists.spiking_cells import (
     SUPPLIES,
@@ -27,7 +29,6 @@ from spicetrain.netlists.spiking_cells import (
     threshold_supplies,
 )
 from spicetrain.netlists.spiking_columns import CellCoefficients, add_columns, add_input_columns
-from spicetrain.network import Crossbar
 from spicetrain.spice.deck import Deck
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.network import SpikingNetwork
@@ -103,7 +104,7 @@ def saved_vectors(network: SpikingNetwork) -> tuple[str, ...]:
 
 def require_reduced(spiking: SpikingCircuit, technology: Technology) -> None:
     """ConfigurationError when the circuit has no reduced form."""
-    if spiking.array == "1r" and (spiking.inputs == "driven" or technology.memristor.form != "ohmic"):
+    if spiking.array == "1r" and (spiking.inputs == "driven" or not technology.memristor.reduces):
         raise ConfigurationError(
             f"inputs = {spiking.inputs!r} and memristor.form = {technology.memristor.form!r}: a first layer has a "
             "Thevenin equivalent only for ideal inputs and ohmic devices: verify with --netlist flat."
@@ -161,12 +162,11 @@ def _add_reduced_columns(
 def _add_thevenin_columns(
     circuit: Circuit, crossbar: Crossbar, spiking: SpikingCircuit, inputs: NDArray[np.bool_]
 ) -> None:
-    up, down = spiking.rails.vdd_V - spiking.rest_V, spiking.rails.vss_V - spiking.rest_V
-    current = (inputs @ crossbar.pos + crossbar.bias_pos) * up + (inputs @ crossbar.neg + crossbar.bias_neg) * down
-    thevenin_V = spiking.rest_V + current / crossbar.column_sum
-    for j, g in enumerate(crossbar.column_sum):
+    v_pos, v_neg = (np.where(inputs, rail, spiking.rest_V) for rail in (spiking.rails.vdd_V, spiking.rails.vss_V))
+    thevenin_V, conductances = crossbar.thevenin(v_pos, v_neg, spiking.rails)
+    for j, g in enumerate(conductances):
         add_pulses(circuit, f"x{j}", spiking.clock, thevenin_V[:, j].tolist(), spiking.rest_V)
-        circuit.R(f"x{j}", f"x{j}", f"m0_{j}", float(1 / g))
+        add_open_column(circuit, f"x{j}", f"m0_{j}", g)
 
 
 def _add_rows(
@@ -189,10 +189,10 @@ def _add_array(
             for side, g in sides:
                 row, name = f"{side}{layer}_{i}", f"{side}{layer}_{i}_{j}"
                 if spiking.array == "1r":
-                    add_memristor(circuit, name, row, f"m{layer}_{j}", float(g[i, j]), technology.memristor)
+                    technology.memristor.add(circuit, name, row, f"m{layer}_{j}", float(g[i, j]))
                 else:
                     rail = VDD if side == "e" else VSS
-                    add_memristor(circuit, name, rail, f"y{name}", float(g[i, j]), technology.memristor)
+                    technology.memristor.add(circuit, name, rail, f"y{name}", float(g[i, j]))
                     lines.append(access_transistor(name, row, f"m{layer}_{j}", spiking, technology))
     circuit.raw_spice += "".join(lines)
 

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from spicetrain.network import Crossbar, shape_text
+from spicetrain.array.crossbar import Crossbar
+from spicetrain.array.layered import shape_text
 from spicetrain.report.artefacts import RunFolder
 from spicetrain.report.blocks import Drawing, Gallery, Notice, Paragraph, Section
 from spicetrain.report.drawing import ACCENT, DIVERGING, INK, SECOND, axes, logarithmic, svg
@@ -34,7 +35,7 @@ def conductances_section(run: RunFolder) -> Section:
         image_like = index == 0 and side >= _LEAST_IMAGE_SIDE and side * side == crossbar.rows
         drawings.append(_columns_as_images(crossbar, side) if image_like else _heatmap(crossbar, index))
         drawings.append(_histogram(crossbar, index))
-    devices = sum(2 * crossbar.columns * (crossbar.rows + 1) for crossbar in network.crossbars)
+    devices = sum(crossbar.devices for crossbar in network.crossbars)
     text = (
         f"{shape_text(network.layers)}: {count(devices, 'memristor')} in {count(len(network.crossbars), 'crossbar')}. "
         "A weight is the difference of two conductances, one to each row of a pair."

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from spicetrain.array.layered import shape_text
 from spicetrain.errors import StorageError
 from spicetrain.experiment import MANIFEST, NETWORK
-from spicetrain.network import shape_text
 from spicetrain.report.artefacts import RunFolder
 from spicetrain.report.blocks import Block, Figures, Listing, Notice, Section, Table
 from spicetrain.report.spiking_result import result_blocks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spicetrain.network import shape_text
+from spicetrain.array.layered import shape_text
 from spicetrain.report.blocks import Block, Figures, Notice, Paragraph, Table
 from spicetrain.report.units import count, percent, quantity, seconds
 

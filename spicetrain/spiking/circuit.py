@@ -15,10 +15,11 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from spicetrain import assets
+from spicetrain.array.device import Device
 from spicetrain.errors import ConfigurationError
+from spicetrain.rails import Rails
 from spicetrain.schema import Definition, find_toml, parse, read_toml
 from spicetrain.storage import content_hash
-from spicetrain.technology import Memristor, Rails
 
 Positive = Annotated[float, Field(gt=0)]
 Geometry = dict[str, float]
@@ -142,7 +143,7 @@ class SpikingCircuit(Definition):
         """Hash of everything a simulation depends on, besides the technology."""
         return content_hash(self.model_dump(mode="json", exclude={"name", "description"}))
 
-    def require_chargeable(self, layers: tuple[int, ...], steps: int, memristor: Memristor) -> None:
+    def require_chargeable(self, layers: tuple[int, ...], steps: int, memristor: Device) -> None:
         """ConfigurationError when even the strongest input, every excitatory device at g_max and every inhibitory one
         at g_min, does not lift a membrane over its threshold in all `steps` time steps."""
         for layer, rows in enumerate(layers[:-1]):

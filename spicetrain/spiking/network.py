@@ -11,7 +11,8 @@ from typing import Any, Self
 import numpy as np
 from safetensors.numpy import save_file
 
-from spicetrain.network import Crossbar, Layered, crossbars_in, load_stored, stored_crossbars
+from spicetrain.array.crossbar import Crossbar
+from spicetrain.array.layered import Layered, crossbars_in, load_stored, stored_crossbars
 from spicetrain.storage import content_hash, write_atomic
 
 FORMAT = "spicetrain-spiking-network-1"

@@ -7,15 +7,12 @@ from functools import cached_property
 
 import torch
 
-from spicetrain.errors import ConfigurationError
+from spicetrain.rails import Rails
 from spicetrain.surrogates.current_surface import CurrentSurface, require_inside
 from spicetrain.surrogates.store import Surrogates
-from spicetrain.technology import Rails, Technology
+from spicetrain.technology import Technology
 from spicetrain.training.inverters import Inverters, inverters_of
 from spicetrain.training.stage import Effort, Tolerance
-
-# The solver takes a crossbar as ohmic: above this relative excess of a device's current it would be wrong silently.
-LARGEST_NONLINEARITY = 1e-3
 
 
 @dataclass
@@ -39,12 +36,7 @@ class Circuit:
 
     def __post_init__(self) -> None:
         rails, memristor = self.technology.rails, self.technology.memristor
-        swing = rails.vdd_V - rails.vss_V
-        if memristor.nonlinearity(swing) > LARGEST_NONLINEARITY:
-            raise ConfigurationError(
-                f"The memristor's current exceeds g V by {memristor.nonlinearity(swing):.1e} at {swing:g} V; "
-                f"the solver takes devices that are ohmic to {LARGEST_NONLINEARITY:g}. Lower the rails or b_per_V."
-            )
+        memristor.require_nearly_ohmic(rails.vdd_V - rails.vss_V)
         corners = torch.tensor([rails.vss_V, rails.vdd_V], dtype=torch.float64)
         require_inside(self.surrogates.current_surface, corners, corners)
 

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spicetrain.array.layered import shape_text
 from spicetrain.datasets import Dataset
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError, DomainError
-from spicetrain.network import shape_text
 from spicetrain.storage import storage_errors, write_atomic
 from spicetrain.training.kept_out import kept_out
 from spicetrain.training.settings import Augmentation

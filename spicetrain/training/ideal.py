@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from spicetrain.technology import Rails
+from spicetrain.array.conductances import Conductances
+from spicetrain.rails import Rails
 from spicetrain.training.circuit import Circuit
-from spicetrain.training.crossbar import Conductances
 from spicetrain.training.tabulated import Current
 from spicetrain.training.voltages import LayerVoltages
 

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from spicetrain.technology import Rails
+from spicetrain.array.conductances import Conductances
+from spicetrain.rails import Rails
 from spicetrain.training.circuit import Circuit
-from spicetrain.training.crossbar import Conductances
 from spicetrain.training.inverters import Inverters
 from spicetrain.training.stage import Effort, Tolerance, solve_output, solve_stage
 from spicetrain.training.voltages import LayerVoltages

@@ -19,20 +19,15 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from spicetrain.array.conductances import Conductances
 from spicetrain.errors import ConfigurationError
 from spicetrain.surrogates.effective_load import EffectiveLoad
 from spicetrain.surrogates.loaded_vtc import LoadedVtc
 from spicetrain.training.circuit import Circuit
-from spicetrain.training.crossbar import Conductances
 from spicetrain.training.voltages import LayerVoltages
 
 # A crossbar -> the load of the first and of the second inverter of each pair, siemens to mid-rail, [rows] each.
 Loads = Callable[[Conductances], tuple[Tensor, Tensor]]
-
-
-def row_sums(crossbar: Conductances) -> tuple[Tensor, Tensor]:
-    """Loads if every column were held at mid-rail."""
-    return crossbar.pos.sum(1), crossbar.neg.sum(1)
 
 
 def predicted_loads(surrogate: EffectiveLoad, crossbar: Conductances) -> tuple[Tensor, Tensor]:
@@ -78,7 +73,7 @@ def latim_voltages(
 
 def latim(circuit: Circuit, sizes: Sequence[Tensor], ground_S: float) -> Callable[..., list[LayerVoltages]]:
     """The predictor with R_eff = 1 / sum g; see methods.Method. ConfigurationError: the loaded VTC is not fitted."""
-    return _predictor(circuit, row_sums, ground_S)
+    return _predictor(circuit, Conductances.row_sums, ground_S)
 
 
 def latim_nn(circuit: Circuit, sizes: Sequence[Tensor], ground_S: float) -> Callable[..., list[LayerVoltages]]:

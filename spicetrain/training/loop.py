@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from spicetrain.array.layered import shape_text
 from spicetrain.datasets import Dataset
 from spicetrain.errors import ConfigurationError
-from spicetrain.network import Network, shape_text
+from spicetrain.network import Network
 from spicetrain.progress import track
 from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import Technology

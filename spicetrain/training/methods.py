@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from spicetrain.array.conductances import Conductances
 from spicetrain.training.circuit import Circuit
-from spicetrain.training.crossbar import Conductances
 from spicetrain.training.ideal import ideal
 from spicetrain.training.kcl import kcl
 from spicetrain.training.latim import latim, latim_nn

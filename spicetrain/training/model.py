@@ -9,13 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from spicetrain.array.conductances import Conductances
 from spicetrain.network import Network
 from spicetrain.training.circuit import Circuit
 from spicetrain.training.common import require_unit_inputs
-from spicetrain.training.crossbar import Conductances, CrossbarParameters, row_signal
 from spicetrain.training.erim import smallest_sizes
 from spicetrain.training.kcl import kcl
 from spicetrain.training.methods import METHODS
+from spicetrain.training.parameters import CrossbarParameters, row_signal
 from spicetrain.training.power import rail_power
 from spicetrain.training.settings import NetworkSettings, Sizing
 from spicetrain.training.sizing import InverterSizes
@@ -73,8 +74,8 @@ class TrainableNetwork(nn.Module):
         if self.sizing != "erim":
             return
         for inverters, crossbar in zip(self.inverters[:-1], self.crossbars[1:], strict=True):
-            g = crossbar()
-            fingers = smallest_sizes(torch.stack([g.pos.sum(1), g.neg.sum(1)], 1), self.circuit.exact_inverters)
+            loads_S = torch.stack(crossbar().row_sums(), 1)
+            fingers = smallest_sizes(loads_S, self.circuit.exact_inverters)
             inverters.fingers.copy_(fingers)  # type: ignore[operator]
 
     def keep_sizes_possible(self) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from spicetrain.array.conductances import Conductances
+from spicetrain.rails import Rails
 from spicetrain.surrogates.current_surface import CurrentSurface, supply_currents
-from spicetrain.technology import Rails
-from spicetrain.training.crossbar import Conductances
 from spicetrain.training.voltages import LayerVoltages
 
 
@@ -31,8 +31,7 @@ def rail_power(
         if layer.v_p is not None:
             total = total + _inverter_power(layer.v_n, layer.v_p, size[:, 1], rails, surface)
     for layer, crossbar in zip(layers[1:], loads, strict=True):
-        into_pos = (rails.vdd_V - layer.v_col) @ crossbar.bias_pos
-        into_neg = (rails.vss_V - layer.v_col) @ crossbar.bias_neg
+        into_pos, into_neg = crossbar.bias_currents_into(layer.v_col, rails)
         total = total + rails.half_swing_V * (into_pos - into_neg)
     return total
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from torch import Tensor
 
-from spicetrain.technology import Rails
+from spicetrain.array.conductances import Conductances
+from spicetrain.rails import Rails
 from spicetrain.training.circuit import Circuit
-from spicetrain.training.crossbar import Conductances
 from spicetrain.training.inverters import Inverters
 from spicetrain.training.stage import Effort, Tolerance, solve_output
 from spicetrain.training.voltages import LayerVoltages

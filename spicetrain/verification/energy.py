@@ -76,7 +76,7 @@ def require_energy(settings: EnergySettings, dataset: Dataset, technology: Techn
         raise ConfigurationError(
             f"energy.images = {settings.images}, but {dataset.name} has {len(dataset.test_inputs)} test images."
         )
-    if settings.images and technology.memristor.form != "ohmic":
+    if settings.images and not technology.memristor.reduces:
         raise ConfigurationError(
             f"energy.images = {settings.images}, but memristor.form = {technology.memristor.form!r}: energy is "
             "measured on the reduced netlist, which only ohmic devices have. Leave it out with energy.images = 0."
@@ -186,7 +186,7 @@ def _first_guess_s(network: Network, wiring: Wiring, edge_s: float) -> float:
         gate_F = _GATE_F * float(sizes.max())
         total += (wiring.column_F + gate_F) / float(crossbar.column_sum.min())
         if layer:
-            total += (wiring.row_F + gate_F) / float(min(crossbar.pos.sum(1).min(), crossbar.neg.sum(1).min()))
+            total += (wiring.row_F + gate_F) / float(min(sums.min() for sums in crossbar.row_sums))
     return 10 * total
 
 

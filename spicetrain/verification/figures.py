@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from spicetrain.network import shape_text
+from spicetrain.array.layered import shape_text
 from spicetrain.verification.limits import require
 from spicetrain.verification.settings import VerificationSettings
 from spicetrain.verification.spiking_figures import spiking_table

@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from spicetrain.netlists.transient import RAIL_CURRENTS, Timing, Wiring, transient_deck
 from spicetrain.network import Network
+from spicetrain.rails import Rails
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import Simulation, simulate
 from spicetrain.storage import content_hash, sha256_of_file
-from spicetrain.technology import Rails, Technology
+from spicetrain.technology import Technology
 from spicetrain.verification.pieces import TIMEOUT_S, Arrays, run_pieces
 from spicetrain.verification.settling import part
 

@@ -35,7 +35,7 @@ def spice_forward(technology: Technology, ngspice: Ngspice, workers: int | None 
 def _simulate(
     technology: Technology, ngspice: Ngspice, workers: int, run: Map, network: Network, inputs: NDArray
 ) -> list[LayerVoltages]:
-    form: Form = "reduced" if technology.memristor.form == "ohmic" else "flat"
+    form: Form = "reduced" if technology.memristor.reduces else "flat"
     share = partial(simulate_piece, network, technology, form, True, ngspice)
     pieces = [Piece(0, part) for part in np.array_split(inputs, min(workers, len(inputs)))]
     found = {index: answer["voltages"] for index, answer in run(share, pieces)}

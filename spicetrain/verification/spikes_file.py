@@ -15,8 +15,8 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from spicetrain.array.layered import shape_text
 from spicetrain.errors import StorageError
-from spicetrain.network import shape_text
 from spicetrain.storage import write_atomic
 from spicetrain.verification.spiking_figures import Layer
 

@@ -19,9 +19,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from spicetrain.array.crossbar import Crossbar
 from spicetrain.netlists.network import Form
 from spicetrain.netlists.spiking_cells import REST, VDD, VSS, threshold_supplies
-from spicetrain.network import Crossbar
 from spicetrain.spiking.circuit import Clock, SpikingCircuit
 from spicetrain.verification.spiking_netlist import Netlist, Sides
 
@@ -56,14 +56,11 @@ def row_energy(time_s: Array, membranes_V: Array, spikes: Spikes, crossbar: Cros
     """Of the ideal sources at the rows of a `1r`'s first layer; membranes_V [points, columns], spikes [steps, rows]."""
     enable, step = _enable(time_s, circuit.clock), _step(time_s, circuit.clock)
     rest_V, power = circuit.rest_V, np.zeros(len(time_s))
-    sides = (
-        (circuit.rails.vdd_V, crossbar.pos, crossbar.bias_pos),
-        (circuit.rails.vss_V, crossbar.neg, crossbar.bias_neg),
-    )
-    for level_V, g, bias in sides:
-        driven = _of_step(spikes @ g + bias, step)
+    active, every = crossbar.active_sums(spikes), crossbar.active_sums(np.ones(crossbar.rows))
+    for level_V, spiking, total in zip((circuit.rails.vdd_V, circuit.rails.vss_V), active, every, strict=True):
+        driven = _of_step(spiking, step)
         row_V = (rest_V + enable * (level_V - rest_V))[:, None]
-        silent = g.sum(0) + bias - driven
+        silent = total - driven
         power += (row_V * driven * (row_V - membranes_V) + rest_V * silent * (rest_V - membranes_V)).sum(1)
     return _integral(power, time_s)
 

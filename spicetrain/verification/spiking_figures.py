@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from spicetrain.network import shape_text
+from spicetrain.array.layered import shape_text
 from spicetrain.verification.limits import require
 from spicetrain.verification.settings import SpikingVerificationSettings
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from spicetrain.array.crossbar import Crossbar
 from spicetrain.netlists.network import Form
 from spicetrain.netlists.spiking import spiking_deck
 from spicetrain.netlists.spiking_columns import CellCoefficients
-from spicetrain.network import Crossbar
 from spicetrain.spice.deck import Deck
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.network import SpikingNetwork

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from bent import with_sinh
 
 from spicetrain.characterization import current_surface, effective_load, loaded_vtc, memristor_iv
 from spicetrain.characterization.crossbars import Specimen, random_crossbar, random_rows, specimens
@@ -138,8 +139,7 @@ def test_effective_load_of_ohmic_crossbars_is_the_closed_form(
 
 def test_effective_load_of_sinh_devices_is_the_secant(ptm90: Technology, ngspice: Ngspice) -> None:
     b = 6.0
-    device = ptm90.memristor.model_copy(update={"form": "sinh", "b_per_V": b})
-    technology = ptm90.model_copy(update={"memristor": device})
+    technology = with_sinh(ptm90, b)
     plan = PLAN.model_copy(update={"shapes": ((4, 3),), "samples": 2})
     found = table(effective_load.sweeps(plan, technology, 1, []), ngspice)
 
@@ -190,8 +190,7 @@ def test_random_conductances_and_voltages_stay_in_range(ptm90: Technology) -> No
 
 
 def test_memristor_iv(ptm90: Technology, ngspice: Ngspice) -> None:
-    device = ptm90.memristor.model_copy(update={"form": "sinh", "b_per_V": 2.5})
-    bent = ptm90.model_copy(update={"memristor": device})
+    bent = with_sinh(ptm90, 2.5)
     for technology in (ptm90, bent):
         found = table(memristor_iv.sweeps(MemristorIvPlan(g_points=3, v_points=5), technology, 4), ngspice)
         g = np.repeat([1.2e-7, np.sqrt(1.2e-7 * 7.88e-6), 7.88e-6], 5)

@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from compare.small import TOML, Finished, finished, write_comparison
+from spicetrain.array.crossbar import Crossbar
 from spicetrain.cli import main
 from spicetrain.compare.cells import Cell, all_cells, chosen_cells
 from spicetrain.compare.definition import load_comparison
@@ -29,7 +30,7 @@ from spicetrain.compare.write import write_results
 from spicetrain.datasets import load_dataset
 from spicetrain.errors import SimulationError
 from spicetrain.experiment import Run, load_experiment
-from spicetrain.network import Crossbar, Network
+from spicetrain.network import Network
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.storage import read_json
 from spicetrain.surrogates.store import Surrogates

@@ -7,12 +7,13 @@ import pytest
 from numpy.typing import NDArray
 from PySpice.Spice.Netlist import Circuit
 
-from spicetrain.netlists.cells import add_inverter, add_memristor, new_circuit, text_of
+from spicetrain.array.devices import parse_device
+from spicetrain.netlists.cells import add_inverter, new_circuit, text_of
 from spicetrain.netlists.index_source import add_index, add_lookup, sweep
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
-from spicetrain.technology import Memristor, Technology
+from spicetrain.technology import Technology
 
 
 def values(
@@ -74,10 +75,10 @@ def test_another_supply_can_be_named(ptm90: Technology, ngspice: Ngspice) -> Non
 
 @pytest.mark.parametrize(("form", "b"), [("ohmic", 0.05), ("sinh", 3.0)])
 def test_memristor_current(form: str, b: float, ptm90: Technology, ngspice: Ngspice) -> None:
-    device = Memristor.model_validate({"form": form, "g_min_S": 1e-7, "g_max_S": 1e-5, "b_per_V": b})
+    device = parse_device({"form": form, "g_min_S": 1e-7, "g_max_S": 1e-5, "b_per_V": b})
     circuit = new_circuit(ptm90)
     circuit.V("a", "a", circuit.gnd, 0.0)
-    add_memristor(circuit, "x", "a", "0", 3.7e-6, device)
+    device.add(circuit, "x", "a", "0", 3.7e-6)
     (drawn,) = values(circuit, ".dc va -0.5 0.5 0.125", ("i(va)",), 9, ngspice)
     v = np.linspace(-0.5, 0.5, 9)
     expected = 3.7e-6 * v if form == "ohmic" else 3.7e-6 / b * np.sinh(b * v)

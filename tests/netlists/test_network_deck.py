@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bent import with_sinh
 from numpy.typing import NDArray
 
+from spicetrain.array.crossbar import Crossbar
 from spicetrain.errors import ConfigurationError
 from spicetrain.netlists.cells import VDD, VSS
 from spicetrain.netlists.network import Form, network_deck, saved_nodes
-from spicetrain.network import Crossbar, Network, encode
+from spicetrain.network import Network, encode
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
@@ -107,7 +109,7 @@ def test_the_index_sweep_is_one_run_with_plain_sources_per_sample(ptm90: Technol
 
 
 def test_a_sinh_crossbar_bends_and_has_no_reduced_form(ptm90: Technology, ngspice: Ngspice) -> None:
-    bent = ptm90.model_copy(update={"memristor": ptm90.memristor.model_copy(update={"form": "sinh", "b_per_V": 4.0})})
+    bent = with_sinh(ptm90, 4.0)
     network = random_network(ptm90, 3, 2)
     inputs = np.random.default_rng(4).random((3, 3))
     with pytest.raises(ConfigurationError, match="no Thevenin equivalent"):

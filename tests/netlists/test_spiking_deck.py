@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
+from spicetrain.array.crossbar import Crossbar
 from spicetrain.errors import ConfigurationError
 from spicetrain.netlists.network import Form
 from spicetrain.netlists.spiking import CellCoefficients, latched, membranes_at_latch, saved_vectors, spiking_deck
-from spicetrain.network import Crossbar
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate

@@ -18,11 +18,11 @@ from ideal_laws import ideal_laws
 from numpy.polynomial.polynomial import polyval
 from safetensors.numpy import save_file
 
+from spicetrain.array.crossbar import Crossbar
 from spicetrain.characterization.characterize import characterize
 from spicetrain.characterization.plan import load_plan
 from spicetrain.errors import ConfigurationError, StorageError
 from spicetrain.netlists.spiking import membranes_at_latch
-from spicetrain.network import Crossbar
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
 from spicetrain.spiking.circuit import SIDES, SpikingCircuit, load_circuit, of_layer

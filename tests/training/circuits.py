@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spicetrain.array.crossbar import Crossbar
 from spicetrain.characterization.characterize import characterize
 from spicetrain.characterization.plan import CurrentSurfacePlan, EffectiveLoadPlan, LoadedVtcPlan, Plan
-from spicetrain.network import Crossbar, Encoding, Network
+from spicetrain.network import Encoding, Network
 from spicetrain.spice.ngspice import find_ngspice
 from spicetrain.surrogates.current_fit import fit_current_surface
 from spicetrain.surrogates.current_surface import CurrentSurface

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from spicetrain.array.conductances import Conductances
 from spicetrain.network import encode
 from spicetrain.technology import Technology
-from spicetrain.training.crossbar import Conductances, CrossbarParameters, row_signal
+from spicetrain.training.parameters import CrossbarParameters, row_signal
 
 from .circuits import random_crossbar
 

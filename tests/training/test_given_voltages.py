@@ -12,15 +12,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spicetrain.array.conductances import Conductances
+from spicetrain.array.crossbar import Crossbar
 from spicetrain.netlists.network import network_deck, saved_nodes
-from spicetrain.network import Crossbar, Network
+from spicetrain.network import Network
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
 from spicetrain.technology import Technology
 from spicetrain.training.circuit import Circuit
-from spicetrain.training.crossbar import Conductances, row_signal
 from spicetrain.training.inverters import Inverters
 from spicetrain.training.kcl import kcl
+from spicetrain.training.parameters import row_signal
 from spicetrain.training.stage import Effort, Tolerance, solve_output, solve_stage
 from spicetrain.training.voltages import LayerVoltages
 

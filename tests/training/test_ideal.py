@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from spicetrain.array.conductances import Conductances
 from spicetrain.netlists.cells import add_inverter, new_circuit, text_of
 from spicetrain.network import encode
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
 from spicetrain.technology import Technology
-from spicetrain.training.crossbar import Conductances
 from spicetrain.training.ideal import ideal_voltages, unloaded_gain
 from spicetrain.training.inverters import Inverters
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from spicetrain.array.conductances import Conductances
 from spicetrain.errors import ConfigurationError
 from spicetrain.netlists.network import network_deck
 from spicetrain.network import Network
@@ -18,9 +19,8 @@ from spicetrain.spice.simulate import simulate
 from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import Technology
 from spicetrain.training.circuit import Circuit
-from spicetrain.training.crossbar import Conductances
 from spicetrain.training.inverters import Inverters
-from spicetrain.training.latim import predicted_loads, row_sums
+from spicetrain.training.latim import predicted_loads
 from spicetrain.training.methods import METHODS
 from spicetrain.training.model import predict
 from spicetrain.training.stage import Effort, solve_output
@@ -85,7 +85,7 @@ def test_predicted_loads_are_nearer_to_the_crossbars_own(
     """With the other rows held, a row sees sum g (1 - g / S)."""
     assert surrogates.effective_load is not None
     crossbar = Conductances.of(random_crossbar(ptm90, *shape, seed=5), torch.float64)
-    found, sums = predicted_loads(surrogates.effective_load, crossbar), row_sums(crossbar)
+    found, sums = predicted_loads(surrogates.effective_load, crossbar), crossbar.row_sums()
     for g, load, most in zip(crossbar[:2], found, sums, strict=True):
         exact = (g * (1 - g / crossbar.column_sum())).sum(1)
         torch.testing.assert_close(most, g.sum(1))

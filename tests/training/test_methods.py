@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from spicetrain.array.conductances import Conductances
 from spicetrain.datasets import load_dataset
 from spicetrain.network import Network, encode
 from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import Technology
 from spicetrain.training.circuit import Circuit
-from spicetrain.training.crossbar import Conductances
 from spicetrain.training.loop import train
 from spicetrain.training.methods import METHODS
 from spicetrain.training.model import TrainableNetwork, predict

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from bent import with_sinh
 from numpy.typing import NDArray
 
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError
@@ -127,8 +128,7 @@ def test_a_network_of_another_shape_is_not_assigned(ptm90: Technology, circuit: 
 
 def test_a_strongly_bent_memristor_is_refused(ptm90: Technology, surface: CurrentSurface) -> None:
     def bent(b_per_V: float) -> Technology:
-        device = ptm90.memristor.model_copy(update={"form": "sinh", "b_per_V": b_per_V})
-        return ptm90.model_copy(update={"memristor": device})
+        return with_sinh(ptm90, b_per_V)
 
     # sinh(x) / x - 1 = x^2 / 6 + ...: 1e-3 at x = 0.0774, which is 0.155 / V over 0.5 V.
     with pytest.raises(ConfigurationError, match=r"ohmic to 0\.001"):

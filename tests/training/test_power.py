@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from spicetrain.array.conductances import Conductances
 from spicetrain.netlists.network import network_deck
 from spicetrain.network import Network
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
 from spicetrain.technology import Technology
 from spicetrain.training.circuit import Circuit
-from spicetrain.training.crossbar import Conductances
 from spicetrain.training.model import predict
 from spicetrain.training.power import rail_power
 from spicetrain.training.voltages import LayerVoltages

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from spicetrain.network import Crossbar, Network
+from spicetrain.array.crossbar import Crossbar
+from spicetrain.network import Network
 from spicetrain.technology import Technology, load_technology
 
 GM, GDS, H = 2e-5, 1e-5, 0.25

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spicetrain.network import Crossbar
+from spicetrain.array.crossbar import Crossbar
 from spicetrain.spiking.circuit import SpikingCircuit, load_circuit
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.technology import Technology

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from bent import with_sinh
 from training.circuits import random_network
 
 from spicetrain.datasets import load_dataset
@@ -212,7 +213,7 @@ def test_energy_that_cannot_be_measured_is_refused_before_the_work(
 ) -> None:
     with pytest.raises(ConfigurationError, match="energy.images = 31, but iris has 30 test images"):
         verifier(network_file(4, 3, 3), energy=EnergySettings(images=31))
-    bent = ptm90.model_copy(update={"memristor": ptm90.memristor.model_copy(update={"form": "sinh", "b_per_V": 4.0})})
+    bent = with_sinh(ptm90, 4.0)
     file = network_file(4, 3, 3, technology_fingerprint=bent.fingerprint)
     with pytest.raises(ConfigurationError, match="only ohmic devices have"):
         verifier(file, bent, EnergySettings(images=2), netlist="flat")

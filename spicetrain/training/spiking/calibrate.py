@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spicetrain.array.conductances import Conductances
 from spicetrain.progress import track
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.surrogates.spiking_laws import SpikingLaws
-from spicetrain.training.crossbar import Conductances
 from spicetrain.training.spiking.predict import layer_of, predict
 
 HALVINGS = 16

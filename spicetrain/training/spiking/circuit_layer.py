@@ -18,8 +18,8 @@ import torch
 from snntorch import surrogate
 from torch import Tensor
 
+from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.circuit import of_layer
-from spicetrain.training.crossbar import Conductances
 from spicetrain.training.spiking.columns import Columns
 from spicetrain.training.spiking.membrane import resting
 from spicetrain.training.spiking.rows import DrivenColumns

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.circuit import SIDES
-from spicetrain.training.crossbar import Conductances
 from spicetrain.training.spiking.membrane import advance, current
 from spicetrain.training.spiking.phases import Phases
 from spicetrain.training.spiking.view import View
@@ -109,7 +109,7 @@ def _ideal_row_currents(spikes: Tensor, g: Conductances, view: View) -> tuple[li
     """Every device always conducts: C du/dt = sum over spiking rows of g (level - rest) - G u."""
     circuit = view.circuit
     up, down = circuit.rails.vdd_V - circuit.rest_V, circuit.rails.vss_V - circuit.rest_V
-    pull = product(spikes, up * g.pos + down * g.neg, up * g.bias_pos + down * g.bias_neg)
+    pull = product(spikes, *g.pair_currents(up, down))
     G = g.column_sum()
     return [pull, -G], [torch.zeros_like(G), -G]
 

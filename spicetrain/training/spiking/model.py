@@ -8,9 +8,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from spicetrain.array.device import Device
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.network import SpikingNetwork
-from spicetrain.technology import Memristor
 from spicetrain.training.spiking.circuit_layer import circuit_layer
 from spicetrain.training.spiking.parameters import SynapseParameters, mapped, programmed
 from spicetrain.training.spiking.regular_layer import leaky
@@ -26,7 +26,7 @@ class TrainableSpikingNetwork(nn.Module):
         shape: SpikingNetworkSettings,
         settings: SpikingTrainingSettings,
         circuit: SpikingCircuit,
-        memristor: Memristor,
+        memristor: Device,
         view: View,
     ):
         super().__init__()

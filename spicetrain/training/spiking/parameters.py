@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spicetrain.network import Crossbar
+from spicetrain.array.conductances import Conductances
+from spicetrain.array.crossbar import Crossbar
+from spicetrain.array.device import Device
 from spicetrain.spiking.circuit import SpikingCircuit
-from spicetrain.technology import Memristor
-from spicetrain.training.crossbar import Conductances
 
 # Over the root of the rows, of which a part spikes: a layer of any width then moves its membranes about as much.
 INITIAL_SPREAD, LARGEST_INITIAL_SPREAD = 1.4, 0.3
@@ -33,7 +33,7 @@ class SynapseParameters(nn.Module):
         """Of a regular layer, thresholds a spike. The unit makes one learning rate right for layers of all widths."""
         return self.synapses * min(LARGEST_REGULAR_UNIT, REGULAR_UNIT / len(self.synapses) ** 0.5)
 
-    def conductances(self, memristor: Memristor) -> Conductances:
+    def conductances(self, memristor: Device) -> Conductances:
         """Of a circuit's layer, siemens: synapses are shares of the device's range, -1..1."""
         return signed_conductances(self.synapses, self.synapses, memristor)
 
@@ -43,7 +43,7 @@ class SynapseParameters(nn.Module):
         self.synapses.clamp_(-1, 1)
 
 
-def signed_conductances(excitatory: Tensor, inhibitory: Tensor, memristor: Memristor) -> Conductances:
+def signed_conductances(excitatory: Tensor, inhibitory: Tensor, memristor: Device) -> Conductances:
     """Siemens of synapses [rows + 1, columns], the bias last, each side in shares of the device's range: g+ and g- are
     g_min + (g_max - g_min) max(+-share, 0), clipped at g_max."""
     span_S = memristor.g_max_S - memristor.g_min_S
@@ -53,7 +53,7 @@ def signed_conductances(excitatory: Tensor, inhibitory: Tensor, memristor: Memri
 
 
 def mapped(
-    weights: Tensor, circuit: SpikingCircuit, layer: int, memristor: Memristor, clip_quantile: float
+    weights: Tensor, circuit: SpikingCircuit, layer: int, memristor: Device, clip_quantile: float
 ) -> tuple[Conductances, float]:
     """Conductances of a regular layer's weights [rows + 1, columns] (thresholds a spike), and its threshold in volts.
 
@@ -72,7 +72,7 @@ def mapped(
     return g, circuit.rest_V + unit_V
 
 
-def programmed(g: Conductances, memristor: Memristor) -> Crossbar:
+def programmed(g: Conductances, memristor: Device) -> Crossbar:
     """As they are programmed: float64, inside the device's range to the last digit."""
     values = (value.detach().double().cpu().numpy() for value in g)
     return Crossbar(*(np.clip(value, memristor.g_min_S, memristor.g_max_S) for value in values))

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spicetrain.array.conductances import Conductances
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.surrogates.spiking_laws import SpikingLaws
-from spicetrain.training.crossbar import Conductances
 from spicetrain.training.spiking.circuit_layer import View, circuit_layer
 from spicetrain.training.spiking.regular_layer import RegularView, regular_layer
 

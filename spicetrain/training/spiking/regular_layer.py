@@ -15,8 +15,8 @@ import torch
 from snntorch import surrogate
 from torch import Tensor
 
+from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.circuit import SpikingCircuit
-from spicetrain.training.crossbar import Conductances
 
 
 @dataclass(frozen=True)
@@ -66,5 +66,5 @@ def spike_volts(g: Conductances, circuit: SpikingCircuit, layer: int) -> Tensor:
     """What a spike of each row adds to the membranes of a regular layer, [rows + 1, columns], volts; the bias last."""
     seconds_per_farad = circuit.clock.integrate_s / circuit.capacitance_F(layer)
     up_V, down_V = circuit.rails.vdd_V - circuit.rest_V, circuit.rails.vss_V - circuit.rest_V
-    pos, neg = torch.cat([g.pos, g.bias_pos[None]]), torch.cat([g.neg, g.bias_neg[None]])
-    return seconds_per_farad * (up_V * pos + down_V * neg)
+    currents, bias = g.pair_currents(up_V, down_V)
+    return seconds_per_farad * torch.cat([currents, bias[None]])

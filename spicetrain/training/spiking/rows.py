@@ -25,9 +25,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.circuit import SIDES, Side
 from spicetrain.surrogates.spiking_laws import Range
-from spicetrain.training.crossbar import Conductances
 from spicetrain.training.spiking.columns import Fired, Reset, added, product
 from spicetrain.training.spiking.membrane import advance, current
 from spicetrain.training.spiking.phases import Phases

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from spicetrain.network import Crossbar
+from spicetrain.array.crossbar import Crossbar
+from spicetrain.array.device import Device
 from spicetrain.spiking.circuit import SIDES, SpikingCircuit, load_circuit
 from spicetrain.surrogates.spiking_laws import Driver, SpikingLaws
-from spicetrain.technology import Memristor
 
 DRIVER_S, RESET_S = 1e-2, 1.0
 
@@ -33,7 +33,7 @@ def simple_laws(circuit: SpikingCircuit) -> SpikingLaws:
     return SpikingLaws(rest, (np.zeros(2),), (np.array([0.0, RESET_S]),), drivers=drivers)
 
 
-def random_crossbar(memristor: Memristor, rows: int, columns: int, seed: int = 0) -> Crossbar:
+def random_crossbar(memristor: Device, rows: int, columns: int, seed: int = 0) -> Crossbar:
     """Three of ten devices conduct, more excitatory than inhibitory ones."""
     random = np.random.default_rng(seed)
 

@@ -14,9 +14,9 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 from torch import Tensor
 
+from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.circuit import SIDES, SpikingCircuit, load_circuit
 from spicetrain.surrogates.spiking_laws import SpikingLaws
-from spicetrain.training.crossbar import Conductances
 from spicetrain.training.spiking import circuit_layer as module
 from spicetrain.training.spiking.circuit_layer import View, circuit_layer
 

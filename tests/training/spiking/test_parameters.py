@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from spicetrain.technology import Memristor
+from spicetrain.array.devices.ohmic import Ohmic
 from spicetrain.training.spiking.parameters import SynapseParameters, programmed
 
-MEMRISTOR = Memristor(g_min_S=1e-7, g_max_S=9e-7)
+MEMRISTOR = Ohmic(g_min_S=1e-7, g_max_S=9e-7)
 
 
 def parameters(synapses: list[list[float]]) -> SynapseParameters:

@@ -8,10 +8,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from spicetrain.array.device import Device
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.network import SpikingNetwork
-from spicetrain.technology import Memristor, Technology
+from spicetrain.technology import Technology
 from spicetrain.training.spiking.calibrate import calibrated
 from spicetrain.training.spiking.predict import predict
 
@@ -21,7 +22,7 @@ BETA = 0.9
 CIRCUIT = lif(capacitance_F=(1e-12,))  # a column of few rows charges no more
 
 
-def network_of(memristor: Memristor, thresholds_V: tuple[float, ...], *layers: int) -> SpikingNetwork:
+def network_of(memristor: Device, thresholds_V: tuple[float, ...], *layers: int) -> SpikingNetwork:
     crossbars = tuple(random_crossbar(memristor, *shape, seed=i) for i, shape in enumerate(pairwise(layers)))
     return SpikingNetwork(crossbars, thresholds_V, {"beta": BETA, "regular_thresholds_V": list(thresholds_V)})
 

@@ -7,9 +7,10 @@ import pytest
 import snntorch
 import torch
 
+from spicetrain.array.conductances import Conductances
+from spicetrain.array.devices.ohmic import Ohmic
 from spicetrain.spiking.circuit import SpikingCircuit
-from spicetrain.technology import Memristor, Technology
-from spicetrain.training.crossbar import Conductances
+from spicetrain.technology import Technology
 from spicetrain.training.spiking.parameters import mapped, programmed
 from spicetrain.training.spiking.regular_layer import RegularView, leaky, regular_layer
 
@@ -83,7 +84,7 @@ def test_gradient_at_the_spike_is_the_fast_sigmoid_s() -> None:
 def test_mapped_weights_spike_as_they_were_trained(circuit: SpikingCircuit, ptm90: Technology) -> None:
     """With nothing clipped: charge scaling makes the two the same. Off mid-rail a pair of g_min pulls by itself, so
     there g_min has to be nothing beside g_max."""
-    memristor = Memristor(g_min_S=1e-15, g_max_S=ptm90.memristor.g_max_S)
+    memristor = Ohmic(g_min_S=1e-15, g_max_S=ptm90.memristor.g_max_S)
     weights, spikes = weights_of(5, 3), spikes_of(5, steps=30)
     g, threshold_V = mapped(weights, circuit, 0, memristor, 1.0)
     fired, v = regular_layer(spikes, g, 0, threshold_V, RegularView(circuit, 0.9))

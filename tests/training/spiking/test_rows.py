@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 from torch import Tensor
 
+from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.circuit import SIDES, SpikingCircuit, load_circuit
 from spicetrain.surrogates.spiking_laws import Driver, SpikingLaws
-from spicetrain.training.crossbar import Conductances
 from spicetrain.training.spiking.circuit_layer import View, circuit_layer
 from spicetrain.training.spiking.phases import Phases
 

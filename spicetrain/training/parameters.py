@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spicetrain.network import Crossbar, Encoding
-from spicetrain.technology import Memristor, Rails
-
-
-class Conductances(NamedTuple):
-    """One crossbar in siemens, as in network.Crossbar: pos, neg [rows, columns]; bias_pos, bias_neg [columns]."""
-
-    pos: Tensor
-    neg: Tensor
-    bias_pos: Tensor
-    bias_neg: Tensor
-
-    def column_sum(self) -> Tensor:
-        return self.pos.sum(0) + self.neg.sum(0) + self.bias_pos + self.bias_neg
-
-    def open_columns(self, signal: Tensor, rails: Rails) -> Tensor:
-        """Column voltages [samples, columns], ideal sources holding the pairs at mid-rail +- signal [samples, rows]."""
-        bias = rails.half_swing_V * (self.bias_pos - self.bias_neg)
-        return rails.mid_V + torch.addmm(bias, signal, self.pos - self.neg) / self.column_sum()
-
-    def column_voltages(self, v_n: Tensor, v_p: Tensor, rails: Rails) -> Tensor:
-        """Column voltages [samples, columns] when the rows are held at v_n, v_p [samples, rows], volts."""
-        bias = self.bias_pos * rails.vdd_V + self.bias_neg * rails.vss_V
-        return (v_n @ self.pos + v_p @ self.neg + bias) / self.column_sum()
-
-    @classmethod
-    def of(cls, crossbar: Crossbar, dtype: torch.dtype, device: torch.device | str = "cpu") -> Conductances:
-        values = (crossbar.pos, crossbar.neg, crossbar.bias_pos, crossbar.bias_neg)
-        return cls(*(torch.as_tensor(value, dtype=dtype, device=device) for value in values))
+from spicetrain.array.conductances import Conductances
+from spicetrain.array.crossbar import Crossbar
+from spicetrain.array.device import Device
+from spicetrain.network import Encoding
+from spicetrain.rails import Rails
 
 
 def row_signal(inputs: Tensor, encoding: Encoding, rails: Rails) -> Tensor:
@@ -66,7 +40,7 @@ class CrossbarParameters(nn.Module):
         self,
         rows: int,
         columns: int,
-        memristor: Memristor,
+        memristor: Device,
         *,
         ratios: bool,
         generator: torch.Generator,

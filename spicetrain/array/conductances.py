@@ -1,0 +1,55 @@
+"""A crossbar in torch, differentiable in its conductances: the same laws as `Crossbar`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from spicetrain.array.crossbar import Crossbar
+from spicetrain.rails import Rails
+
+
+class Conductances(NamedTuple):
+    """One crossbar in siemens, as in Crossbar: pos, neg [rows, columns]; bias_pos, bias_neg [columns]."""
+
+    pos: Tensor
+    neg: Tensor
+    bias_pos: Tensor
+    bias_neg: Tensor
+
+    def column_sum(self) -> Tensor:
+        """All conductances of a column, [columns], siemens."""
+        return self.pos.sum(0) + self.neg.sum(0) + self.bias_pos + self.bias_neg
+
+    def row_sums(self) -> tuple[Tensor, Tensor]:
+        """All conductances of every positive and of every negative row, [rows] each, siemens."""
+        return self.pos.sum(1), self.neg.sum(1)
+
+    def bias_current(self, rails: Rails) -> Tensor:
+        """Current of the two bias rows into a column held at 0 V, [columns], amperes."""
+        return self.bias_pos * rails.vdd_V + self.bias_neg * rails.vss_V
+
+    def bias_currents_into(self, v_col: Tensor, rails: Rails) -> tuple[Tensor, Tensor]:
+        """Currents of the upper and of the lower rail into all columns at v_col [samples, columns]: [samples], A."""
+        return (rails.vdd_V - v_col) @ self.bias_pos, (rails.vss_V - v_col) @ self.bias_neg
+
+    def open_columns(self, signal: Tensor, rails: Rails) -> Tensor:
+        """Column voltages [samples, columns], ideal sources holding the pairs at mid-rail +- signal [samples, rows]."""
+        bias = rails.half_swing_V * (self.bias_pos - self.bias_neg)
+        return rails.mid_V + torch.addmm(bias, signal, self.pos - self.neg) / self.column_sum()
+
+    def column_voltages(self, v_n: Tensor, v_p: Tensor, rails: Rails) -> Tensor:
+        """Column voltages [samples, columns] when the rows are held at v_n, v_p [samples, rows], volts."""
+        return (v_n @ self.pos + v_p @ self.neg + self.bias_current(rails)) / self.column_sum()
+
+    def pair_currents(self, up_V: float, down_V: float) -> tuple[Tensor, Tensor]:
+        """Of an active row pair, its positive row `up_V` and its negative row `down_V` above the columns: the current
+        into every column, ([rows, columns], the bias pair's [columns]), amperes."""
+        return up_V * self.pos + down_V * self.neg, up_V * self.bias_pos + down_V * self.bias_neg
+
+    @classmethod
+    def of(cls, crossbar: Crossbar, dtype: torch.dtype, device: torch.device | str = "cpu") -> Conductances:
+        values = (crossbar.pos, crossbar.neg, crossbar.bias_pos, crossbar.bias_neg)
+        return cls(*(torch.as_tensor(value, dtype=dtype, device=device) for value in values))

@@ -1,0 +1,66 @@
+"""What a memristive device is to everybody else: a range, a current, a slope, an element of a deck."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from spicetrain.errors import ConfigurationError
+from spicetrain.schema import Definition
+
+if TYPE_CHECKING:
+    from PySpice.Spice.Netlist import Circuit
+
+# The trainers take a crossbar as ohmic: above this relative excess of a device's current they would be wrong silently.
+LARGEST_NONLINEARITY = 1e-3
+
+
+class Device(Definition):
+    """One kind of device, as a technology's [memristor] states it; a device of it has a conductance g at 0 V.
+
+    g_min_S, g_max_S  range in which g is programmed, siemens
+    reduces           whether an open column of such devices, its rows held by ideal sources, is one source behind one
+                      conductance (Thevenin)
+    """
+
+    reduces: ClassVar[bool]
+
+    form: str
+    g_min_S: float = Field(gt=0)
+    g_max_S: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.g_min_S >= self.g_max_S:
+            raise ValueError(
+                f"memristor.g_min_S = {self.g_min_S} is not below memristor.g_max_S = {self.g_max_S}; "
+                "the two may be swapped, or given as resistances (these are siemens)"
+            )
+        return self
+
+    @abstractmethod
+    def current(self, g: Any, v: Any) -> Any:
+        """Amperes through devices of `g` siemens at `v` volts; numpy or torch, shapes broadcast."""
+
+    @abstractmethod
+    def slope(self, g: Any, v: Any) -> Any:
+        """dI/dv there, siemens."""
+
+    @abstractmethod
+    def add(self, circuit: Circuit, name: str, a: str, b: str, g: float) -> None:
+        """A device of `g` siemens between the nodes `a` and `b` of a PySpice circuit."""
+
+    def nonlinearity(self, v: float) -> float:
+        """Relative excess of the current over g v at `v` volts; 0 when ohmic."""
+        return float(self.current(1.0, v)) / v - 1 if v else 0.0
+
+    def require_nearly_ohmic(self, v: float) -> None:
+        """ConfigurationError when the current at `v` volts exceeds g v by more than a trainer may neglect."""
+        excess = abs(self.nonlinearity(v))
+        if excess > LARGEST_NONLINEARITY:
+            raise ConfigurationError(
+                f"The memristor's current exceeds g V by {excess:.1e} at {v:g} V; the solver takes devices that are "
+                f"ohmic to {LARGEST_NONLINEARITY:g}. Lower the rails, or choose a device that bends less."
+            )

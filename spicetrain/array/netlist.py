@@ -1,0 +1,33 @@
+"""A crossbar in a deck: every device, or its columns as Thevenin sources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySpice.Spice.Netlist import Circuit
+
+from spicetrain.array.crossbar import Crossbar
+from spicetrain.array.device import Device
+
+Pair = tuple[str, str]
+"""Nodes of a positive and of a negative row."""
+
+
+def add_crossbar(
+    circuit: Circuit, layer: int, crossbar: Crossbar, rows: Sequence[Pair], bias: Pair, device: Device
+) -> None:
+    """Every device of a crossbar, from its `rows` and `bias` nodes to the columns c<layer>_<j>."""
+    sides = (("p", crossbar.pos, crossbar.bias_pos, bias[0]), ("n", crossbar.neg, crossbar.bias_neg, bias[1]))
+    # Column by column: written row by row, ngspice's Sparse needs eight times as long to order the matrix.
+    for j in range(crossbar.columns):
+        column = f"c{layer}_{j}"
+        for i, pair in enumerate(rows):
+            for node, (sign, g, _, _) in zip(pair, sides, strict=True):
+                device.add(circuit, f"m{layer}_{i}_{j}{sign}", node, column, float(g[i, j]))
+        for sign, _, g_bias, rail in sides:
+            device.add(circuit, f"b{layer}_{j}{sign}", rail, column, float(g_bias[j]))
+
+
+def add_open_column(circuit: Circuit, source: str, column: str, g: float) -> None:
+    """What a column of `g` siemens in all is behind the node `source`, which stands at its Thevenin voltage."""
+    circuit.R(source, source, column, float(1 / g))
