@@ -12,12 +12,12 @@ from spicetrain.characterization.characterize import characterize
 from spicetrain.characterization.plan import CurrentSurfacePlan, Plan
 from spicetrain.characterization.table import read_table
 from spicetrain.experiment import NETWORK, load_experiment
-from spicetrain.network import Network
+from spicetrain.inverter.network import Network
+from spicetrain.inverter.surrogates.current_fit import fit_current_surface
+from spicetrain.inverter.surrogates.current_surface import CurrentSurface
+from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.spice.ngspice import find_ngspice
-from spicetrain.surrogates.current_fit import fit_current_surface
-from spicetrain.surrogates.current_surface import CurrentSurface
 from spicetrain.surrogates.settings import SurrogateSettings
-from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import Technology, load_technology
 
 SHAPE = (784, 100, 10)

@@ -15,8 +15,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from spicetrain.characterization.characterize import characterize
 from spicetrain.characterization.plan import CurrentSurfacePlan, Plan
 from spicetrain.characterization.table import read_table
+from spicetrain.inverter.surrogates.current_fit import fit_current_surface
 from spicetrain.spice.ngspice import find_ngspice
-from spicetrain.surrogates.current_fit import fit_current_surface
 from spicetrain.surrogates.levenberg_marquardt import minimise
 from spicetrain.surrogates.mlp import Mlp
 from spicetrain.surrogates.settings import SurrogateSettings

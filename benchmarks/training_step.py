@@ -22,15 +22,15 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from spicetrain.datasets import load_dataset
-from spicetrain.surrogates.current_surface import CurrentSurface
-from spicetrain.surrogates.store import Surrogates
+from spicetrain.inverter.surrogates.current_surface import CurrentSurface
+from spicetrain.inverter.surrogates.store import Surrogates
+from spicetrain.inverter.training import stage
+from spicetrain.inverter.training.circuit import Circuit
+from spicetrain.inverter.training.methods import METHODS
+from spicetrain.inverter.training.model import TrainableNetwork
+from spicetrain.inverter.training.parameters import row_signal
+from spicetrain.inverter.training.settings import NetworkSettings, TrainingSettings
 from spicetrain.technology import Technology
-from spicetrain.training import stage
-from spicetrain.training.circuit import Circuit
-from spicetrain.training.methods import METHODS
-from spicetrain.training.model import TrainableNetwork
-from spicetrain.training.parameters import row_signal
-from spicetrain.training.settings import NetworkSettings, TrainingSettings
 
 TARGET = 12.0
 CLOCKED: dict[tuple[Any, str], str] = {

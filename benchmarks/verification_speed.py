@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 
 from spicetrain.datasets import load_dataset
 from spicetrain.experiment import load_experiment
-from spicetrain.netlists.network import Form, network_deck
-from spicetrain.network import Network, encode
+from spicetrain.inverter.netlists.network import Form, network_deck
+from spicetrain.inverter.network import Network, encode
+from spicetrain.inverter.verification.simulate_network import simulate_network
 from spicetrain.spice.ngspice import Ngspice, find_ngspice
 from spicetrain.spice.pool import available_cores
 from spicetrain.technology import Technology, load_technology
-from spicetrain.verification.simulate_network import simulate_network
 
 TARGET = {"reduced": 8.0, "flat": 40.0}
 SAME_V = 5e-6  # ngspice itself stops at reltol 1e-5 of a quarter volt, 2.5 uV

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.array.layered import shape_text
-from spicetrain.network import Network
+from spicetrain.inverter.network import Network
 
 
 def main(run: Path) -> None:

@@ -237,8 +237,8 @@ def _print_summary(run: Run, verb: Callable[[], dict[str, Any]]) -> None:
     """The figures of the verification that `verb` ends in, also when they are outside its tolerance."""
     from rich.console import Console
 
+    from spicetrain.inverter.verification.figures import summary_table
     from spicetrain.storage import read_json
-    from spicetrain.verification.figures import summary_table
 
     try:
         verb()

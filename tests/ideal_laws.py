@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from spicetrain.spiking.circuit import SIDES, SpikingCircuit
-from spicetrain.surrogates.spiking_laws import Driver, SpikingLaws
+from spicetrain.spiking.surrogates.laws import Driver, SpikingLaws
 
 
 def ideal_laws(

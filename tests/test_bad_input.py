@@ -26,12 +26,12 @@ from spicetrain.cli import main
 from spicetrain.datasets import load_dataset
 from spicetrain.errors import DomainError, StorageError
 from spicetrain.experiment import load_experiment
-from spicetrain.network import Network
+from spicetrain.inverter.network import Network
+from spicetrain.inverter.surrogates.store import Surrogates
+from spicetrain.inverter.training.circuit import Circuit
+from spicetrain.inverter.training.model import predict
 from spicetrain.storage import read_json, storage_errors
-from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import load_technology
-from spicetrain.training.circuit import Circuit
-from spicetrain.training.model import predict
 
 Capture = pytest.CaptureFixture[str]
 ROOMS = ("characterize", "fit-surrogates", "train", "verify", "report")

@@ -32,7 +32,7 @@ from spicetrain.experiment import (
     manifest,
     presets,
 )
-from spicetrain.network import Network
+from spicetrain.inverter.network import Network
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.storage import read_json
 

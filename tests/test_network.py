@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.errors import ArchitectureMismatch, StorageError
-from spicetrain.network import Network, encode
+from spicetrain.inverter.network import Network, encode
 from spicetrain.rails import Rails
 
 RAILS = Rails(vdd_V=0.6, vss_V=-0.2)

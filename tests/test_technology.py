@@ -11,7 +11,8 @@ import pytest
 from spicetrain.array.devices.ohmic import Ohmic
 from spicetrain.array.devices.sinh import Sinh
 from spicetrain.errors import TechnologyError
-from spicetrain.netlists.cells import new_circuit, text_of
+from spicetrain.inverter.netlists.cells import new_circuit
+from spicetrain.netlists.cells import text_of
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate

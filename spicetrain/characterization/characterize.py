@@ -11,14 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from spicetrain.characterization import current_surface, effective_load, loaded_vtc, memristor_iv, spiking
+from spicetrain.characterization import memristor_iv
 from spicetrain.characterization.cache import CacheEntry
 from spicetrain.characterization.plan import Plan
 from spicetrain.characterization.sweep import Measurement, Sweep, measure
+from spicetrain.inverter.characterization import current_surface, effective_load, loaded_vtc
 from spicetrain.progress import track
 from spicetrain.schema import Definition
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.pool import available_cores, map_unordered
+from spicetrain.spiking.characterization import tables as spiking
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.storage import content_hash, sha256_of_file, write_json
 from spicetrain.technology import Technology

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from spicetrain.characterization.plan import MemristorIvPlan
 from spicetrain.characterization.sweep import Columns, Sweep, swept
-from spicetrain.netlists.cells import new_circuit, text_of
+from spicetrain.inverter.netlists.cells import new_circuit
+from spicetrain.netlists.cells import text_of
 from spicetrain.spice.deck import Deck
 from spicetrain.technology import Technology
 

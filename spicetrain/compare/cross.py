@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from spicetrain.compare.cells import CROSS, Cell, read_json_if_there
 from spicetrain.errors import ConfigurationError, StorageError
 from spicetrain.experiment import NETWORK, SUMMARY, SURROGATES, Run
-from spicetrain.network import Network
+from spicetrain.inverter.network import Network
+from spicetrain.inverter.report.outputs import Outputs
+from spicetrain.inverter.surrogates.store import Surrogates
+from spicetrain.inverter.training.circuit import Circuit
+from spicetrain.inverter.training.methods import METHODS
+from spicetrain.inverter.training.model import predict
+from spicetrain.inverter.verification.figures import compare
+from spicetrain.inverter.verification.verify import EXACT
 from spicetrain.progress import track
-from spicetrain.report.outputs import Outputs
 from spicetrain.storage import content_hash, read_json, write_json
-from spicetrain.surrogates.store import Surrogates
-from spicetrain.training.circuit import Circuit
-from spicetrain.training.methods import METHODS
-from spicetrain.training.model import predict
-from spicetrain.verification.figures import compare
-from spicetrain.verification.verify import EXACT
 
 VERSION = 1
 """Part of the key by which finished cross-scores are recognised: raise it when a method's predictions change."""

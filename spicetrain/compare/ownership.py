@@ -10,7 +10,7 @@ from spicetrain.compare.definition import Comparison, label
 from spicetrain.compare.search import trial_experiment
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError
 from spicetrain.experiment import CHECKPOINT, DEFINITION, Experiment, load_experiment
-from spicetrain.network import Network
+from spicetrain.inverter.network import Network
 
 _NEXT_STEP = "It is left as it is: choose another folder with --out, or remove this one to train it again."
 

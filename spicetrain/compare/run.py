@@ -28,7 +28,7 @@ from spicetrain.errors import (
     VerificationError,
 )
 from spicetrain.experiment import NETWORK, SUMMARY, Experiment, Run
-from spicetrain.network import Network
+from spicetrain.inverter.network import Network
 from spicetrain.report.units import count, seconds
 from spicetrain.spice.ngspice import find_ngspice
 from spicetrain.storage import content_hash, make_folder, sha256_of_file, write_json

@@ -17,12 +17,12 @@ from spicetrain.compare.cells import SEARCH, Cell
 from spicetrain.compare.definition import Search, label, merged, nested
 from spicetrain.datasets import Dataset
 from spicetrain.experiment import SURROGATES, Experiment, Run
-from spicetrain.network import Network
+from spicetrain.inverter.network import Network
+from spicetrain.inverter.surrogates.store import Surrogates
+from spicetrain.inverter.training.circuit import Circuit
+from spicetrain.inverter.training.model import predict
 from spicetrain.storage import content_hash, write_json
-from spicetrain.surrogates.store import Surrogates
-from spicetrain.training.circuit import Circuit
 from spicetrain.training.kept_out import kept_out
-from spicetrain.training.model import predict
 
 VERSION = 1
 """Part of the key by which a finished search is recognised: raise it when its scores change."""

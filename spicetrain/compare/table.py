@@ -8,7 +8,7 @@ import pandas as pd
 
 from spicetrain.compare.cells import CROSS, Cell, read_json_if_there
 from spicetrain.experiment import DEFINITION, NETWORK, SUMMARY
-from spicetrain.network import Network
+from spicetrain.inverter.network import Network
 from spicetrain.report.artefacts import RunFolder
 
 MISSING = "missing"

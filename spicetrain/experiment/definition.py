@@ -9,12 +9,13 @@ from pydantic import Field, model_validator
 
 from spicetrain import assets
 from spicetrain.errors import ConfigurationError, nearest
+from spicetrain.inverter.training.settings import NetworkSettings, TrainingSettings
+from spicetrain.inverter.verification.settings import EnergySettings, VerificationSettings
 from spicetrain.schema import Definition, parse, read_toml
 from spicetrain.spiking.circuit import PerLayer
+from spicetrain.spiking.training.settings import SpikingNetworkSettings, SpikingTrainingSettings
+from spicetrain.spiking.verification.settings import SpikingVerificationSettings
 from spicetrain.surrogates.settings import SurrogateSettings
-from spicetrain.training.settings import NetworkSettings, TrainingSettings
-from spicetrain.training.spiking.settings import SpikingNetworkSettings, SpikingTrainingSettings
-from spicetrain.verification.settings import EnergySettings, SpikingVerificationSettings, VerificationSettings
 
 DEFINITION, MANIFEST, CHECKPOINT = "experiment.toml", "manifest.json", "checkpoint.safetensors"
 SURROGATES, FIT, NETWORK = "surrogates.safetensors", "surrogates.json", "network.safetensors"

@@ -12,9 +12,9 @@ from spicetrain.storage import write_atomic
 
 if TYPE_CHECKING:
     from spicetrain.characterization.plan import Plan
-    from spicetrain.network import Network
-    from spicetrain.surrogates.store import Surrogates
-    from spicetrain.training.voltages import Simulate
+    from spicetrain.inverter.network import Network
+    from spicetrain.inverter.surrogates.store import Surrogates
+    from spicetrain.inverter.training.voltages import Simulate
 
 
 class InverterSystem(System):
@@ -30,9 +30,9 @@ class InverterSystem(System):
         return self.experiment.training.forward == "spice"
 
     def require(self) -> None:
-        from spicetrain.training.loop import require_fit
-        from spicetrain.verification.energy import require_energy
-        from spicetrain.verification.verify import require_images
+        from spicetrain.inverter.training.loop import require_fit
+        from spicetrain.inverter.verification.energy import require_energy
+        from spicetrain.inverter.verification.verify import require_images
 
         run, experiment = self.run, self.experiment
         require_fit(experiment.network, experiment.training, run.dataset)
@@ -46,25 +46,25 @@ class InverterSystem(System):
         return characterize(run.technology, plan, run.ngspice, run.folder / "characterization", workers=run.workers)
 
     def fit(self) -> dict[str, Any]:
-        from spicetrain.surrogates.fit import fit_surrogates
+        from spicetrain.inverter.surrogates.fit import fit_surrogates
 
         run = self.run
         return fit_surrogates(run.folder / "characterization", run.technology, self.experiment.surrogates, run.folder)
 
     def load_surrogates(self, path: Path) -> tuple[Surrogates, dict[str, Any]]:
-        from spicetrain.surrogates.store import Surrogates, load_surrogates
+        from spicetrain.inverter.surrogates.store import Surrogates, load_surrogates
 
         return Surrogates.load(path), load_surrogates(path)[1]
 
     def simulator(self) -> AbstractContextManager[Any]:
         if not self.trained_by_ngspice:
             return nullcontext()
-        from spicetrain.verification.spice_forward import spice_forward
+        from spicetrain.inverter.verification.spice_forward import spice_forward
 
         return spice_forward(self.run.technology, self.run.ngspice, self.run.workers)
 
     def train(self, surrogates: Surrogates, simulate: Simulate | None) -> Network:
-        from spicetrain.training.loop import train
+        from spicetrain.inverter.training.loop import train
 
         run, experiment = self.run, self.experiment
         return train(
@@ -72,7 +72,7 @@ class InverterSystem(System):
         )
 
     def load_network(self, path: Path) -> Network:
-        from spicetrain.network import Network
+        from spicetrain.inverter.network import Network
 
         return Network.load(path)
 
@@ -81,7 +81,7 @@ class InverterSystem(System):
         return "reduced" if self.run.technology.memristor.reduces else "flat"
 
     def write_deck(self, network_file: Path, image: int, form: Literal["reduced", "flat"], path: Path) -> None:
-        from spicetrain.netlists.network import network_deck
+        from spicetrain.inverter.netlists.network import network_deck
 
         network, inputs = self.load_network(network_file), self.run.dataset.test_inputs
         network.require_layers((inputs.shape[1], *network.layers[1:]), str(network_file))
@@ -90,17 +90,17 @@ class InverterSystem(System):
             temporary.write_text(deck.text())
 
     def verify(self, network_file: Path, surrogates: Surrogates) -> dict[str, Any]:
-        from spicetrain.verification.verify import verify
+        from spicetrain.inverter.verification.verify import verify
 
         return verify(*self._verification(network_file, surrogates), workers=self.run.workers)
 
     def kept_verification(self, network_file: Path, surrogates: Surrogates) -> dict[str, Any] | None:
-        from spicetrain.verification.verify import kept_verification
+        from spicetrain.inverter.verification.verify import kept_verification
 
         return kept_verification(*self._verification(network_file, surrogates))
 
     def require_within(self, summary: dict[str, Any]) -> None:
-        from spicetrain.verification.figures import require_within
+        from spicetrain.inverter.verification.figures import require_within
 
         require_within(summary, self.experiment.verification)
 

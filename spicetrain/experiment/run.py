@@ -30,7 +30,7 @@ from spicetrain.technology import load_technology
 if TYPE_CHECKING:
     from spicetrain.datasets import Dataset
     from spicetrain.experiment.system import System
-    from spicetrain.network import Network
+    from spicetrain.inverter.network import Network
     from spicetrain.spiking.network import SpikingNetwork
 
 

@@ -13,7 +13,7 @@ from spicetrain.spiking.circuit import SpikingCircuit, load_circuit
 if TYPE_CHECKING:
     from spicetrain.characterization.plan import Plan
     from spicetrain.spiking.network import SpikingNetwork
-    from spicetrain.surrogates.spiking_laws import SpikingLaws
+    from spicetrain.spiking.surrogates.laws import SpikingLaws
 
 
 class SpikingSystem(System):
@@ -34,9 +34,9 @@ class SpikingSystem(System):
         return {"circuit": self.circuit.fingerprint}
 
     def require(self) -> None:
-        from spicetrain.netlists.spiking import require_reduced
-        from spicetrain.training.spiking.loop import require_spiking_fit
-        from spicetrain.verification.spiking import require_spiking_verification
+        from spicetrain.spiking.netlists.network import require_reduced
+        from spicetrain.spiking.training.loop import require_spiking_fit
+        from spicetrain.spiking.verification.verify import require_spiking_verification
 
         run, experiment = self.run, self.experiment
         require_spiking_fit(experiment.network, experiment.training, run.dataset, self.circuit, run.technology)
@@ -51,18 +51,18 @@ class SpikingSystem(System):
         return characterize(run.technology, plan, run.ngspice, folder, circuit=self.circuit, workers=run.workers)
 
     def fit(self) -> dict[str, Any]:
-        from spicetrain.surrogates.spiking_fit import fit_spiking_surrogates
+        from spicetrain.spiking.surrogates.fit import fit_spiking_surrogates
 
         run, tables = self.run, self.run.folder / "characterization"
         return fit_spiking_surrogates(tables, run.technology, self.circuit, self.experiment.surrogates, run.folder)
 
     def load_surrogates(self, path: Path) -> tuple[SpikingLaws, dict[str, Any]]:
-        from spicetrain.surrogates.spiking_laws import load_laws
+        from spicetrain.spiking.surrogates.laws import load_laws
 
         return load_laws(path)
 
     def train(self, surrogates: SpikingLaws, simulate: None) -> SpikingNetwork:
-        from spicetrain.training.spiking.loop import train
+        from spicetrain.spiking.training.loop import train
 
         run, experiment = self.run, self.experiment
         return train(
@@ -79,7 +79,7 @@ class SpikingSystem(System):
         return "flat" if self.circuit.inputs == "driven" else "reduced"
 
     def write_deck(self, network_file: Path, image: int, form: Literal["reduced", "flat"], path: Path) -> None:
-        from spicetrain.verification.spiking import write_spiking_deck
+        from spicetrain.spiking.verification.verify import write_spiking_deck
 
         run, experiment = self.run, self.experiment
         laws = self.load_surrogates(run.folder)[0]
@@ -88,17 +88,17 @@ class SpikingSystem(System):
         )
 
     def verify(self, network_file: Path, surrogates: SpikingLaws) -> dict[str, Any]:
-        from spicetrain.verification.spiking import verify_spiking
+        from spicetrain.spiking.verification.verify import verify_spiking
 
         return verify_spiking(*self._verification(network_file, surrogates), workers=self.run.workers)
 
     def kept_verification(self, network_file: Path, surrogates: SpikingLaws) -> dict[str, Any] | None:
-        from spicetrain.verification.spiking import kept_spiking_verification
+        from spicetrain.spiking.verification.verify import kept_spiking_verification
 
         return kept_spiking_verification(*self._verification(network_file, surrogates))
 
     def require_within(self, summary: dict[str, Any]) -> None:
-        from spicetrain.verification.spiking import require_within
+        from spicetrain.spiking.verification.verify import require_within
 
         require_within(summary, self.experiment.verification)
 

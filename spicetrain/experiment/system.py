@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from spicetrain.experiment.run import Run
-    from spicetrain.network import Network
+    from spicetrain.inverter.network import Network
     from spicetrain.spiking.network import SpikingNetwork
 
 

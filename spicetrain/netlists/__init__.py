@@ -1,1 +1,1 @@
-"""The circuits, built with PySpice: inverter, memristor, crossbar, the whole network."""
+"""What the circuits of both systems begin with."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from spicetrain.errors import ConfigurationError, StorageError
 from spicetrain.experiment import DEFINITION, MANIFEST, NETWORK, SUMMARY, Experiment, load_experiment
-from spicetrain.network import Network
+from spicetrain.inverter.network import Network
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.storage import read_json
 

@@ -12,23 +12,23 @@ from spicetrain import __version__
 from spicetrain.datasets import Dataset
 from spicetrain.errors import SpicetrainError
 from spicetrain.experiment import REPORT
+from spicetrain.inverter.report.circuit import circuit_section
+from spicetrain.inverter.report.comparison import verification_section
+from spicetrain.inverter.report.energy import energy_section
+from spicetrain.inverter.report.fits import surrogates_section
+from spicetrain.inverter.report.outputs import Outputs
+from spicetrain.inverter.report.worst import Inputs, worst_section
 from spicetrain.report.artefacts import RunFolder
 from spicetrain.report.blocks import Section
-from spicetrain.report.circuit import circuit_section
-from spicetrain.report.comparison import verification_section
 from spicetrain.report.conductances import conductances_section
 from spicetrain.report.drawing import STYLE
-from spicetrain.report.energy import energy_section
-from spicetrain.report.fits import surrogates_section
-from spicetrain.report.laws import laws_section
 from spicetrain.report.learning import training_section
-from spicetrain.report.outputs import Outputs
 from spicetrain.report.provenance import headline, headline_section, provenance_section
-from spicetrain.report.rasters import rasters_section
-from spicetrain.report.spiking_circuit import spiking_circuit_section
-from spicetrain.report.spiking_comparison import spiking_verification_section
-from spicetrain.report.waveforms import kept_spikes, waveforms_section
-from spicetrain.report.worst import Inputs, worst_section
+from spicetrain.spiking.report.circuit import spiking_circuit_section
+from spicetrain.spiking.report.comparison import spiking_verification_section
+from spicetrain.spiking.report.laws import laws_section
+from spicetrain.spiking.report.rasters import rasters_section
+from spicetrain.spiking.report.waveforms import kept_spikes, waveforms_section
 from spicetrain.storage import write_atomic
 
 

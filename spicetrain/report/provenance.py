@@ -10,8 +10,8 @@ from spicetrain.errors import StorageError
 from spicetrain.experiment import MANIFEST, NETWORK
 from spicetrain.report.artefacts import RunFolder
 from spicetrain.report.blocks import Block, Figures, Listing, Notice, Section, Table
-from spicetrain.report.spiking_result import result_blocks
 from spicetrain.report.units import count, percent, quantity, seconds
+from spicetrain.spiking.report.result import result_blocks
 from spicetrain.storage import sha256_of_file
 
 

@@ -1,1 +1,1 @@
-"""The spiking system's circuit and network: what is built, and what is programmed into it."""
+"""Spiking networks on memristor arrays."""

@@ -1,1 +1,1 @@
-"""What stands for the circuit in training: small networks fitted to tables measured by ngspice."""
+"""What both fits share: the MLP and its fit, errors, files."""

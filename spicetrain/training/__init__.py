@@ -1,1 +1,1 @@
-"""Torch: conductances, the stage solver, one file per method, one readable loop."""
+"""What the trainers of both systems share: data, augmentation, checkpoint."""

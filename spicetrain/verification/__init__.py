@@ -1,1 +1,1 @@
-"""Where model and circuit meet: the trained network, simulated in ngspice, against what its method predicted."""
+"""What both verifications share: pieces of a long simulation, limits."""

@@ -15,11 +15,11 @@ import pytest
 
 from spicetrain.characterization import characterize as module
 from spicetrain.characterization.characterize import SUMMARY, characterize, covered
-from spicetrain.characterization.crossbars import random_crossbar
 from spicetrain.characterization.plan import Plan, load_plan
 from spicetrain.characterization.table import read_about, read_table, write_table
 from spicetrain.errors import SimulationError, StorageError
-from spicetrain.network import Network
+from spicetrain.inverter.characterization.crossbars import random_crossbar
+from spicetrain.inverter.network import Network
 from spicetrain.progress import Track
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.technology import Technology

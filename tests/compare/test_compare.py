@@ -30,16 +30,16 @@ from spicetrain.compare.write import write_results
 from spicetrain.datasets import load_dataset
 from spicetrain.errors import SimulationError
 from spicetrain.experiment import Run, load_experiment
-from spicetrain.network import Network
+from spicetrain.inverter.network import Network
+from spicetrain.inverter.surrogates.store import Surrogates
+from spicetrain.inverter.training.circuit import Circuit
+from spicetrain.inverter.training.methods import METHODS
+from spicetrain.inverter.training.model import predict
+from spicetrain.inverter.verification.verify import EXACT
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.storage import read_json
-from spicetrain.surrogates.store import Surrogates
 from spicetrain.technology import load_technology
-from spicetrain.training.circuit import Circuit
 from spicetrain.training.common import parts_of
-from spicetrain.training.methods import METHODS
-from spicetrain.training.model import predict
-from spicetrain.verification.verify import EXACT
 
 CELLS = ("phax", "kcl-tuned", "kcl")
 

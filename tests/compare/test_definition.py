@@ -13,7 +13,7 @@ from spicetrain.cli import main
 from spicetrain.compare.definition import comparisons, load_comparison, merged, nested
 from spicetrain.errors import ConfigurationError
 from spicetrain.experiment import load_experiment
-from spicetrain.training.methods import METHODS
+from spicetrain.inverter.training.methods import METHODS
 
 
 @pytest.fixture(autouse=True)

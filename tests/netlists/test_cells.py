@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.array.devices import parse_device
-from spicetrain.netlists.cells import add_inverter, new_circuit, text_of
+from spicetrain.inverter.netlists.cells import add_inverter, new_circuit
+from spicetrain.netlists.cells import text_of
 from spicetrain.netlists.index_source import add_index, add_lookup, sweep
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice

@@ -1,0 +1,1 @@
+"""Inverter-based memristive networks: crossbars feed CMOS inverters, which feed the next crossbar."""

@@ -1,0 +1,85 @@
+"""The crossbars whose load is measured, and the voltages at their rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spicetrain.array.crossbar import Crossbar
+from spicetrain.array.device import Device
+from spicetrain.characterization.plan import Distribution, EffectiveLoadPlan
+from spicetrain.inverter.network import Network
+from spicetrain.rails import Rails
+from spicetrain.technology import Technology
+
+_SPARSE_AT_MINIMUM = 0.9
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A crossbar and its rows' voltages, v_rows [samples, rows, 2] (positive and negative row), volts."""
+
+    number: int
+    origin: str  # "random" or "trained"
+    distribution: str  # of a random crossbar, else the network's name
+    crossbar: Crossbar
+    v_rows: NDArray[np.float64]
+
+    @property
+    def drivers(self) -> int:
+        return 2 * self.crossbar.rows
+
+    @property
+    def points(self) -> int:
+        """Of each sample, the row voltages themselves, and with each row in turn moved."""
+        return len(self.v_rows) * (1 + self.drivers)
+
+
+def specimens(plan: EffectiveLoadPlan, technology: Technology, trained: list[Path]) -> list[Specimen]:
+    """All crossbars of a plan. StorageError when a network of `trained` cannot be read."""
+    named: list[tuple[str, str, Crossbar]] = []
+    rng = np.random.default_rng(plan.seed)
+    for rows, columns in plan.shapes:
+        for distribution in plan.distributions:
+            for _ in range(plan.crossbars):
+                crossbar = random_crossbar(rng, rows, columns, distribution, technology.memristor)
+                named.append(("random", distribution, crossbar))
+    for path in trained:
+        named += [("trained", path.stem, crossbar) for crossbar in Network.load(path).crossbars[1:]]
+    return [
+        Specimen(number, *entry, random_rows(rng, plan.samples, entry[2].rows, technology.rails))
+        for number, entry in enumerate(named)
+    ]
+
+
+def random_crossbar(
+    rng: np.random.Generator, rows: int, columns: int, distribution: Distribution, memristor: Device
+) -> Crossbar:
+    """Conductances drawn over the device's range."""
+    shapes = ((rows, columns), (rows, columns), (columns,), (columns,))
+    return Crossbar(*(_conductances(rng, shape, distribution, memristor) for shape in shapes))
+
+
+def _conductances(
+    rng: np.random.Generator, shape: tuple[int, ...], distribution: Distribution, memristor: Device
+) -> NDArray[np.float64]:
+    g_min, g_max = memristor.g_min_S, memristor.g_max_S
+    if distribution == "log_uniform":
+        return np.exp(rng.uniform(np.log(g_min), np.log(g_max), shape))
+    g = rng.uniform(g_min, g_max, shape)
+    if distribution == "sparse":
+        g[rng.random(shape) < _SPARSE_AT_MINIMUM] = g_min
+    return g
+
+
+def random_rows(rng: np.random.Generator, samples: int, rows: int, rails: Rails) -> NDArray[np.float64]:
+    """Row voltages [samples, rows, 2] within the rails.
+
+    Each sample has its own beta distribution: near the rails, as behind saturated inverters, or near the
+    middle; high, or low.
+    """
+    a, b = np.exp(rng.uniform(-1.5, 1.5, (2, samples, 1, 1)))
+    return rails.vss_V + (rails.vdd_V - rails.vss_V) * rng.beta(a, b, (samples, rows, 2))

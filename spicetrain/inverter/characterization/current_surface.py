@@ -1,0 +1,64 @@
+"""The unit inverter's currents, with ideal sources at its input and its output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spicetrain.characterization.plan import CurrentSurfacePlan
+from spicetrain.characterization.sweep import Columns, Sweep, rail_grid, swept
+from spicetrain.inverter.netlists.cells import add_inverter, new_circuit
+from spicetrain.netlists.cells import VDD, VSS, text_of
+from spicetrain.spice.deck import Deck
+from spicetrain.technology import Technology
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class CurrentSurfaceSweep(Sweep[CurrentSurfacePlan]):
+    """v_in_V, v_out_V, i_out_A (out of the inverter), i_vdd_A (from the upper rail), i_vss_A (into the lower
+    one).
+
+    The domain is exactly the rails: BSIM4 is not smooth across v_ds = 0, and no node can leave the rails.
+    """
+
+    @property
+    def _v_out(self) -> NDArray:
+        return rail_grid(self.technology.rails, self.plan.points)
+
+    @property
+    def _v_in(self) -> NDArray:
+        return self._v_out[slice(*self.share(self.plan.points))]
+
+    def deck(self) -> Deck:
+        circuit = new_circuit(self.technology)
+        circuit.V("in", "v_in", circuit.gnd, 0.0)
+        circuit.V("out", "v_out", circuit.gnd, 0.0)
+        add_inverter(circuit, "unit", "v_in", "v_out", 1)
+        return Deck(
+            text_of(circuit),
+            f".dc {swept('vout', self._v_out)} {swept('vin', self._v_in)}",
+            ("i(vout)", f"i(v{VDD})", f"i(v{VSS})"),
+            points=len(self._v_in) * len(self._v_out),
+            temperature_C=self.technology.temperature_C,
+        )
+
+    def columns(self, values: Mapping[str, NDArray]) -> Columns:
+        # A source's current flows into its positive terminal.
+        return {
+            "v_in_V": np.repeat(self._v_in, len(self._v_out)),
+            "v_out_V": np.tile(self._v_out, len(self._v_in)),
+            "i_out_A": values["i(vout)"],
+            "i_vdd_A": -values[f"i(v{VDD})"],
+            "i_vss_A": values[f"i(v{VSS})"],
+        }
+
+
+def sweeps(plan: CurrentSurfacePlan, technology: Technology, parts: int) -> list[CurrentSurfaceSweep]:
+    """Shares of the v_in values."""
+    parts = min(parts, plan.points)
+    return [CurrentSurfaceSweep(plan, technology, part, parts) for part in range(parts)]

@@ -1,0 +1,1 @@
+"""The circuits of the inverter system, built with PySpice."""

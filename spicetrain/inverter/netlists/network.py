@@ -1,0 +1,115 @@
+"""The whole inverter-based memristive network, every device of it (flat) or with its first crossbar reduced.
+
+Nodes: x0_p, x0_n input rows; c0_3 column 3 of crossbar 0; n0_3, p0_3 behind its first and second inverter; o_2 output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from numpy.typing import NDArray
+from PySpice.Spice.Netlist import Circuit
+
+from spicetrain.array.crossbar import Crossbar
+from spicetrain.array.netlist import add_crossbar, add_open_column
+from spicetrain.errors import ConfigurationError
+from spicetrain.inverter.netlists.cells import MID, add_ground_resistor, add_inverter, new_circuit
+from spicetrain.inverter.network import Network, encode
+from spicetrain.netlists.cells import VDD, VSS, text_of
+from spicetrain.netlists.index_source import add_index, add_lookup, sweep
+from spicetrain.spice.deck import Deck
+from spicetrain.technology import Technology
+
+Form = Literal["reduced", "flat"]
+
+Drive = Callable[[Circuit, str, NDArray], None]
+"""Adds to a circuit the source that holds a node at voltages [samples], one after the other."""
+
+
+def network_deck(
+    network: Network, technology: Technology, inputs: NDArray, form: Form, *, hidden: bool = False
+) -> Deck:
+    """A deck that sweeps over `inputs` [samples, rows] (0..1) and saves the outputs, with `hidden` all inner voltages.
+
+    reduced: with ideal row sources and ohmic devices a column of the first crossbar is exactly one source behind one
+    resistor (Thevenin). flat: every device. ConfigurationError when reduced is asked of devices that are not ohmic.
+    """
+    circuit = new_circuit(technology)
+    add_index(circuit)
+    add_network(circuit, network, technology, inputs, form, add_lookup)
+    saves = tuple(f"v({node})" for node in saved_nodes(network, hidden=hidden))
+    return Deck(
+        text_of(circuit),
+        sweep(len(inputs)),
+        saves,
+        points=len(inputs),
+        large=form == "flat",
+        temperature_C=technology.temperature_C,
+    )
+
+
+def add_network(
+    circuit: Circuit, network: Network, technology: Technology, inputs: NDArray, form: Form, drive: Drive
+) -> None:
+    """The network with `drive` as its sources: the rows' (flat), or the first columns' Thevenin sources (reduced).
+
+    ConfigurationError as in `network_deck`.
+    """
+    if network.ground_S:
+        circuit.V(MID, MID, circuit.gnd, technology.rails.mid_V)
+    v_pos, v_neg = encode(inputs, network.encoding, technology.rails)
+    if form == "reduced":
+        _add_reduced_first(circuit, network.crossbars[0], technology, v_pos, v_neg, drive)
+    else:
+        _add_flat_first(circuit, network.crossbars[0], technology, v_pos, v_neg, drive)
+    for layer, crossbar in enumerate(network.crossbars[1:], start=1):
+        _add_inverter_pairs(circuit, layer - 1, network)
+        rows = [(f"n{layer - 1}_{i}", f"p{layer - 1}_{i}") for i in range(crossbar.rows)]
+        add_crossbar(circuit, layer, crossbar, rows, (VDD, VSS), technology.memristor)
+    last = len(network.crossbars) - 1
+    for j, (size,) in enumerate(network.sizes[last]):
+        add_inverter(circuit, f"o_{j}", f"c{last}_{j}", f"o_{j}", size)
+        add_ground_resistor(circuit, f"o_{j}", network.ground_S)
+
+
+def saved_nodes(network: Network, *, hidden: bool) -> list[str]:
+    """The nodes a deck saves: outputs, then with `hidden` the columns and both inverter outputs, layer by layer."""
+    nodes = [f"o_{j}" for j in range(network.layers[-1])]
+    if hidden:
+        last = len(network.crossbars) - 1
+        for layer, crossbar in enumerate(network.crossbars):
+            kinds = "c" if layer == last else "cnp"
+            nodes += [f"{kind}{layer}_{j}" for kind in kinds for j in range(crossbar.columns)]
+    return nodes
+
+
+def _add_reduced_first(
+    circuit: Circuit, crossbar: Crossbar, technology: Technology, v_pos: NDArray, v_neg: NDArray, drive: Drive
+) -> None:
+    if not technology.memristor.reduces:
+        raise ConfigurationError(
+            f"memristor.form = {technology.memristor.form!r} has no Thevenin equivalent: verify with --netlist flat."
+        )
+    thevenin_V, conductances = crossbar.thevenin(v_pos, v_neg, technology.rails)
+    for j, g in enumerate(conductances):
+        drive(circuit, f"t_{j}", thevenin_V[:, j])
+        add_open_column(circuit, f"t_{j}", f"c0_{j}", g)
+
+
+def _add_flat_first(
+    circuit: Circuit, crossbar: Crossbar, technology: Technology, v_pos: NDArray, v_neg: NDArray, drive: Drive
+) -> None:
+    rows = [(f"x{i}_p", f"x{i}_n") for i in range(crossbar.rows)]
+    for i, (pos, neg) in enumerate(rows):
+        drive(circuit, pos, v_pos[:, i])
+        drive(circuit, neg, v_neg[:, i])
+    add_crossbar(circuit, 0, crossbar, rows, (VDD, VSS), technology.memristor)
+
+
+def _add_inverter_pairs(circuit: Circuit, layer: int, network: Network) -> None:
+    for j, (first, second) in enumerate(network.sizes[layer]):
+        add_inverter(circuit, f"n{layer}_{j}", f"c{layer}_{j}", f"n{layer}_{j}", first)
+        add_inverter(circuit, f"p{layer}_{j}", f"n{layer}_{j}", f"p{layer}_{j}", second)
+        for kind in "np":
+            add_ground_resistor(circuit, f"{kind}{layer}_{j}", network.ground_S)

@@ -1,0 +1,1 @@
+"""The inverter system's sections of the page."""

@@ -1,0 +1,98 @@
+"""The images to look at: largest output errors, disagreements, wrong classes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from spicetrain.inverter.report.outputs import Outputs
+from spicetrain.report.artefacts import RunFolder
+from spicetrain.report.blocks import Block, Card, Cards, Notice, Paragraph, Section
+from spicetrain.report.drawing import thumbnail
+from spicetrain.report.units import count, quantity
+
+_MOST_CARDS = 8
+_LEAST_IMAGE_SIDE = 7
+
+Inputs = NDArray[np.float32]
+
+
+def worst_section(
+    run: RunFolder, outputs: Outputs | None, inputs: Inputs | None, classes: tuple[str, ...], why_not: str
+) -> Section:
+    """`inputs` are the test images [images, features] in 0..1; None with the reason in `why_not`."""
+    title = "Images to look at"
+    if outputs is None:
+        missing = Notice("They are chosen from the verification.", run.command("verify"))
+        return Section("worst", title, [missing])
+    blocks: list[Block] = [Notice(f"Without pictures: {why_not}")] if inputs is None else []
+    low, high = float(outputs.spice_V.min()), float(outputs.spice_V.max())
+    legend = (
+        "Bars are the outputs in SPICE, ticks the model's; the true class is dark, the one chosen wrongly amber. "
+        f"All bars are drawn on one scale, {quantity(low, 'V')} to {quantity(high, 'V')}."
+    )
+    blocks.append(Paragraph(legend))
+    largest = outputs.error.max(1)
+    differ = np.flatnonzero(outputs.model_class != outputs.spice_class)
+    wrong = np.flatnonzero(outputs.spice_class != outputs.label)
+    for name, chosen, caption in (
+        ("Largest output error", np.argsort(-largest), "Where the model errs most about a voltage; the class may "
+         "still be right."),
+        ("Model and SPICE disagree", differ[np.argsort(-largest[differ])], _of(differ, "image") + " in all. These "
+         "decide the agreement: usually two outputs so close that a small error turns them round."),
+        ("Wrong in SPICE", wrong[np.argsort(outputs.margin[wrong])], _of(wrong, "image") + " in all, surest mistakes "
+         "first: the margin is the true class's output less the winner's."),
+    ):  # fmt: skip
+        if len(chosen):
+            cards = [_card(outputs, i, inputs, classes) for i in chosen[:_MOST_CARDS]]
+            blocks.append(Cards(name, cards, caption))
+        else:
+            blocks.append(Paragraph(f"{name}: none of {count(len(outputs.label), 'image')}."))
+    return Section("worst", title, blocks)
+
+
+def _card(outputs: Outputs, i: int, inputs: Inputs | None, classes: tuple[str, ...]) -> Card:
+    label, model, spice = (int(kind[i]) for kind in (outputs.label, outputs.model_class, outputs.spice_class))
+    chosen = f"SPICE {classes[spice]}" + ("" if model == spice else f", model {classes[model]}")
+    lines = [chosen, f"error {quantity(float(outputs.error[i].max()), 'V')}, margin {_signed(outputs.margin[i])}"]
+    picture = Markup("")
+    if inputs is not None:
+        features = inputs[outputs.image[i]]
+        side = math.isqrt(len(features))
+        if side >= _LEAST_IMAGE_SIDE and side * side == len(features):
+            picture = thumbnail(features.reshape(side, side), f"test image {outputs.image[i]}, a {classes[label]}")
+        elif len(features) <= 16:
+            lines.append("inputs " + " ".join(f"{value:.2f}" for value in features))
+    return Card(f"{classes[label]} (image {outputs.image[i]})", lines, picture, _bars(outputs, i, classes))
+
+
+def _bars(outputs: Outputs, i: int, classes: tuple[str, ...]) -> Markup:
+    """The outputs of image i as a small SVG: a bar a class, a tick where the model puts it."""
+    low, high = float(outputs.spice_V.min()), float(outputs.spice_V.max())
+    height, width = 46.0, 150.0
+    step = width / len(classes)
+    scale = height / ((high - low) or 1.0)
+    parts = []
+    for j in range(len(classes)):
+        top = height - max(scale * (outputs.spice_V[i, j] - low), 1.0)
+        tick = height - min(max(scale * (outputs.model_V[i, j] - low), 0.0), height)
+        kind = "true" if j == outputs.label[i] else "chosen" if j == outputs.spice_class[i] else "other"
+        x, wide = j * step + 0.12 * step, 0.76 * step
+        parts.append(f'<rect class="{kind}" x="{x:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{height - top:.1f}"/>')
+        parts.append(f'<path class="tick" d="M{x - 1:.1f} {tick:.1f}h{wide + 2:.1f}"/>')
+        if len(classes) <= 12 and max(map(len, classes)) <= 2:
+            parts.append(Markup('<text x="{}" y="{}">{}</text>').format(f"{x + wide / 2:.1f}", 56, classes[j]))
+    values = ", ".join(f"{name} {quantity(v, 'V')}" for name, v in zip(classes, outputs.spice_V[i], strict=True))
+    opening = Markup('<svg class="bars" viewBox="0 -2 150 61" role="img" aria-label="Outputs in SPICE: {}">')
+    return opening.format(values) + Markup("".join(parts)) + Markup("</svg>")
+
+
+def _signed(margin_V: float) -> str:
+    return ("+" if margin_V > 0 else "") + quantity(float(margin_V), "V")
+
+
+def _of(chosen: NDArray[np.intp], noun: str) -> str:
+    return count(len(chosen), noun)

@@ -1,0 +1,1 @@
+"""The stage solver, one file a method, the trainable network."""

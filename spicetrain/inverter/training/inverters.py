@@ -1,0 +1,44 @@
+"""What the stage solver knows of the inverters: the fitted current surface, and tables of it to start from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from torch import Tensor
+
+from spicetrain.inverter.surrogates.current_surface import CurrentSurface, inverter_current
+from spicetrain.inverter.training.tabulated import Current, tabulate, tabulate_vtc
+
+
+@dataclass(frozen=True)
+class Inverters:
+    """One finger of the inverter.
+
+    current    surface of its output current, the one that counts
+    coarse     the same, cheap and rough, to come near
+    vtc        v_in -> v_out when it drives nothing, to start from
+    low, high  the rails, volts: no node can leave them
+    ground_S   siemens from every inverter's output to mid-rail, whatever its size (RIM's resistors)
+    """
+
+    current: Current
+    coarse: Current
+    vtc: Callable[[Tensor], Tensor]
+    low: float
+    high: float
+    ground_S: float = 0.0
+
+    @property
+    def i_ground(self) -> float:
+        """What the resistor to mid-rail feeds into an output held at 0 V, amperes."""
+        return self.ground_S * (self.low + self.high) / 2
+
+
+def inverters_of(surface: CurrentSurface) -> Inverters:
+    """The inverters of a fitted surface, in its precision and on its device."""
+    low, high = surface.vss_V, surface.vdd_V
+    current = partial(inverter_current, surface)
+    coarse = tabulate(current, low, high, like=surface.mean)
+    return Inverters(current, coarse, tabulate_vtc(coarse, low, high, like=surface.mean), low, high)

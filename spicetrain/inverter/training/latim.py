@@ -1,0 +1,100 @@
+"""The LATIM-style method: the fitted curve of a loaded inverter, its load recomputed from the conductances each step.
+
+After IEEE TCAS-II 2021 (10.1109/TCSII.2021.3072289), of which we know the abstract. Our reading: a small NN gives v_out
+of (v_in, effective load, size); both inverters of a pair are the same unit cell, and m fingers under a load g are one
+under g / m, exactly, so one NN serves all (surrogates.LoadedVtc). The crossbar is one resistor to mid-rail at each
+inverter:
+
+    latim     R_eff = 1 / sum g of the row
+    latim-nn  as the small NN fitted on measured crossbars predicts it from the weights (surrogates.EffectiveLoad); at
+              most what latim takes: columns that float cannot load more than columns that are held
+
+plus the network's own resistor to mid-rail. What samples do to the load's voltage, both leave out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from spicetrain.array.conductances import Conductances
+from spicetrain.errors import ConfigurationError
+from spicetrain.inverter.surrogates.effective_load import EffectiveLoad
+from spicetrain.inverter.surrogates.loaded_vtc import LoadedVtc
+from spicetrain.inverter.training.circuit import Circuit
+from spicetrain.inverter.training.voltages import LayerVoltages
+
+# A crossbar -> the load of the first and of the second inverter of each pair, siemens to mid-rail, [rows] each.
+Loads = Callable[[Conductances], tuple[Tensor, Tensor]]
+
+
+def predicted_loads(surrogate: EffectiveLoad, crossbar: Conductances) -> tuple[Tensor, Tensor]:
+    """Loads as `surrogate` predicts them from the weights alone: row and columns at mid-rail."""
+    column_sum = crossbar.column_sum()
+
+    def load(g: Tensor) -> Tensor:
+        g_sum, mid = g.sum(1), torch.zeros_like(g[:, 0])  # only the voltage across the row counts: there is none
+        g_load, _ = surrogate(g_sum, g.square().sum(1), g @ column_sum / g_sum, mid, mid)
+        return torch.minimum(g_load, g_sum)
+
+    return load(crossbar.pos), load(crossbar.neg)
+
+
+def latim_voltages(
+    crossbars: Sequence[Conductances],
+    sizes: Sequence[Tensor],
+    signal: Tensor,
+    circuit: Circuit,
+    vtc: LoadedVtc,
+    loads: Loads,
+    ground_S: float,
+) -> list[LayerVoltages]:
+    """Voltages of every layer, volts, differentiable in conductances and sizes; arguments as in kcl_voltages."""
+    rails = circuit.rails
+    mid = signal.new_tensor(rails.mid_V)
+
+    def invert(v_in: Tensor, load_S: Tensor, fingers: Tensor) -> Tensor:
+        per_finger = ((load_S + ground_S) / fingers).clamp(*vtc.domain[1])
+        return vtc(v_in, per_finger, mid)
+
+    layers = []
+    v_col = crossbars[0].open_columns(signal, rails)
+    for crossbar, size in zip(crossbars[1:], sizes[:-1], strict=True):
+        load_n, load_p = loads(crossbar)
+        v_n = invert(v_col, load_n, size[:, 0])
+        v_p = invert(v_n, load_p, size[:, 1])
+        layers.append(LayerVoltages(v_col, v_n, v_p))
+        v_col = crossbar.column_voltages(v_n, v_p, rails)
+    fingers = sizes[-1][:, 0]
+    return [*layers, LayerVoltages(v_col, invert(v_col, torch.zeros_like(fingers), fingers))]
+
+
+def latim(circuit: Circuit, sizes: Sequence[Tensor], ground_S: float) -> Callable[..., list[LayerVoltages]]:
+    """The predictor with R_eff = 1 / sum g; see methods.Method. ConfigurationError: the loaded VTC is not fitted."""
+    return _predictor(circuit, Conductances.row_sums, ground_S)
+
+
+def latim_nn(circuit: Circuit, sizes: Sequence[Tensor], ground_S: float) -> Callable[..., list[LayerVoltages]]:
+    """The predictor with the fitted load; see methods.Method. ConfigurationError: a surrogate is not fitted."""
+    surrogate = circuit.surrogates.effective_load
+    if surrogate is None:
+        raise _not_fitted("latim-nn", "effective_load")
+    fitted = surrogate.to(circuit.dtype, circuit.device)
+    return _predictor(circuit, lambda crossbar: predicted_loads(fitted, crossbar), ground_S)
+
+
+def _predictor(circuit: Circuit, loads: Loads, ground_S: float) -> Callable[..., list[LayerVoltages]]:
+    if circuit.surrogates.loaded_vtc is None:
+        raise _not_fitted("latim", "loaded_vtc")
+    vtc = circuit.surrogates.loaded_vtc.to(circuit.dtype, circuit.device)
+    return lambda crossbars, sizes, signal: latim_voltages(crossbars, sizes, signal, circuit, vtc, loads, ground_S)
+
+
+def _not_fitted(method: str, table: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"Method {method!r} needs the surrogate {table}, which is not fitted: its table was not measured, or the fit "
+        f"was interrupted. Give the characterization plan a section [{table}] (the shipped plan 'inverter' has one), "
+        "then run `spicetrain characterize` and `spicetrain fit-surrogates` again."
+    )

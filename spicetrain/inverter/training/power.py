@@ -1,0 +1,41 @@
+"""Static power of a network, from the fitted supply currents: what sizing trades accuracy against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from spicetrain.array.conductances import Conductances
+from spicetrain.inverter.surrogates.current_surface import CurrentSurface, supply_currents
+from spicetrain.inverter.training.voltages import LayerVoltages
+from spicetrain.rails import Rails
+
+
+def rail_power(
+    layers: Sequence[LayerVoltages],
+    loads: Sequence[Conductances],
+    sizes: Sequence[Tensor],
+    rails: Rails,
+    surface: CurrentSurface,
+) -> Tensor:
+    """Power drawn from both rails at each operating point, [samples], watts; potentials are referred to mid-rail.
+
+    Of all inverters and of the bias rows of `loads`, the crossbars from the second on. The first crossbar, bias rows
+    included, is fed by the input sources and not counted.
+    """
+    total = torch.zeros(())
+    for layer, size in zip(layers, sizes, strict=True):
+        total = total + _inverter_power(layer.v_col, layer.v_n, size[:, 0], rails, surface)
+        if layer.v_p is not None:
+            total = total + _inverter_power(layer.v_n, layer.v_p, size[:, 1], rails, surface)
+    for layer, crossbar in zip(layers[1:], loads, strict=True):
+        into_pos, into_neg = crossbar.bias_currents_into(layer.v_col, rails)
+        total = total + rails.half_swing_V * (into_pos - into_neg)
+    return total
+
+
+def _inverter_power(v_in: Tensor, v_out: Tensor, m: Tensor, rails: Rails, surface: CurrentSurface) -> Tensor:
+    i_vdd, i_vss = supply_currents(surface, v_in, v_out)
+    return rails.half_swing_V * ((i_vdd + i_vss) @ m)

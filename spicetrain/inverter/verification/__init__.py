@@ -1,0 +1,1 @@
+"""The trained network in ngspice, against what its method predicted."""

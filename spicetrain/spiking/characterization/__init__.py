@@ -1,0 +1,1 @@
+"""What is measured of a spiking circuit's parts."""

@@ -1,0 +1,222 @@
+"""The spiking circuit's parts in time: trip of the threshold inverter, residue of a reset, pulse of a 1t1r cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spicetrain.characterization.plan import CellCapacitancePlan, CellPulsePlan, ResetResiduePlan, ThresholdPlan
+from spicetrain.characterization.sweep import Columns
+from spicetrain.netlists.cells import VSS
+from spicetrain.spice.deck import Deck
+from spicetrain.spiking.characterization.currents import SpikingSweep, add_cell, conductances
+from spicetrain.spiking.circuit import SIDES, Side, SpikingCircuit
+from spicetrain.spiking.netlists.cells import (
+    add_membrane_transistors,
+    add_pulses,
+    add_pwl,
+    add_threshold_supplies,
+    row_levels,
+)
+from spicetrain.technology import Technology
+
+VERSION = 4
+_POINTS = 2000  # of a ramp
+# ngspice's own chgtol, 1e-14 C, is more than any charge of a cell.
+_OPTIONS = {"reltol": 1e-5, "vntol": 1e-9, "abstol": 1e-12, "chgtol": 1e-18}
+
+
+@dataclass(frozen=True)
+class ThresholdSweep(SpikingSweep[ThresholdPlan]):
+    """slope_V_per_s, trip_V: the membrane at which the inverter's output crosses threshold_V, minus threshold_V, while
+    the membrane is a ramp; slope 0: at DC."""
+
+    slope_V_per_s: float
+
+    def deck(self) -> Deck:
+        circuit, threshold_V = self.new(), self.circuit.threshold_V(0)
+        add_threshold_supplies(circuit, 0, threshold_V, self.circuit)
+        add_membrane_transistors(circuit, 0, "", VSS, self.circuit, self.technology)
+        start, stop = threshold_V - self._ramp_V, threshold_V + self._ramp_V
+        saves = ("v(m)", "v(q)")
+        if self.slope_V_per_s == 0:
+            circuit.V("m", "m", circuit.gnd, 0.0)
+            analysis = f".dc vm {start!r} {stop!r} {(stop - start) / _POINTS!r}"
+            return self.answer(circuit, analysis, saves, _POINTS + 1)
+        seconds = (stop - start) / self.slope_V_per_s
+        add_pwl(circuit, "m", [(0.0, start), (seconds, stop)])
+        step = seconds / _POINTS
+        deck = self.answer(circuit, f".tran {step!r} {seconds!r} 0 {step!r}", saves, None)
+        return replace(deck, options=_OPTIONS)
+
+    @property
+    def _ramp_V(self) -> float:
+        """Signed as the slope."""
+        return self.plan.ramp_V if self.slope_V_per_s >= 0 else -self.plan.ramp_V
+
+    def columns(self, values: Mapping[str, NDArray]) -> Columns:
+        v, output = values["v(m)"], values["v(q)"]
+        threshold_V = self.circuit.threshold_V(0)
+        order = np.argsort(output)
+        trip = np.interp(threshold_V, output[order], v[order]) - threshold_V
+        return {"slope_V_per_s": np.array([self.slope_V_per_s]), "trip_V": np.array([trip])}
+
+
+@dataclass(frozen=True)
+class ResetResidueSweep(SpikingSweep[ResetResiduePlan]):
+    """layer, g_column_S, v_before_V (membrane at the latch), v_after_V (right after the reset gate has fallen): neurons
+    side by side, their columns tied to rest."""
+
+    layer: int
+
+    @property
+    def _cases(self) -> list[tuple[float, float]]:
+        rest, top = self.circuit.rest_V, self.circuit.rails.vdd_V
+        half, far = (self.circuit.threshold_V(self.layer) - rest) / 2, 0.8 * (top - rest)
+        v_before = rest + np.geomspace(half, far, self.plan.v_points)
+        return [(g, float(v)) for g in self.plan.g_columns_S for v in v_before]
+
+    def deck(self) -> Deck:
+        circuit, spiking, clock = self.new(), self.circuit, self.circuit.clock
+        low, high, stop_s = spiking.rails.vss_V, spiking.rails.vdd_V, clock.rest_s + clock.edge_s
+        add_pwl(circuit, "gate", [(0.0, low), (clock.edge_s, high), (clock.rest_s, high), (stop_s, low)])
+        add_threshold_supplies(circuit, self.layer, spiking.threshold_V(self.layer), spiking)
+        for k, (g, v) in enumerate(self._cases):
+            add_membrane_transistors(circuit, self.layer, str(k), "gate", spiking, self.technology)
+            circuit.C(f"m{k}", f"m{k}", circuit.gnd, spiking.capacitance_F(self.layer))
+            circuit.raw_spice += f".ic v(m{k})={v!r}\n"
+            if g > 0:
+                circuit.R(f"m{k}", f"m{k}", "rest", float(1 / g))
+        step = clock.edge_s / 4
+        saves = tuple(f"v(m{k})" for k in range(len(self._cases)))
+        return replace(
+            self.answer(circuit, f".tran {step!r} {stop_s!r} 0 {clock.rest_s / 100!r}", saves, None), options=_OPTIONS
+        )
+
+    def columns(self, values: Mapping[str, NDArray]) -> Columns:
+        g, v_before = np.array(self._cases).T
+        v_after = np.array([values[f"v(m{k})"][-1] for k in range(len(g))])
+        return {
+            "layer": np.full(len(g), self.layer),
+            "g_column_S": g,
+            "v_before_V": v_before,
+            "v_after_V": v_after,
+        }
+
+
+@dataclass(frozen=True)
+class CellPulseSweep(SpikingSweep[CellPulsePlan]):
+    """side, g_S, v_membrane_V, and what one spike brings to a column held there, coulombs:
+
+    charge_C           in the whole pulse, both edges
+    charge_latch_C     until integrate_s, when the latch takes the membrane: the first edge's coupling is in it
+    charge_dc_C        what the current at DC brings in integrate_s
+    """
+
+    side: Side
+    membrane_V: float
+
+    @property
+    def _g(self) -> NDArray[np.float64]:
+        return conductances(self.technology, self.plan.g_points)
+
+    @property
+    def _start_s(self) -> float:
+        return self.circuit.clock.step_s
+
+    def deck(self) -> Deck:
+        circuit, clock = self.new(), self.circuit.clock
+        silent, spike = row_levels(self.side, self.circuit)
+        add_pulses(circuit, "word", clock, [silent, spike], silent)
+        circuit.V("open", "open", circuit.gnd, spike)
+        count = len(self._g)
+        for k, g in enumerate((*self._g, *self._g)):  # pulsed, then always on: a cell at g_min takes 4 ns to settle
+            add_cell(circuit, self.side, k, float(g), "word" if k < count else "open", self.circuit, self.technology)
+            circuit.V(f"m{k}", f"m{k}", circuit.gnd, self.membrane_V)
+        saves = tuple(f"i(vm{k})" for k in range(2 * count))
+        step, stop_s = clock.edge_s / 10, 2 * clock.step_s
+        deck = self.answer(circuit, f".tran {step!r} {stop_s!r} 0 {clock.integrate_s / 200!r}", saves, None)
+        return replace(deck, options=_OPTIONS)
+
+    def columns(self, values: Mapping[str, NDArray]) -> Columns:
+        time, clock, count = values["time"], self.circuit.clock, len(self._g)
+        charges = [_charge(time, values[f"i(vm{k})"]) for k in range(count)]
+        ends = self._start_s + np.array([0.0, clock.integrate_s, clock.step_s])
+        start, latch, end = np.array([np.interp(ends, time, charge) for charge in charges]).T
+        i_dc = np.array([values[f"i(vm{k + count})"][0] for k in range(count)])
+        return {
+            "side": np.full(count, self.side),
+            "g_S": self._g,
+            "v_membrane_V": np.full(count, self.membrane_V),
+            "charge_C": end - start,
+            "charge_latch_C": latch - start,
+            "charge_dc_C": i_dc * clock.integrate_s,
+        }
+
+
+@dataclass(frozen=True)
+class CellCapacitanceSweep(SpikingSweep[CellCapacitancePlan]):
+    """side, spiking, g_S, capacitance_F that a cell puts at its column, at rest and at the frequency of a step."""
+
+    side: Side
+    spiking: bool
+
+    @property
+    def _g(self) -> NDArray[np.float64]:
+        return conductances(self.technology, self.plan.g_points)
+
+    @property
+    def _frequency_Hz(self) -> float:
+        return 1 / self.circuit.clock.step_s
+
+    def deck(self) -> Deck:
+        circuit = self.new()
+        circuit.V("word", "word", circuit.gnd, row_levels(self.side, self.circuit)[self.spiking])
+        circuit.raw_spice += f"Vcolumn column 0 {self.circuit.rest_V} ac 1.0\n"
+        for k, g in enumerate(self._g):
+            add_cell(circuit, self.side, k, float(g), "word", self.circuit, self.technology)
+            circuit.V(f"meter{k}", "column", f"m{k}", 0.0)
+        f = self._frequency_Hz
+        return self.answer(circuit, f".ac lin 1 {f!r} {f!r}", tuple(f"i(vmeter{k})" for k in range(len(self._g))), 1)
+
+    def columns(self, values: Mapping[str, NDArray]) -> Columns:
+        count, omega = len(self._g), 2 * np.pi * self._frequency_Hz
+        return {
+            "side": np.full(count, self.side),
+            "spiking": np.full(count, self.spiking),
+            "g_S": self._g,
+            "capacitance_F": np.array([values[f"i(vmeter{k})"][0].imag / omega for k in range(count)]),
+        }
+
+
+def _charge(time: NDArray, current: NDArray) -> NDArray[np.float64]:
+    """Trapezoids from the first point on."""
+    steps = np.diff(time) * (current[1:] + current[:-1]) / 2
+    return np.concatenate(([0.0], np.cumsum(steps)))
+
+
+def threshold_sweeps(plan: ThresholdPlan, technology: Technology, circuit: SpikingCircuit) -> list[ThresholdSweep]:
+    slopes = (0.0, *plan.slopes_V_per_s, *(-slope for slope in plan.slopes_V_per_s))
+    return [ThresholdSweep(plan, technology, k, len(slopes), circuit, slope) for k, slope in enumerate(slopes)]
+
+
+def residue_sweeps(plan: ResetResiduePlan, technology: Technology, circuit: SpikingCircuit) -> list[ResetResidueSweep]:
+    layers = circuit.distinct_layers
+    return [ResetResidueSweep(plan, technology, layer, layers, circuit, layer) for layer in range(layers)]
+
+
+def pulse_sweeps(plan: CellPulsePlan, technology: Technology, circuit: SpikingCircuit) -> list[CellPulseSweep]:
+    swing = circuit.threshold_V(0) - circuit.rest_V
+    membranes = np.linspace(circuit.rest_V - swing, circuit.rest_V + swing, plan.v_points).tolist()
+    cases = [(side, v) for side in SIDES for v in membranes]
+    return [CellPulseSweep(plan, technology, k, len(cases), circuit, *case) for k, case in enumerate(cases)]
+
+
+def capacitance_sweeps(
+    plan: CellCapacitancePlan, technology: Technology, circuit: SpikingCircuit
+) -> list[CellCapacitanceSweep]:
+    cases = [(side, spiking) for side in SIDES for spiking in (False, True)]
+    return [CellCapacitanceSweep(plan, technology, k, 4, circuit, *case) for k, case in enumerate(cases)]

@@ -1,0 +1,1 @@
+"""The circuits of the spiking system, built with PySpice."""

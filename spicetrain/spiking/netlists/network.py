@@ -1,0 +1,228 @@
+"""The whole spiking network in time: one image, all its clock steps, in one .tran.
+
+A layer works one step behind the layer before it: layer l (from 0) is driven in the steps l .. l + n - 1 of the clock
+for an image of n steps, and the run lasts n + L - 1 steps for L layers. The latch between steps is ideal.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PySpice.Spice.Netlist import Circuit
+
+from spicetrain.array.crossbar import Crossbar
+from spicetrain.array.netlist import add_open_column
+from spicetrain.errors import ConfigurationError
+from spicetrain.inverter.netlists.network import Form
+from spicetrain.netlists.cells import VDD, VSS, text_of
+from spicetrain.spice.deck import Deck
+from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.netlists.cells import (
+    SUPPLIES,
+    access_transistor,
+    add_held_spike,
+    add_ideal_row,
+    add_neuron,
+    add_pulsed_row,
+    add_pulses,
+    add_spiking_row,
+    add_threshold_supplies,
+    new_spiking_circuit,
+    threshold_supplies,
+)
+from spicetrain.spiking.netlists.columns import CellCoefficients, add_columns, add_input_columns
+from spicetrain.spiking.network import SpikingNetwork
+from spicetrain.technology import Technology
+
+__all__ = ["CellCoefficients", "latched", "membranes_at_latch", "saved_vectors", "spiking_deck"]
+
+# Trained 784-100-10 networks, a clock step and core: 0.23 s (1r), 0.32 s (1t1r, order 8), membranes within 0.11 mV of
+# those at reltol 3e-5, which takes 0.7 s. At 1e-3: a third less, but up to 2.7 mV (1t1r), and other spikes. `bypass`
+# leaves out transistors whose voltages stand still: half the time, the same membranes.
+OPTIONS = {"reltol": 1e-4, "vntol": 1e-6, "abstol": 1e-12, "bypass": 1}
+# ngspice's chgtol: below the charge of this voltage on the smallest membrane, no charge is followed closely.
+_CHGTOL_V = 0.03
+_LONGEST_STEP = 0.25  # of a clock step
+
+
+def spiking_deck(
+    network: SpikingNetwork,
+    spiking: SpikingCircuit,
+    technology: Technology,
+    spikes: ArrayLike,
+    form: Form,
+    *,
+    cells: tuple[CellCoefficients, ...] | None = None,
+) -> Deck:
+    """A .tran over one image, `spikes` [n, rows] (bool). Saves v(m<l>_<j>), the membranes, v(s<l>_<j>), the latched
+    spikes (0..1), and the currents of the supplies, as ngspice counts them: into the source's upper end.
+
+    flat: every device. reduced, 1r: a column of the first layer is exactly one source behind one conductance
+    (Thevenin), because ideal sources hold its rows. reduced, 1t1r: in every layer the cells of a column are one
+    current and one charge, polynomials of the membrane with the coefficients in `cells`, behind ideal word lines.
+
+    ConfigurationError: spikes of another shape, a reduced form that is not exact, coefficients missing.
+    """
+    inputs = _checked(network, spiking, technology, spikes, form, cells)
+    steps, depth = len(inputs), len(network.crossbars)
+    circuit = new_spiking_circuit(spiking, technology, steps + depth - 1)
+    if form == "flat":
+        _add_first_rows(circuit, spiking, technology, inputs)
+    for layer, crossbar in enumerate(network.crossbars):
+        threshold_V = network.thresholds_V[layer]
+        add_threshold_supplies(circuit, layer, threshold_V, spiking)
+        for j in range(crossbar.columns):
+            add_neuron(circuit, layer, j, threshold_V, spiking, technology)
+        if form == "reduced" and cells is not None:
+            _add_reduced_columns(circuit, layer, cells[layer], spiking, inputs)
+        elif form == "reduced" and layer == 0:
+            _add_thevenin_columns(circuit, crossbar, spiking, inputs)
+        else:
+            if layer > 0:
+                _add_rows(circuit, layer, crossbar, spiking, technology, steps)
+            _add_array(circuit, layer, crossbar, spiking, technology)
+    step_s = spiking.clock.step_s
+    stop_s = (steps + depth - 1) * step_s
+    return Deck(
+        text_of(circuit),
+        f".tran {spiking.clock.integrate_s / 10!r} {stop_s!r} 0 {_LONGEST_STEP * step_s!r}",
+        saved_vectors(network),
+        points=None,
+        large=form == "flat",
+        temperature_C=technology.temperature_C,
+        options=OPTIONS | {"chgtol": _CHGTOL_V * min(spiking.neuron.capacitance_F)},
+    )
+
+
+def saved_vectors(network: SpikingNetwork) -> tuple[str, ...]:
+    """What a deck saves: membranes and spikes, layer by layer, then the supplies' currents."""
+    columns = list(enumerate(network.layers[1:]))
+    nodes = [f"v({kind}{layer}_{j})" for layer, width in columns for kind in "ms" for j in range(width)]
+    supplies = [*SUPPLIES, *(node for layer, _ in columns for node in threshold_supplies(layer))]
+    return (*nodes, *(f"i(v{node})" for node in supplies))
+
+
+def require_reduced(spiking: SpikingCircuit, technology: Technology) -> None:
+    """ConfigurationError when the circuit has no reduced form."""
+    if spiking.array == "1r" and (spiking.inputs == "driven" or not technology.memristor.reduces):
+        raise ConfigurationError(
+            f"inputs = {spiking.inputs!r} and memristor.form = {technology.memristor.form!r}: a first layer has a "
+            "Thevenin equivalent only for ideal inputs and ohmic devices: verify with --netlist flat."
+        )
+
+
+def _checked(
+    network: SpikingNetwork,
+    spiking: SpikingCircuit,
+    technology: Technology,
+    spikes: ArrayLike,
+    form: Form,
+    cells: tuple[CellCoefficients, ...] | None,
+) -> NDArray[np.bool_]:
+    inputs = np.asarray(spikes, dtype=bool)
+    rows = network.layers[0]
+    if inputs.ndim != 2 or inputs.shape[1] != rows or not len(inputs):
+        raise ConfigurationError(
+            f"Spikes of shape {np.shape(spikes)}: [time steps, {rows}] are wanted, one column for each row of the "
+            "network. They may be of another network, or of all images at once."
+        )
+    if form == "reduced":
+        require_reduced(spiking, technology)
+    if form == "reduced" and spiking.array == "1t1r" and (cells is None or len(cells) != len(network.crossbars)):
+        raise ConfigurationError(
+            f"The reduced form of a 1t1r array needs the cells' coefficients for each of its {len(network.crossbars)} "
+            f"layers, and {'none' if cells is None else len(cells)} are given: fit the surrogates first, or take "
+            "--netlist flat."
+        )
+    return inputs
+
+
+def _add_first_rows(
+    circuit: Circuit, spiking: SpikingCircuit, technology: Technology, inputs: NDArray[np.bool_]
+) -> None:
+    for i, row in enumerate([*inputs.T, np.ones(len(inputs), bool)]):
+        if spiking.inputs == "ideal":
+            add_ideal_row(circuit, f"0_{i}", row.tolist(), spiking)
+        else:
+            add_pulsed_row(circuit, f"0_{i}", row.tolist(), spiking, technology)
+
+
+def _add_reduced_columns(
+    circuit: Circuit, layer: int, cells: CellCoefficients, spiking: SpikingCircuit, inputs: NDArray[np.bool_]
+) -> None:
+    if layer == 0:
+        add_input_columns(circuit, cells, spiking, inputs)
+        return
+    rows = cells.spiking.shape[1] - 1
+    for i in range(rows):
+        add_held_spike(circuit, layer, i)
+    add_columns(circuit, layer, cells, spiking, len(inputs))
+
+
+def _add_thevenin_columns(
+    circuit: Circuit, crossbar: Crossbar, spiking: SpikingCircuit, inputs: NDArray[np.bool_]
+) -> None:
+    v_pos, v_neg = (np.where(inputs, rail, spiking.rest_V) for rail in (spiking.rails.vdd_V, spiking.rails.vss_V))
+    thevenin_V, conductances = crossbar.thevenin(v_pos, v_neg, spiking.rails)
+    for j, g in enumerate(conductances):
+        add_pulses(circuit, f"x{j}", spiking.clock, thevenin_V[:, j].tolist(), spiking.rest_V)
+        add_open_column(circuit, f"x{j}", f"m0_{j}", g)
+
+
+def _add_rows(
+    circuit: Circuit, layer: int, crossbar: Crossbar, spiking: SpikingCircuit, technology: Technology, steps: int
+) -> None:
+    for i in range(crossbar.rows):
+        add_spiking_row(circuit, layer, i, spiking, technology)
+    bias = [False] * layer + [True] * steps
+    add_pulsed_row(circuit, f"{layer}_{crossbar.rows}", bias, spiking, technology)
+
+
+def _add_array(
+    circuit: Circuit, layer: int, crossbar: Crossbar, spiking: SpikingCircuit, technology: Technology
+) -> None:
+    """Every device, column by column: row by row, ngspice's Sparse needs eight times as long to order the matrix."""
+    sides = (("e", np.vstack([crossbar.pos, crossbar.bias_pos])), ("i", np.vstack([crossbar.neg, crossbar.bias_neg])))
+    lines: list[str] = []
+    for j in range(crossbar.columns):
+        for i in range(crossbar.rows + 1):
+            for side, g in sides:
+                row, name = f"{side}{layer}_{i}", f"{side}{layer}_{i}_{j}"
+                if spiking.array == "1r":
+                    technology.memristor.add(circuit, name, row, f"m{layer}_{j}", float(g[i, j]))
+                else:
+                    rail = VDD if side == "e" else VSS
+                    technology.memristor.add(circuit, name, rail, f"y{name}", float(g[i, j]))
+                    lines.append(access_transistor(name, row, f"m{layer}_{j}", spiking, technology))
+    circuit.raw_spice += "".join(lines)
+
+
+def membranes_at_latch(
+    values: dict[str, NDArray], network: SpikingNetwork, spiking: SpikingCircuit, steps: int
+) -> list[NDArray[np.float64]]:
+    """Membranes as the latch takes them, by layer [steps, columns], volts, from the values of a `spiking_deck`."""
+    return _once_a_step("m", spiking.clock.integrate_s, values, network, spiking, steps)
+
+
+def latched(
+    values: dict[str, NDArray], network: SpikingNetwork, spiking: SpikingCircuit, steps: int
+) -> list[NDArray[np.bool_]]:
+    """Spikes as they were latched, by layer [steps, columns], from the values of a `spiking_deck`."""
+    held_s = spiking.clock.integrate_s + spiking.clock.rest_s / 2
+    return [level > 0.5 for level in _once_a_step("s", held_s, values, network, spiking, steps)]
+
+
+def _once_a_step(
+    letter: str, at_s: float, values: dict[str, NDArray], network: SpikingNetwork, spiking: SpikingCircuit, steps: int
+) -> list[NDArray[np.float64]]:
+    """v(<letter><layer>_<j>), `at_s` after the beginning of every step that the layer works in, [steps, columns]."""
+    return [
+        np.stack(
+            [
+                np.interp((layer + np.arange(steps)) * spiking.clock.step_s + at_s, values["time"], values[name])
+                for name in (f"v({letter}{layer}_{j})" for j in range(width))
+            ],
+            axis=1,
+        )
+        for layer, width in enumerate(network.layers[1:])
+    ]

@@ -1,0 +1,1 @@
+"""The spiking system's sections of the page."""

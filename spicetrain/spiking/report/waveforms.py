@@ -1,0 +1,147 @@
+"""Membranes in time: ngspice against the model, of chosen neurons of one image; also as a file of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from spicetrain.errors import ConfigurationError
+from spicetrain.report.artefacts import RunFolder
+from spicetrain.report.blocks import Drawing, Gallery, Notice, Paragraph, Section
+from spicetrain.report.drawing import ACCENT, GRID, INK, SECOND, STYLE, svg
+from spicetrain.report.units import quantity
+from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.report.circuit import spiking_circuit, thresholds_V
+from spicetrain.spiking.verification.spikes_file import SPIKES, KeptSpikes, read_spikes
+from spicetrain.storage import write_atomic
+
+_COLUMNS = ("image", "layer", "neuron", "time_s", "membrane_V", "spike")
+_TITLE = "Membranes in ngspice against the model"
+# What the page's variables are in a file that stands alone.
+_ALONE = {"currentColor": "#1c2733", "var(--rule)": "#dde3e4", "var(--accent)": "#0b7a82", "var(--second)": "#c05f00"}
+
+
+def kept_spikes(run: RunFolder) -> KeptSpikes | None:
+    """spikes.npz of the run; StorageError when it is not of its network."""
+    path = run.path(SPIKES)
+    return None if path is None else read_spikes(path, run.experiment.network.layers)
+
+
+def waveforms_section(run: RunFolder, kept: KeptSpikes | None) -> Section:
+    """Of every image whose waveforms were kept, a drawing."""
+    key, title = "waveforms", "Waveforms, SPICE against the model"
+    waves = run.frame("waveforms", _COLUMNS)
+    if waves is None or kept is None:
+        missing = Notice("No waveforms were kept of this network.", run.command("verify"))
+        return Section(key, title, [missing])
+    circuit, thresholds = spiking_circuit(run), thresholds_V(run)
+    text = (
+        "Line: the membrane in ngspice. Dots: where the model has it at each latch. Dotted: the threshold. Ticks "
+        "above: spikes, of ngspice and, beside them, of the model. Shaded: the integrate phases of the layer. Of each "
+        "layer the neuron that fires most and, of those that stay silent, the one that comes nearest to firing."
+    )
+    drawings = [
+        Drawing(svg(_draw(part, kept, circuit, thresholds), _TITLE), _caption(int(image), part, kept), wide=True)
+        for image, part in waves.groupby("image")
+        if int(image) < len(kept.inputs)
+    ]
+    return Section(key, title, [Paragraph(text), Gallery(drawings)])
+
+
+def write_waveform_svg(folder: Path, path: Path, image: int = 0) -> None:
+    """The waveforms of one image of a run folder as an SVG file that stands alone.
+
+    ConfigurationError when none were kept of it; StorageError when an artefact is damaged or the file cannot be
+    written.
+    """
+    run = RunFolder(Path(folder))
+    kept, waves = kept_spikes(run), run.frame("waveforms", _COLUMNS)
+    if kept is None or waves is None or image not in set(waves["image"]) or image >= len(kept.inputs):
+        raise ConfigurationError(
+            f"{folder} holds no waveforms of test image {image}: verify with verification.waveform_images at least "
+            f"{image + 1}."
+        )
+    with rc_context(STYLE):
+        figure = _draw(waves[waves["image"] == image], kept, spiking_circuit(run), thresholds_V(run))
+        picture = svg(figure, _TITLE)
+    with write_atomic(path) as temporary:
+        temporary.write_text(_alone(picture), encoding="utf-8")
+
+
+def _draw(waves: pd.DataFrame, kept: KeptSpikes, circuit: SpikingCircuit, thresholds: Sequence[float]) -> Figure:
+    neurons = list(dict.fromkeys(zip(waves["layer"], waves["neuron"], strict=True)))
+    figure = Figure((9.4, 0.5 + 1.35 * len(neurons)), layout="constrained", dpi=130)
+    image = int(waves["image"].iloc[0])
+    panels = figure.subplots(len(neurons), 1, sharex=True, squeeze=False)[:, 0]
+    for axis, (layer, neuron) in zip(panels, neurons, strict=True):
+        part = waves[(waves["layer"] == layer) & (waves["neuron"] == neuron)]
+        _panel(axis, part, kept, image, circuit, thresholds[layer])
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
+    panels[-1].set_xlabel("time (ns)")
+    return figure
+
+
+def _panel(
+    axis: Axes, part: pd.DataFrame, kept: KeptSpikes, image: int, circuit: SpikingCircuit, threshold_V: float
+) -> None:
+    layer, neuron = int(part["layer"].iloc[0]), int(part["neuron"].iloc[0])
+    model_spikes, model_V = (array[image, :, neuron] for array in kept.model[layer])
+    spice_spikes = kept.spice[layer][0][image, :, neuron]
+    starts_s = (layer + np.arange(len(model_V))) * circuit.clock.step_s
+    latch_ns = 1e9 * (starts_s + circuit.clock.integrate_s)
+    for start in starts_s:
+        axis.axvspan(1e9 * start, 1e9 * (start + circuit.clock.integrate_s), color=GRID, alpha=0.35, linewidth=0)
+    axis.plot(1e9 * part["time_s"], 1e3 * part["membrane_V"], color=ACCENT, linewidth=1.2, label="ngspice")
+    axis.plot(latch_ns, 1e3 * model_V, "o", color=SECOND, markersize=3.5, label="model at the latch")
+    axis.axhline(1e3 * threshold_V, color=INK, linewidth=0.8, linestyle=":", label="threshold")
+    _ticks(axis, latch_ns, spice_spikes, ACCENT, 0.0)
+    _ticks(axis, latch_ns, model_spikes, SECOND, 2.0)
+    axis.grid(False)
+    axis.margins(x=0.01)
+    name = "output" if layer == len(kept.model) - 1 else f"layer {layer + 1}"
+    axis.set_title(f"{name}, neuron {neuron}", loc="left", pad=12)
+    axis.set_ylabel("mV")
+
+
+def _ticks(axis: Axes, latch_ns: np.ndarray, spikes: np.ndarray, colour: str, right: float) -> None:
+    """Above the panel, `right` points beside the latch so that both stay visible."""
+    for time in latch_ns[spikes]:
+        axis.annotate(
+            "|", (time, 1.0), xycoords=("data", "axes fraction"), xytext=(right, 1.0), textcoords="offset points",
+            color=colour, fontsize=8, fontweight="bold", ha="center", va="bottom", annotation_clip=False,
+        )  # fmt: skip
+
+
+def _caption(image: int, part: pd.DataFrame, kept: KeptSpikes) -> str:
+    worst = 0.0
+    for layer, neuron in set(zip(part["layer"], part["neuron"], strict=True)):
+        quiet = ~(kept.model[layer][0] | kept.spice[layer][0])[image, :, neuron]
+        error = np.abs(kept.model[layer][1] - kept.spice[layer][1])[image, :, neuron]
+        worst = max(worst, float(error[quiet].max(initial=0)))
+    return (
+        f"Test image {image}, {quantity(float(part['time_s'].max()), 's')}. Of these neurons model and ngspice differ "
+        f"by {quantity(worst, 'V')} at most where neither fires."
+    )
+
+
+def _alone(picture: Markup) -> str:
+    """With a name space, plain colours, and a ground to stand on, light in either theme."""
+    text = str(picture)
+    for variable, colour in _ALONE.items():
+        text = text.replace(variable, colour)
+    box = re.search(r'viewBox="([^"]*)"', text)
+    x, y, width, height = box[1].split() if box else ("0", "0", "100%", "100%")
+    ground = f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="8" fill="#f7f9fb"/>'
+    inside = text.index(">") + 1
+    opening = text[:inside].replace(
+        "<svg ", '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+    )
+    return f"{opening}<title>{_TITLE}</title>{ground}{text[inside:]}\n"

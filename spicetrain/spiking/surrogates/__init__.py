@@ -1,0 +1,1 @@
+"""The laws of a spiking circuit: closed forms fitted to its tables."""

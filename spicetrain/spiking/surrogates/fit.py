@@ -1,0 +1,111 @@
+"""Tables of a spiking circuit, measured by ngspice -> its laws, their errors and plots."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from spicetrain.errors import ConfigurationError, StorageError
+from spicetrain.inverter.surrogates.fit import REPORT
+from spicetrain.progress import track
+from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.surrogates.fits import FITS
+from spicetrain.spiking.surrogates.laws import SpikingLaws, load_laws
+from spicetrain.storage import content_hash, sha256_of_file, write_json
+from spicetrain.surrogates.fitted_file import FILE, save_plot
+from spicetrain.surrogates.settings import SurrogateSettings
+from spicetrain.surrogates.tables import read_measured
+from spicetrain.technology import Technology
+
+VERSION = 5
+"""Part of the key by which finished laws are recognised: raise it when a fit changes."""
+
+_TABLES = {
+    "1r": ("driver_current", "leak_current", "reset_current", "threshold", "reset_residue"),
+    "1t1r": (
+        *("cell_current", "cell_capacitance", "cell_pulse"),
+        *("leak_current", "reset_current", "threshold", "reset_residue"),
+    ),
+}
+
+
+def fit_spiking_surrogates(
+    characterization_folder: Path,
+    technology: Technology,
+    circuit: SpikingCircuit,
+    settings: SurrogateSettings,
+    folder: Path,
+) -> dict[str, Any]:
+    """Fit the laws of `circuit` to its tables; what is returned is written as surrogates.json, the laws as
+    surrogates.safetensors, all of them drawn in surrogates-<table>.png.
+
+    Laws in `folder` that were made of the same tables, circuit, technology and settings are kept. ConfigurationError:
+    a table is absent, of another technology, or cannot be fitted. StorageError: one is damaged, or `folder` cannot be
+    written.
+    """
+    start = time.perf_counter()
+    paths = {name: characterization_folder / f"{name}.parquet" for name in _TABLES[circuit.array]}
+    _require_tables(paths)
+    checksums = {name: sha256_of_file(path) for name, path in paths.items()}
+    key = content_hash(VERSION, checksums, technology.fingerprint, circuit.fingerprint, settings.model_dump_json())
+    reports = _finished(folder, key)
+    fitted_now = [] if reports else list(paths)
+    if not reports:
+        tables = {name: read_measured(path, technology) for name, path in paths.items()}
+        reports = _fit_all(tables, circuit, settings, folder, key)
+    summary = {
+        "technology": technology.name,
+        "technology_fingerprint": technology.fingerprint,
+        "circuit": circuit.name,
+        "circuit_fingerprint": circuit.fingerprint,
+        "settings": settings.model_dump(mode="json"),
+        "surrogates": {
+            name: {**report, "table": paths[name].name, "table_sha256": checksums[name]}
+            for name, report in reports.items()
+        },
+        "skipped": {},
+        "fitted_now": fitted_now,
+        "seconds": time.perf_counter() - start,
+    }
+    write_json(folder / REPORT, summary)
+    return summary
+
+
+def _require_tables(paths: dict[str, Path]) -> None:
+    for name, path in paths.items():
+        if not path.is_file():
+            raise ConfigurationError(
+                f"The laws of a spiking circuit need the table {name}, and there is no {path}. Measure it first: "
+                f"spicetrain characterize with a plan that has [{name}], or name the folder it was measured into."
+            )
+
+
+def _finished(folder: Path, key: str) -> dict[str, Any]:
+    """Reports on the laws in the folder when they were made of the same; a missing or damaged file means none."""
+    try:
+        reports = load_laws(folder / FILE)[1]
+    except StorageError:
+        return {}
+    return reports if all(report.get("key") == key for report in reports.values()) else {}
+
+
+def _fit_all(
+    tables: dict[str, pd.DataFrame], circuit: SpikingCircuit, settings: SurrogateSettings, folder: Path, key: str
+) -> dict[str, Any]:
+    laws, reports = SpikingLaws(circuit.rest_V, (), ()), {}
+    with track("fit-surrogates", len(tables), "laws") as bar:
+        for name, table in tables.items():
+            begun = time.perf_counter()
+            bar.update(fit=name)
+            laws, reports[name], figure = FITS[name](table, laws, circuit, settings)
+            save_plot(folder / f"surrogates-{name}.png", figure)
+            reports[name] |= {
+                "key": key, "seed": settings.seed, "table_points": len(table),
+                "seconds": time.perf_counter() - begun,
+            }  # fmt: skip
+            bar.advance()
+    laws.save(folder / FILE, reports)
+    return reports

@@ -1,0 +1,60 @@
+"""Thresholds of a circuit for weights that were trained without it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spicetrain.array.conductances import Conductances
+from spicetrain.progress import track
+from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.network import SpikingNetwork
+from spicetrain.spiking.surrogates.laws import SpikingLaws
+from spicetrain.spiking.training.predict import layer_of, predict
+
+HALVINGS = 16
+"""From the whole range between rest and vdd (0.5 V: to 8 uV, less than an inverter's threshold is known)."""
+
+
+@torch.no_grad()
+def calibrated(
+    network: SpikingNetwork, spikes: NDArray[np.bool_], circuit: SpikingCircuit, laws: SpikingLaws
+) -> SpikingNetwork:
+    """The network with thresholds at which each layer of the circuit spikes as often as in the regular model.
+
+    spikes  of some hundred training images, [images, steps, rows]
+
+    A practitioner can do this: a threshold is one supply voltage a layer, and a mean spike rate is counted on the chip
+    without access to any membrane; weights, and labels, are not touched. Layers are set one after another from the
+    input on, each with the spikes that the circuit gives it. A rate falls with the threshold, so bisection finds it,
+    between rest and vdd; where no threshold is low enough, it ends at rest. about["spike_rates"] tells what was wanted
+    and what was reached.
+    """
+    wanted = [float(fired.mean()) for fired, _ in predict(network, spikes, circuit, None, "regular")]
+    layer = layer_of(network, circuit, laws, "circuit")
+    signal = torch.as_tensor(spikes).transpose(0, 1).double()
+    thresholds_V, reached = [], []
+    with track("calibrate thresholds", len(wanted) * HALVINGS, "steps") as bar:
+        for index, crossbar in enumerate(network.crossbars):
+            g = Conductances.of(crossbar, torch.float64)
+
+            def fired(threshold_V: float, inputs: Tensor = signal, g: Conductances = g, index: int = index) -> Tensor:
+                return layer(inputs, g, index, threshold_V)[0]
+
+            low_V, high_V = circuit.rest_V, circuit.rails.vdd_V
+            for _ in range(HALVINGS):
+                middle_V = (low_V + high_V) / 2
+                if float(fired(middle_V).mean()) > wanted[index]:
+                    low_V = middle_V
+                else:
+                    high_V = middle_V
+                bar.advance(threshold=f"{middle_V:.4g} V")
+            thresholds_V.append((low_V + high_V) / 2)
+            signal = fired(thresholds_V[-1])
+            reached.append(float(signal.mean()))
+    rates = {"regular": wanted, "circuit": reached}
+    return replace(network, thresholds_V=tuple(thresholds_V), about=network.about | {"spike_rates": rates})

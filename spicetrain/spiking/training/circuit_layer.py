@@ -1,0 +1,58 @@
+"""One layer of spiking neurons as the circuit has them, over all time steps; surrogate gradient at the spike.
+
+A clock step k, u = v - rest_V (membrane.py), edges taken as steps in their middle:
+
+    integrate  from half the rising edge to the latch at k T + integrate_s, the rows as the spikes say
+    latch      a neuron fires when u is above threshold + offset + delay du/dt: its inverter answers a little late
+    rest       what is left of the falling edge with the rows still driven, then rest_s with all rows silent; the
+               neurons that fired with their reset on, whose gate leaves a charge on the membrane at the next rise
+
+Columns of a passive array with ideal rows, and those of a 1T1R array, charge each for itself: their currents are
+polynomials in u, and the sums over rows of all time steps and samples are one product with the conductances
+(columns.py). Rows that are driven by transistors couple the columns (rows.py).
+"""
+
+from __future__ import annotations
+
+import torch
+from snntorch import surrogate
+from torch import Tensor
+
+from spicetrain.array.conductances import Conductances
+from spicetrain.spiking.circuit import of_layer
+from spicetrain.spiking.training.columns import Columns
+from spicetrain.spiking.training.membrane import resting
+from spicetrain.spiking.training.rows import DrivenColumns
+from spicetrain.spiking.training.view import View
+
+__all__ = ["View", "circuit_layer"]
+
+
+def circuit_layer(spikes: Tensor, g: Conductances, layer: int, threshold_V: float, view: View) -> tuple[Tensor, Tensor]:
+    """(spikes, v), both [steps, samples, columns]: which neurons fire, and the membranes at the latch, volts.
+
+    spikes       [steps, samples, rows], 0 or 1 in the view's precision; the bias row pair spikes in every step
+    g            siemens
+    threshold_V  absolute
+    Differentiable in spikes and g; through the spike itself with snntorch's fast_sigmoid. A neuron that fired does not
+    pass its gradient through its own reset, as in snntorch.
+    """
+    laws, rest_V = view.laws, view.circuit.rest_V
+    driven = view.circuit.array == "1r" and (layer > 0 or view.circuit.inputs == "driven")
+    columns = DrivenColumns(spikes, g, layer, view) if driven else Columns(spikes, g, layer, view)
+    scale, trip = threshold_V - rest_V, threshold_V - rest_V + laws.trip_offset_V
+    injected = of_layer(laws.reset_charge_C, layer) / columns.C
+    fire = surrogate.fast_sigmoid(view.slope)
+    u = resting(columns.quiet).expand(spikes.shape[1], g.bias_pos.shape[0])
+    fires, latched = [], []
+    for step in range(len(spikes)):
+        u, slope = columns.integrate(u, step)
+        fired = fire((u - trip - laws.trip_delay_s * slope) / scale).to(u.dtype)
+        fires.append(fired)
+        latched.append(u)
+        held = fired.detach()
+        u = columns.rest(u + slope * columns.phases.after_s, held, step) + injected * held
+    membranes = torch.stack(latched)
+    if columns.reach is not None:
+        view.beyond.note("membrane", membranes, *columns.reach)
+    return torch.stack(fires), membranes + rest_V

@@ -1,0 +1,139 @@
+"""Columns that charge each for itself: rows are ideal sources (1r), or supplies behind access transistors (1t1r)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spicetrain.array.conductances import Conductances
+from spicetrain.spiking.circuit import SIDES
+from spicetrain.spiking.training.membrane import advance, current
+from spicetrain.spiking.training.phases import Phases
+from spicetrain.spiking.training.view import View
+
+EXACT_PARTS, RESET_PARTS, COARSE_RESET_PARTS = 8, 8, 2
+"""Of a phase, for laws of higher powers: the cells' and the leak's (in training one), the reset's, and in training."""
+
+
+class Columns:
+    """The columns of one layer, with their neurons; u = v - rest_V, [samples, columns].
+
+    driven  per k [steps, samples, columns] or [columns], A / V^k: what flows into a membrane while the rows spike
+    quiet   per k [columns]: the same in the rest phase
+    """
+
+    def __init__(self, spikes: Tensor, g: Conductances, layer: int, view: View) -> None:
+        self.phases, self.laws = Phases.of(view.circuit, view.laws), view.laws
+        cells = view.circuit.array == "1t1r"
+        driven, silent = (_cell_currents if cells else _ideal_row_currents)(spikes, g, view)
+        leak = [-a for a in view.leak(layer)]
+        driven, self.quiet = added(driven, leak), added(silent, leak)
+        self.C = view.circuit.capacitance_F(layer) + (spikes.shape[2] + 1) * view.laws.cell_silent_F
+        self.reset = Reset(silent, layer, self.C, self.phases.reset_s, view)
+        self.spiking_pairs = (spikes.sum(2, keepdim=True) + 1).unbind() if cells else ()
+        self.driven = [a.unbind() if a.dim() == 3 else a for a in driven]
+        self.reach, self.parts = view.reach("leak", "cell"), 1 if view.coarse else EXACT_PARTS
+
+    def integrate(self, u: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """(u at the latch, its slope there in V/s)."""
+        a = [a[step] if isinstance(a, tuple) else a for a in self.driven]
+        if self.spiking_pairs:
+            # Cells that conduct are more capacitance than silent ones: they share the membrane's charge.
+            pairs = self.spiking_pairs[step]
+            share = self.C / (self.C + pairs * self.laws.cell_spiking_F)
+            u = share * (u + pairs * (self.laws.cell_on_C / self.C))
+            a = [share * value for value in a]
+        u = advance(u, a, self.C, self.phases.driven_s, self.reach, self.parts)
+        return u, current(u, a) / self.C
+
+    def rest(self, u: Tensor, fired: Tensor, step: int) -> Tensor:
+        """u after the rest phase, without what the reset gate injects; `fired` [samples, columns], 0 or 1."""
+        if self.spiking_pairs:
+            # And give back what of it does not leave into the devices.
+            off = self.laws.cell_off_C + self.laws.cell_off_F * u
+            u = u + self.spiking_pairs[step] * (off / self.C)
+        quiet = advance(u, self.quiet, self.C, self.phases.rest_s, self.reach, self.parts)
+        return self.reset.put(quiet, u, fired)
+
+
+@dataclass(frozen=True)
+class Fired:
+    """Where neurons fired, as indices of [samples, columns], and their membranes at the latch."""
+
+    where: tuple[Tensor, Tensor]
+    u: Tensor
+
+    @classmethod
+    def of(cls, u: Tensor, fired: Tensor) -> Self:
+        samples, columns = fired.nonzero(as_tuple=True)
+        return cls((samples, columns), u.detach()[samples, columns])
+
+
+class Reset:
+    """The rest phase of neurons that fired. What a reset leaves is a millivolt or so, and passes no gradient."""
+
+    def __init__(self, silent: Sequence[Tensor], layer: int, C: float, t: float, view: View) -> None:
+        a = added(silent, [-a for a in view.reset(layer)])
+        self.a, self.C, self.t, self.reach = [value.detach() for value in a], C, t, view.reach("reset")
+        self.parts = COARSE_RESET_PARTS if view.coarse else RESET_PARTS
+
+    def put(self, quiet: Tensor, u: Tensor, fired: Tensor) -> Tensor:
+        """`quiet`, [samples, columns], with the membranes of the neurons that fired in their places."""
+        some = Fired.of(u, fired)
+        return quiet.index_put(some.where, self.path(some)[-1])
+
+    @torch.no_grad()
+    def path(self, some: Fired, pull: Tensor | None = None) -> list[Tensor]:
+        """Membranes at the ends of equal parts of the reset; pull [spans, fired]: a current into them, amperes, that
+        changes from one equal span to the next."""
+        a = [value[some.where[1]] if value.dim() else value for value in self.a]
+        path = [some.u]
+        for part in range(self.parts):
+            now = a if pull is None else [a[0] + pull[part * len(pull) // self.parts], *a[1:]]
+            path.append(advance(path[-1], now, self.C, self.t / self.parts, self.reach))
+        return path
+
+
+def added(a: Sequence[Tensor], b: Sequence[Tensor]) -> list[Tensor]:
+    """The sum of two polynomials."""
+    longer, shorter = (a, b) if len(a) >= len(b) else (b, a)
+    return [value + shorter[k] if k < len(shorter) else value for k, value in enumerate(longer)]
+
+
+def _ideal_row_currents(spikes: Tensor, g: Conductances, view: View) -> tuple[list[Tensor], list[Tensor]]:
+    """Every device always conducts: C du/dt = sum over spiking rows of g (level - rest) - G u."""
+    circuit = view.circuit
+    up, down = circuit.rails.vdd_V - circuit.rest_V, circuit.rails.vss_V - circuit.rest_V
+    pull = product(spikes, *g.pair_currents(up, down))
+    G = g.column_sum()
+    return [pull, -G], [torch.zeros_like(G), -G]
+
+
+def _cell_currents(spikes: Tensor, g: Conductances, view: View) -> tuple[list[Tensor], list[Tensor]]:
+    """Spiking cells conduct as measured, the others leak."""
+    laws, rows = view.laws, spikes.shape[2]
+    one_row = added(*(list(view.tensor(np.trim_zeros(laws.silent_cells[side], "b"))) for side in SIDES))
+    pair = _pair(view, g.pos, g.neg)
+    bias = _pair(view, g.bias_pos, g.bias_neg)
+    less = [a - one_row[k] if k < len(one_row) else a for k, a in enumerate(pair)]
+    always = [b + rows * one_row[k] if k < len(one_row) else b for k, b in enumerate(bias)]
+    columns = g.bias_pos.shape[0]
+    together = product(spikes, torch.cat(less, 1), torch.cat(always))
+    silent = [((rows + 1) * a).expand(columns) for a in one_row]
+    return list(together.split(columns, 2)), silent
+
+
+def _pair(view: View, pos: Tensor, neg: Tensor) -> list[Tensor]:
+    """Per k the A / V^k of an excitatory and an inhibitory cell together."""
+    sides = zip(SIDES, (pos, neg), strict=True)
+    return added(*(view.laws.cell_coefficients(side, g, coarse=view.coarse) for side, g in sides))
+
+
+def product(spikes: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
+    """spikes @ weights + bias over all steps and samples at once."""
+    return torch.addmm(bias, spikes.flatten(0, 1), weights).view(*spikes.shape[:2], -1)

@@ -1,0 +1,1 @@
+"""The trained spiking network in ngspice, against the model of its circuit."""

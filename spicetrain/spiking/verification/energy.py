@@ -1,0 +1,126 @@
+"""Energy of one image in ngspice, by supply: what each gives over all its clock steps, in joules.
+
+vdd, vss, rest   the rails and the rest supply
+threshold        both supplies of the threshold inverters, all layers
+rows             `1r` with ideal inputs: the sources of the first layer's rows, from the membranes in ngspice and the
+                 conductances; exact, also in the reduced form, in which these rows are not there
+cells            reduced `1t1r`, in which the cells are measured currents from nowhere: what they take from vdd and vss.
+                 In the flat form the rails give it, and it is in theirs
+
+A supply that takes energy back counts with its sign. Not inside: whatever is ideal, that is the latches, the gates of
+the reset transistors and of the row drivers, and ideal word lines; in a reduced `1t1r` there are no word-line drivers
+either. The leak's gate draws nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spicetrain.array.crossbar import Crossbar
+from spicetrain.inverter.netlists.network import Form
+from spicetrain.spiking.circuit import Clock, SpikingCircuit
+from spicetrain.spiking.netlists.cells import REST, VDD, VSS, threshold_supplies
+from spicetrain.spiking.verification.netlist import Netlist, Sides
+
+Array = NDArray[np.float64]
+Spikes = NDArray[np.bool_]
+
+
+def energy_by_supply(
+    values: Mapping[str, NDArray], netlist: Netlist, inputs: Spikes, latched: Sequence[Spikes], form: Form
+) -> dict[str, float]:
+    """inputs [steps, rows], latched: by layer [steps, columns], values: as ngspice gave them for the netlist's deck."""
+    circuit, time_s = netlist.circuit, values["time"]
+    given = {
+        supply: sum(-volts * _integral(values[f"i(v{node})"], time_s) for node, volts in nodes.items())
+        for supply, nodes in _supplies(netlist).items()
+    }
+    membranes = [
+        np.stack([values[f"v(m{layer}_{j})"] for j in range(width)], 1)
+        for layer, width in enumerate(netlist.network.layers[1:])
+    ]
+    if circuit.array == "1r" and circuit.inputs == "ideal":
+        given["rows"] = row_energy(time_s, membranes[0], inputs, netlist.network.crossbars[0], circuit)
+    if circuit.array == "1t1r" and form == "reduced":
+        given["cells"] = sum(
+            cell_energy(time_s, v, spikes, layer, sides, circuit, netlist.reach)
+            for layer, (v, spikes, sides) in enumerate(zip(membranes, (inputs, *latched), netlist.sides, strict=False))
+        )
+    return given
+
+
+def row_energy(time_s: Array, membranes_V: Array, spikes: Spikes, crossbar: Crossbar, circuit: SpikingCircuit) -> float:
+    """Of the ideal sources at the rows of a `1r`'s first layer; membranes_V [points, columns], spikes [steps, rows]."""
+    enable, step = _enable(time_s, circuit.clock), _step(time_s, circuit.clock)
+    rest_V, power = circuit.rest_V, np.zeros(len(time_s))
+    active, every = crossbar.active_sums(spikes), crossbar.active_sums(np.ones(crossbar.rows))
+    for level_V, spiking, total in zip((circuit.rails.vdd_V, circuit.rails.vss_V), active, every, strict=True):
+        driven = _of_step(spiking, step)
+        row_V = (rest_V + enable * (level_V - rest_V))[:, None]
+        silent = total - driven
+        power += (row_V * driven * (row_V - membranes_V) + rest_V * silent * (rest_V - membranes_V)).sum(1)
+    return _integral(power, time_s)
+
+
+def cell_energy(
+    time_s: Array,
+    membranes_V: Array,
+    spikes: Spikes,
+    layer: int,
+    sides: Sides,
+    circuit: SpikingCircuit,
+    reach: tuple[float, float] | None = None,
+) -> float:
+    """Of vdd and vss through the cells of a layer of a `1t1r`: membranes_V [points, columns], spikes [steps, rows];
+    beyond `reach` the cells' currents are tangents, as in the deck (CellCoefficients)."""
+    enable, step = _enable(time_s, circuit.clock), _step(time_s, circuit.clock) - layer
+    active = np.hstack([spikes, np.ones((len(spikes), 1), bool)]).astype(float)
+    u, power = membranes_V - circuit.rest_V, np.zeros(len(time_s))
+    held = u if reach is None else np.clip(u, *reach)
+    for level_V, coefficients in zip((circuit.rails.vdd_V, circuit.rails.vss_V), sides, strict=True):
+        current, slope = np.zeros_like(u), np.zeros_like(u)
+        for a in coefficients[::-1]:  # Horner's scheme, and that of the derivative
+            slope = slope * held + current
+            current = current * held + _of_step(active @ a, step)
+        power += level_V * enable * (current + (u - held) * slope).sum(1)
+    return _integral(power, time_s)
+
+
+def _supplies(netlist: Netlist) -> dict[str, dict[str, float]]:
+    """Volts of each supply's nodes."""
+    rails, half = netlist.circuit.rails, netlist.circuit.neuron.half_supply_V
+    thresholds = {
+        node: threshold_V + sign * half
+        for layer, threshold_V in enumerate(netlist.network.thresholds_V)
+        for node, sign in zip(threshold_supplies(layer), (1, -1), strict=True)
+    }
+    return {
+        "vdd": {VDD: rails.vdd_V},
+        "vss": {VSS: rails.vss_V},
+        "rest": {REST: netlist.circuit.rest_V},
+        "threshold": thresholds,
+    }
+
+
+def _step(time_s: Array, clock: Clock) -> NDArray[np.int64]:
+    return np.floor(time_s / clock.step_s).astype(np.int64)
+
+
+def _enable(time_s: Array, clock: Clock) -> Array:
+    """0..1: how far the rows are driven."""
+    phase_s = time_s - _step(time_s, clock) * clock.step_s
+    up, down = phase_s / clock.edge_s, (phase_s - clock.integrate_s) / clock.edge_s
+    return np.clip(up, 0, 1) - np.clip(down, 0, 1)
+
+
+def _of_step(by_step: Array, step: NDArray[np.int64]) -> Array:
+    """by_step [steps, columns] at every point, [points, columns]; 0 where the layer is not active."""
+    active = (step >= 0) & (step < len(by_step))
+    return np.where(active[:, None], by_step[np.clip(step, 0, len(by_step) - 1)], 0.0)
+
+
+def _integral(values: Array, time_s: Array) -> float:
+    return float(np.trapezoid(values, time_s))

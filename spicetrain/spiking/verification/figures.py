@@ -1,0 +1,170 @@
+"""Figures of a spiking network's verification: accuracies, spikes, membranes of the model against SPICE.
+
+A layer is (spikes [images, steps, columns], membranes at the latch [images, steps, columns] in volts), steps local to
+the layer. A subthreshold step of a neuron is one in which it fired in neither the model nor SPICE: only there do the
+membranes mean the same. After a spike that only one of the two has, that neuron and all behind it are on different
+courses; so membranes are also compared up to the clock step of an image's first such spike, that step included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+
+from spicetrain.array.layered import shape_text
+from spicetrain.spiking.verification.settings import SpikingVerificationSettings
+from spicetrain.verification.limits import require
+
+Layer = tuple[NDArray[np.bool_], NDArray[np.float64]]
+
+
+def output_counts(layers: Sequence[Layer]) -> NDArray[np.int64]:
+    """Spikes of every output, [images, outputs]."""
+    counts: NDArray[np.int64] = layers[-1][0].sum(1)
+    return counts
+
+
+def classes(layers: Sequence[Layer]) -> NDArray[np.int64]:
+    """The output that spiked most, of several the first, [images]."""
+    return output_counts(layers).argmax(1)
+
+
+def accuracies(own: Sequence[Layer], model: Sequence[Layer], spice: Sequence[Layer], labels: NDArray) -> dict[str, Any]:
+    """own: the method's own model; model: that of the circuit. labels [images]."""
+    in_own, in_model, in_spice = (classes(layers) for layers in (own, model, spice))
+    accuracy_own, accuracy_spice = float(np.mean(in_own == labels)), float(np.mean(in_spice == labels))
+    return {
+        "images": len(labels),
+        "accuracy_model": accuracy_own,
+        "accuracy_circuit_model": float(np.mean(in_model == labels)),
+        "accuracy_spice": accuracy_spice,
+        "accuracy_gap": abs(accuracy_own - accuracy_spice),
+        "agreement": float(np.mean(in_model == in_spice)),
+    }
+
+
+def compare_spikes(model: Sequence[Layer], spice: Sequence[Layer]) -> dict[str, Any]:
+    """Spikes and membranes of the circuit model against SPICE, over all neurons and steps, and by layer."""
+    same = [m[0] == s[0] for m, s in zip(model, spice, strict=True)]
+    total = sum(layer.size for layer in same)
+    wrong = sum(int((~layer).sum()) for layer in same)
+    quiet, error = subthreshold(model, spice), errors(model, spice)
+    early = up_to_first_mismatch(model, spice)
+    before = [q & e for q, e in zip(quiet, early, strict=True)]
+    return {
+        "spike_agreement": (total - wrong) / total,
+        "spike_agreement_by_layer": [float(layer.mean()) for layer in same],
+        "spike_mismatches": wrong,
+        "images_without_mismatch": int(np.sum(mismatches(model, spice) == 0)),
+        **_membranes(error, quiet),
+        "membrane_rms_V_by_layer": [_rms(e[q]) for e, q in zip(error, quiet, strict=True)],
+        "before_mismatch": _membranes(error, before),
+        "spikes_per_image_model": [float(spikes.sum((1, 2)).mean()) for spikes, _ in model],
+        "spikes_per_image_spice": [float(spikes.sum((1, 2)).mean()) for spikes, _ in spice],
+    }
+
+
+def errors(model: Sequence[Layer], spice: Sequence[Layer]) -> list[NDArray[np.float64]]:
+    """Membranes of the model less those of SPICE, by layer, volts."""
+    return [m[1] - s[1] for m, s in zip(model, spice, strict=True)]
+
+
+def subthreshold(model: Sequence[Layer], spice: Sequence[Layer]) -> list[NDArray[np.bool_]]:
+    """Where a neuron fired in neither of the two, by layer."""
+    return [~(m[0] | s[0]) for m, s in zip(model, spice, strict=True)]
+
+
+def mismatches(model: Sequence[Layer], spice: Sequence[Layer]) -> NDArray[np.int64]:
+    """Spikes that only one of the two has, [images]."""
+    found: NDArray[np.int64] = np.sum([(m[0] != s[0]).sum((1, 2)) for m, s in zip(model, spice, strict=True)], axis=0)
+    return found
+
+
+def up_to_first_mismatch(model: Sequence[Layer], spice: Sequence[Layer]) -> list[NDArray[np.bool_]]:
+    """By layer: steps not later, by the clock, than the image's first spike that only one of the two has."""
+    images, steps = model[0][0].shape[:2]
+    first = np.full(images, np.iinfo(np.int64).max)
+    for depth, (m, s) in enumerate(zip(model, spice, strict=True)):
+        wrong = (m[0] != s[0]).any(2)
+        first = np.where(wrong.any(1), np.minimum(first, depth + wrong.argmax(1)), first)
+    clock = np.arange(steps)
+    return [
+        np.broadcast_to((clock + depth <= first[:, None])[:, :, None], layer[0].shape)
+        for depth, layer in enumerate(model)
+    ]
+
+
+def by_image(model: Sequence[Layer], spice: Sequence[Layer]) -> dict[str, NDArray]:
+    """mismatches and membrane_rms_V (subthreshold steps, all layers), [images] each."""
+    flat = [
+        (np.where(quiet, error, 0).reshape(len(error), -1), quiet.reshape(len(quiet), -1))
+        for error, quiet in zip(errors(model, spice), subthreshold(model, spice), strict=True)
+    ]
+    square, number = sum((error**2).sum(1) for error, _ in flat), sum(quiet.sum(1) for _, quiet in flat)
+    return {"mismatches": mismatches(model, spice), "membrane_rms_V": np.sqrt(square / np.maximum(number, 1))}
+
+
+def require_within(summary: dict[str, Any], settings: SpikingVerificationSettings) -> None:
+    """VerificationError naming every figure that is outside what the settings ask."""
+    flat = summary.get("flat") or {}
+    same = None if settings.flat_membrane_max_V is None else 0
+    require(
+        (
+            ("accuracy_spice", summary["accuracy_spice"], settings.accuracy_min, "at least"),
+            ("accuracy_gap", summary["accuracy_gap"], settings.accuracy_gap_max, "at most"),
+            ("agreement", summary["agreement"], settings.agreement_min, "at least"),
+            ("spike_agreement", summary["spike_agreement"], settings.spike_agreement_min, "at least"),
+            ("membrane_rms_V", summary["membrane_rms_V"], settings.membrane_rms_max_V, "at most"),
+            (
+                "flat.membrane_difference_max_V",
+                flat.get("membrane_difference_max_V"),
+                settings.flat_membrane_max_V,
+                "at most",
+            ),
+            ("flat.spike_mismatches", flat.get("spike_mismatches"), same, "at most"),
+        ),
+        "weights trained without the circuit, too few epochs, or laws of another circuit",
+    )
+
+
+def spiking_table(summary: dict[str, Any]) -> Table:
+    """The figures of a spiking summary.json for a terminal."""
+    title = f"{summary['dataset']} {shape_text(summary['layers'])}, spiking, {summary['method']}, {summary['circuit']}"
+    table = Table(title=f"{title}, {summary['images']} images in ngspice")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    table.add_row("accuracy, own model", f"{summary['accuracy_model']:.2%}")
+    table.add_row("accuracy, circuit model", f"{summary['accuracy_circuit_model']:.2%}")
+    table.add_row("accuracy, SPICE", f"{summary['accuracy_spice']:.2%}")
+    table.add_row("same class, circuit model and SPICE", f"{summary['agreement']:.2%}")
+    table.add_row("spike agreement", f"{summary['spike_agreement']:.3%}")
+    table.add_row("membrane error, rms below threshold", f"{summary['membrane_rms_V'] * 1e3:.3f} mV")
+    early = summary["before_mismatch"]["membrane_rms_V"]
+    table.add_row("the same up to an image's first mismatch", f"{early * 1e3:.3f} mV")
+    if flat := summary.get("flat"):
+        label = f"flat - reduced, max of {flat['images']} images"
+        table.add_row(
+            label, f"{flat['membrane_difference_max_V'] * 1e3:.3f} mV, {flat['spike_mismatches']} spikes differ"
+        )
+    table.add_row("energy per inference", f"{summary['energy_per_inference_J'] * 1e12:.4g} pJ")
+    table.add_row("seconds in ngspice an image", f"{summary['seconds_per_image']:.2f}")
+    seconds = sum(part["seconds_ngspice"] for part in (summary, flat) if part)
+    table.add_row("seconds in ngspice", f"{seconds:.1f}")
+    return table
+
+
+def _membranes(error: Sequence[NDArray], where: Sequence[NDArray]) -> dict[str, Any]:
+    chosen = np.concatenate([e[w] for e, w in zip(error, where, strict=True)])
+    return {
+        "membrane_rms_V": _rms(chosen),
+        "membrane_max_V": float(np.abs(chosen).max(initial=0)),
+        "membrane_points": int(chosen.size),
+    }
+
+
+def _rms(error: NDArray) -> float:
+    return float(np.sqrt(np.mean(error**2))) if error.size else 0.0

@@ -1,0 +1,122 @@
+"""Images through the netlist of a spiking network: one transient an image, in parallel, each kept at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spicetrain.inverter.netlists.network import Form
+from spicetrain.spice.ngspice import Ngspice
+from spicetrain.spice.simulate import Simulation, simulate
+from spicetrain.spiking.netlists.network import latched, membranes_at_latch
+from spicetrain.spiking.verification.energy import energy_by_supply
+from spicetrain.spiking.verification.figures import Layer
+from spicetrain.spiking.verification.netlist import Netlist
+from spicetrain.storage import content_hash
+from spicetrain.verification.pieces import TIMEOUT_S, Arrays, run_pieces
+
+Neuron = tuple[int, int]
+"""(layer, column)."""
+
+_ENERGY = "energy_J_"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One image: its input spikes [steps, rows], and the neurons whose course is kept at all points in time."""
+
+    spikes: NDArray[np.bool_]
+    drawn: tuple[Neuron, ...] = ()
+
+
+@dataclass(frozen=True)
+class SimulatedImages:
+    """What ngspice answered, image by image, as `run_pieces` keeps it."""
+
+    kept: Sequence[Arrays]
+    depth: int
+
+    @cached_property
+    def layers(self) -> list[Layer]:
+        """(spikes, membranes at the latch in volts), [images, steps, columns] each, by layer."""
+        return [(self._stacked(f"spikes_{layer}"), self._stacked(f"v_{layer}")) for layer in range(self.depth)]
+
+    def _stacked(self, name: str) -> NDArray:
+        return np.stack([image[name] for image in self.kept])
+
+    @cached_property
+    def energy_J(self) -> dict[str, NDArray[np.float64]]:
+        """By supply, [images]."""
+        names = [name for name in self.kept[0] if name.startswith(_ENERGY)]
+        return {name.removeprefix(_ENERGY): np.array([float(image[name]) for image in self.kept]) for name in names}
+
+    @cached_property
+    def seconds(self) -> NDArray[np.float64]:
+        """Of ngspice, [images]."""
+        return np.array([float(image["seconds"]) for image in self.kept])
+
+    def waveform(self, image: int) -> tuple[NDArray, NDArray, NDArray]:
+        """(time [points] in seconds, membranes [points, drawn] in volts, latched spikes [points, drawn] in 0..1)."""
+        kept = self.kept[image]
+        return kept["time_s"], kept["drawn_V"], kept["drawn_spike"]
+
+
+def simulate_images(
+    netlist: Netlist,
+    form: Form,
+    pieces: Sequence[Piece],
+    ngspice: Ngspice,
+    scratch: Path,
+    *,
+    workers: int | None = None,
+    executor: Executor | None = None,
+) -> SimulatedImages:
+    """Every piece simulated.
+
+    scratch  where finished pieces are kept until the caller removes it; a later call with the same netlist, form,
+             spikes and ngspice goes on from them
+
+    Raises SimulationError, StorageError; ConfigurationError when the reduced form does not exist.
+    """
+    files = [scratch / f"spiking-{form}-{_key(netlist, form, piece, ngspice)[:16]}.npz" for piece in pieces]
+    run = partial(simulate_piece, netlist, form, ngspice)
+    ones = [1] * len(pieces)
+    kept = run_pieces(run, pieces, files, ones, f"verify {form}", workers=workers, executor=executor)
+    return SimulatedImages(kept, len(netlist.network.crossbars))
+
+
+def simulate_piece(netlist: Netlist, form: Form, ngspice: Ngspice, piece: Piece) -> dict[str, ArrayLike]:
+    """One image in ngspice; for a worker, which need not load torch for it."""
+    answer = simulate(netlist.deck(piece.spikes, form), ngspice, timeout_s=TIMEOUT_S)
+    of_deck = answer.values, netlist.network, netlist.circuit, len(piece.spikes)
+    spikes = latched(*of_deck)
+    energy = energy_by_supply(answer.values, netlist, piece.spikes, spikes, form)
+    return {
+        "seconds": answer.seconds,
+        **{f"spikes_{layer}": array for layer, array in enumerate(spikes)},
+        **{f"v_{layer}": array for layer, array in enumerate(membranes_at_latch(*of_deck))},
+        **{_ENERGY + supply: joule for supply, joule in energy.items()},
+        **_drawn(answer, piece.drawn),
+    }
+
+
+def _drawn(answer: Simulation, drawn: Sequence[Neuron]) -> dict[str, ArrayLike]:
+    if not drawn:
+        return {}
+    courses = {
+        name: np.stack([answer.values[f"v({node}{layer}_{j})"] for layer, j in drawn], 1)
+        for name, node in (("drawn_V", "m"), ("drawn_spike", "s"))
+    }
+    return {"time_s": answer.values["time"], **courses}
+
+
+def _key(netlist: Netlist, form: Form, piece: Piece, ngspice: Ngspice) -> str:
+    return content_hash(
+        netlist.key, form, piece.spikes.shape, np.packbits(piece.spikes).tobytes(), piece.drawn, ngspice.version
+    )

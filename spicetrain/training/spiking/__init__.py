@@ -1,1 +1,0 @@
-"""Training of spiking networks on memristor arrays: time-stepped, with surrogate gradients."""

@@ -1,0 +1,134 @@
+"""Whole networks in ngspice against numpy, against each other, and against plain sources."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from bent import with_sinh
+from numpy.typing import NDArray
+
+from spicetrain.array.crossbar import Crossbar
+from spicetrain.errors import ConfigurationError
+from spicetrain.inverter.netlists.network import Form, network_deck, saved_nodes
+from spicetrain.inverter.network import Network, encode
+from spicetrain.netlists.cells import VDD, VSS
+from spicetrain.spice.deck import Deck
+from spicetrain.spice.ngspice import Ngspice
+from spicetrain.spice.simulate import simulate
+from spicetrain.technology import Technology
+
+
+def random_network(technology: Technology, *layers: int) -> Network:
+    rng = np.random.default_rng(sum(layers))
+    device = technology.memristor
+    crossbars = []
+    for rows, columns in zip(layers, layers[1:], strict=False):
+        shapes = ((rows, columns), (rows, columns), (columns,), (columns,))
+        crossbars.append(Crossbar(*(rng.uniform(device.g_min_S, device.g_max_S, shape) for shape in shapes)))
+    hidden = [rng.uniform(0.5, 4.0, (columns, 2)) for columns in layers[1:-1]]
+    return Network(tuple(crossbars), (*hidden, rng.uniform(0.5, 4.0, (layers[-1], 1))))
+
+
+def voltages(
+    network: Network, technology: Technology, inputs: NDArray, form: Form, ngspice: Ngspice
+) -> dict[str, NDArray]:
+    answer = simulate(network_deck(network, technology, inputs, form, hidden=True), ngspice)
+    return {node: answer.values[f"v({node})"] for node in saved_nodes(network, hidden=True)}
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (3, 7)])
+@pytest.mark.parametrize("form", ["flat", "reduced"])
+def test_columns_float_where_kirchhoff_puts_them(
+    shape: tuple[int, int], form: Form, ptm90: Technology, made_up: Technology, ngspice: Ngspice
+) -> None:
+    for technology in (ptm90, made_up):
+        network = random_network(technology, *shape)
+        inputs = np.random.default_rng(1).random((4, shape[0]))
+        found = voltages(network, technology, inputs, form, ngspice)
+        v_pos, v_neg = encode(inputs, network.encoding, technology.rails)
+        expected = network.crossbars[0].open_column_voltage(v_pos, v_neg, technology.rails)
+        for j in range(shape[1]):
+            # The gates of the output inverters leak some pA.
+            np.testing.assert_allclose(found[f"c0_{j}"], expected[:, j], rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("layers", [(7, 5, 4, 3), (4, 3, 3), (2, 1, 1)])
+def test_flat_and_reduced_agree_at_every_node(
+    layers: tuple[int, ...], ptm90: Technology, made_up: Technology, ngspice: Ngspice
+) -> None:
+    for technology in (ptm90, made_up):
+        network = random_network(technology, *layers)
+        inputs = np.random.default_rng(2).random((6, layers[0]))
+        flat, reduced = (voltages(network, technology, inputs, form, ngspice) for form in ("flat", "reduced"))
+        assert flat.keys() == reduced.keys()
+        assert len(flat) == layers[-1] + 3 * sum(layers[1:-1]) + layers[-1]
+        for node, v in flat.items():
+            np.testing.assert_allclose(v, reduced[node], rtol=0, atol=1e-6, err_msg=node)
+        assert max(np.ptp(flat[f"n0_{j}"]) for j in range(layers[1])) > 0.01
+
+
+def with_plain_sources(network: Network, technology: Technology, sample: NDArray) -> Deck:
+    """One sample of a 4-3-3 network, written down without any of our builders."""
+    rails, unit = technology.rails, technology.inverter
+    lines = [f".include {technology.library}", f"vup {VDD} 0 {rails.vdd_V}", f"vlow {VSS} 0 {rails.vss_V}"]
+    for i, x in enumerate(sample):
+        lines += [f"vp{i} q0_{i}p 0 {float(x) * 0.25!r}", f"vn{i} q0_{i}n 0 {-float(x) * 0.25!r}"]
+
+    def transistors(name: str, gate: str, drain: str, size: float) -> None:
+        for kind, rail, geometry in (("n", VSS, unit.nmos), ("p", VDD, unit.pmos)):
+            w_l = f"w={geometry['w']} l={geometry['l']}"
+            lines.append(f"m{name}{kind} {drain} {gate} {rail} {rail} {kind}mos {w_l} m={size!r}")
+
+    for layer, crossbar in enumerate(network.crossbars):
+        for j in range(crossbar.columns):
+            column = f"col{layer}_{j}"
+            for i in range(crossbar.rows):
+                lines.append(f"rp{layer}{i}{j} q{layer}_{i}p {column} {float(1 / crossbar.pos[i, j])!r}")
+                lines.append(f"rn{layer}{i}{j} q{layer}_{i}n {column} {float(1 / crossbar.neg[i, j])!r}")
+            lines.append(f"rbp{layer}{j} {VDD} {column} {float(1 / crossbar.bias_pos[j])!r}")
+            lines.append(f"rbn{layer}{j} {VSS} {column} {float(1 / crossbar.bias_neg[j])!r}")
+            sizes = [float(size) for size in network.sizes[layer][j]]
+            if layer == 0:  # the positive row of the next crossbar is behind the first inverter
+                transistors(f"a{j}", column, f"q1_{j}p", sizes[0])
+                transistors(f"b{j}", f"q1_{j}p", f"q1_{j}n", sizes[1])
+            else:
+                transistors(f"o{j}", column, f"out{j}", sizes[0])
+    return Deck("\n".join(lines), ".op", ("v(out0)", "v(out1)", "v(out2)"), points=1)
+
+
+def test_the_index_sweep_is_one_run_with_plain_sources_per_sample(ptm90: Technology, ngspice: Ngspice) -> None:
+    network = random_network(ptm90, 4, 3, 3)
+    inputs = np.random.default_rng(3).random((5, 4))
+    swept = voltages(network, ptm90, inputs, "flat", ngspice)
+    for k, sample in enumerate(inputs):
+        alone = simulate(with_plain_sources(network, ptm90, sample), ngspice).values
+        for j in range(3):
+            assert swept[f"o_{j}"][k] == pytest.approx(alone[f"v(out{j})"][0], abs=1e-6)
+
+
+def test_a_sinh_crossbar_bends_and_has_no_reduced_form(ptm90: Technology, ngspice: Ngspice) -> None:
+    bent = with_sinh(ptm90, 4.0)
+    network = random_network(ptm90, 3, 2)
+    inputs = np.random.default_rng(4).random((3, 3))
+    with pytest.raises(ConfigurationError, match="no Thevenin equivalent"):
+        network_deck(network, bent, inputs, "reduced")
+    found = voltages(network, bent, inputs, "flat", ngspice)
+    box, rails = network.crossbars[0], bent.rails
+    v_pos, v_neg = encode(inputs, "unipolar", rails)
+    straight = box.open_column_voltage(v_pos, v_neg, rails)
+    for j in range(2):
+        v = found[f"c0_{j}"][:, None]
+        current = (box.pos[:, j] * np.sinh(4 * (v_pos - v))).sum(1) + (box.neg[:, j] * np.sinh(4 * (v_neg - v))).sum(1)
+        ends = ((box.bias_pos[j], rails.vdd_V), (box.bias_neg[j], rails.vss_V))
+        current += sum(g * np.sinh(4 * (rail - v[:, 0])) for g, rail in ends)
+        np.testing.assert_allclose(current / 4 / box.column_sum[j], 0, atol=2e-6)
+        assert np.abs(v[:, 0] - straight[:, j]).max() > 1e-4
+
+
+def test_only_outputs_are_saved_unless_hidden_is_asked_for(ptm90: Technology) -> None:
+    network = random_network(ptm90, 4, 3, 2)
+    inputs = np.zeros((2, 4))
+    assert network_deck(network, ptm90, inputs, "reduced").saves == ("v(o_0)", "v(o_1)")
+    assert replace(network_deck(network, ptm90, inputs, "flat")).points == 2

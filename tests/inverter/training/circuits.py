@@ -1,0 +1,85 @@
+"""What the tests of training and verification share: one measured and fitted inverter, random crossbars."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spicetrain.array.crossbar import Crossbar
+from spicetrain.characterization.characterize import characterize
+from spicetrain.characterization.plan import CurrentSurfacePlan, EffectiveLoadPlan, LoadedVtcPlan, Plan
+from spicetrain.inverter.network import Encoding, Network
+from spicetrain.inverter.surrogates.current_fit import fit_current_surface
+from spicetrain.inverter.surrogates.current_surface import CurrentSurface
+from spicetrain.inverter.surrogates.effective_load import fit_effective_load
+from spicetrain.inverter.surrogates.loaded_vtc import fit_loaded_vtc
+from spicetrain.inverter.surrogates.store import Surrogates
+from spicetrain.inverter.training.stage import Tolerance
+from spicetrain.spice.ngspice import find_ngspice
+from spicetrain.surrogates.settings import SurrogateSettings
+from spicetrain.technology import Technology, load_technology
+
+SETTINGS = SurrogateSettings(hidden=(12, 12), points=2000, iterations=100, starts=2)
+LOAD_SETTINGS = SurrogateSettings(hidden=(16, 16), points=2700, load_iterations=100, starts=2)
+EXACT = Tolerance(step_V=1e-11, iterations=40)
+
+
+def measured(**sections: object) -> dict[str, pd.DataFrame]:
+    """Tables of ptm90 for a plan of these sections, in a cache of their own."""
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        folder = Path(name)
+        patch.setenv("SPICETRAIN_CACHE", str(folder / "cache"))
+        plan = Plan(folder=folder, **sections)  # type: ignore[arg-type]
+        files = characterize(load_technology("ptm90"), plan, find_ngspice(), folder / "tables", workers=1)
+        return {name: pd.read_parquet(file) for name, file in files.items()}
+
+
+@cache
+def fitted_surface() -> CurrentSurface:
+    """The inverter of ptm90, measured by ngspice and fitted; once a process, because two folders of tests use it."""
+    table = measured(current_surface=CurrentSurfacePlan(points=61))["current_surface"]
+    surface, errors = fit_current_surface(table, load_technology("ptm90"), SETTINGS)
+    assert errors["rms_relative"] < 4e-4, errors
+    return surface
+
+
+@cache
+def fitted_surrogates() -> Surrogates:
+    """With the loaded VTC and the effective load, coarse ones."""
+    technology = load_technology("ptm90")
+    tables = measured(
+        loaded_vtc=LoadedVtcPlan(v_in_points=101, v_load_points=3, g_load_points=10),
+        effective_load=EffectiveLoadPlan(shapes=((5, 3), (10, 6)), distributions=("log_uniform",), crossbars=6),
+    )
+    vtc, errors = fit_loaded_vtc(tables["loaded_vtc"], technology, LOAD_SETTINGS)
+    assert errors["rms_V"] < 1.5e-3, errors
+    load, _ = fit_effective_load(tables["effective_load"], technology, LOAD_SETTINGS)
+    return Surrogates(fitted_surface(), vtc, load)
+
+
+def random_crossbar(technology: Technology, rows: int, columns: int, seed: int) -> Crossbar:
+    """Log-uniform over the device's range."""
+    rng, device = np.random.default_rng(seed), technology.memristor
+    ends = np.log(device.g_min_S), np.log(device.g_max_S)
+    shapes = ((rows, columns), (rows, columns), (columns,), (columns,))
+    return Crossbar(*(np.exp(rng.uniform(*ends, shape)) for shape in shapes))
+
+
+def random_network(
+    technology: Technology, *layers: int, sizes: tuple[float, ...] | None = None, encoding: Encoding = "unipolar"
+) -> Network:
+    """Random conductances; `sizes` a crossbar, None: random ones from 1 to 4 fingers."""
+    rng = np.random.default_rng(sum(layers))
+    widths = zip(layers, layers[1:], strict=False)
+    crossbars = [random_crossbar(technology, *shape, seed) for seed, shape in enumerate(widths)]
+    shapes = [(columns, 2) for columns in layers[1:-1]] + [(layers[-1], 1)]
+    if sizes is None:
+        fingers = [rng.uniform(1.0, 4.0, shape) for shape in shapes]
+    else:
+        fingers = [np.full(shape, size) for shape, size in zip(shapes, sizes, strict=True)]
+    return Network(tuple(crossbars), tuple(fingers), encoding)

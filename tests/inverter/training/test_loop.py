@@ -1,0 +1,232 @@
+"""The training loop: it learns, it goes on where it was interrupted, and it refuses what does not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from interrupted import interrupt_at, metrics
+
+from spicetrain.datasets import Dataset, load_dataset
+from spicetrain.errors import ArchitectureMismatch, ConfigurationError, StorageError
+from spicetrain.inverter.network import Network
+from spicetrain.inverter.surrogates.current_surface import CurrentSurface
+from spicetrain.inverter.surrogates.store import Surrogates
+from spicetrain.inverter.training import loop
+from spicetrain.inverter.training.circuit import Circuit
+from spicetrain.inverter.training.model import predict
+from spicetrain.inverter.training.settings import NetworkSettings, TrainingSettings
+from spicetrain.technology import Technology
+from spicetrain.training.common import parts_of
+
+from .circuits import random_network
+
+SHAPE = NetworkSettings(layers=(4, 3, 3), encoding="bipolar")
+SETTINGS = TrainingSettings(epochs=4, batch_size=40, learning_rate=0.05, logit_V=0.02, device="cpu", threads=1)
+STEPS = 3  # 120 flowers in batches of 40
+
+
+class Trainer:
+    def __init__(self, technology: Technology, surface: CurrentSurface) -> None:
+        self.technology, self.surface, self.iris = technology, surface, load_dataset("iris")
+
+    def __call__(
+        self, folder: Path, shape: NetworkSettings = SHAPE, dataset: Dataset | None = None, **changes: Any
+    ) -> Network:
+        settings = TrainingSettings(**(SETTINGS.model_dump() | changes))
+        return loop.train(shape, settings, dataset or self.iris, self.technology, Surrogates(self.surface), folder)
+
+
+@pytest.fixture
+def train(ptm90: Technology, surface: CurrentSurface) -> Trainer:
+    return Trainer(ptm90, surface)
+
+
+def conductances(network: Network) -> list[np.ndarray]:
+    return [value for box in network.crossbars for value in vars(box).values()]
+
+
+@pytest.mark.parametrize("method", ["kcl", "ideal"])
+def test_learns_iris(method: str, train: Trainer, ptm90: Technology, surface: CurrentSurface, tmp_path: Path) -> None:
+    wide = NetworkSettings(layers=(4, 10, 3), encoding="bipolar")
+    network = train(tmp_path, wide, epochs=40, batch_size=20, learning_rate=0.1, method=method)
+    lines = metrics(tmp_path)
+    assert lines[-1]["loss"] < 0.1 * lines[0]["loss"]
+    outputs = predict(network, train.iris.train_inputs, Circuit(ptm90, Surrogates(surface)), method)[-1].v_n
+    right = (outputs.argmax(1).numpy() == train.iris.train_labels).mean()
+    assert right > 0.965
+    assert all(line["solver_unconverged"] == 0 for line in lines)
+    assert network.about["method"] == method
+
+
+def test_an_interrupted_training_goes_on_to_the_same_conductances(
+    train: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(tmp_path / "whole")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        interrupt_at(patch, loop, 2 * STEPS + 2)  # in the middle of the third epoch
+        train(tmp_path / "broken")
+    assert [line["epoch"] for line in metrics(tmp_path / "broken")] == [1, 2]
+    resumed = train(tmp_path / "broken")
+    for one, other in zip(conductances(whole), conductances(resumed), strict=True):
+        assert np.array_equal(one, other)
+    a, b = metrics(tmp_path / "whole"), metrics(tmp_path / "broken")
+    assert [line["epoch"] for line in b] == [1, 2, 3, 4]
+    for x, y in zip(a, b, strict=True):
+        assert x | {"seconds": 0} == y | {"seconds": 0}
+
+
+@pytest.mark.parametrize("step", ["save_checkpoint", "append_line"])
+def test_an_interrupt_between_checkpoint_and_metrics_leaves_one_line_an_epoch(
+    step: str, train: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = getattr(loop, step), []
+
+    def interrupted(*arguments: Any) -> None:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        real(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(loop, step, interrupted)
+        train(tmp_path)
+    train(tmp_path)
+    assert [line["epoch"] for line in metrics(tmp_path)] == [1, 2, 3, 4]
+
+
+def test_a_finished_training_is_read_not_repeated(
+    train: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = train(tmp_path, epochs=1)
+    interrupt_at(monkeypatch, loop, 1)
+    again = train(tmp_path, epochs=1)
+    for one, other in zip(conductances(first), conductances(again), strict=True):
+        assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    "change", [{"learning_rate": 0.01}, {"epochs": 5}, {"seed": 1}, {"method": "ideal"}, {"validation": 30}]
+)
+def test_a_checkpoint_of_another_training_is_refused_and_untouched(
+    change: dict[str, Any], train: Trainer, tmp_path: Path
+) -> None:
+    train(tmp_path, epochs=1)
+    before = (tmp_path / "checkpoint.safetensors").read_bytes(), (tmp_path / "metrics.jsonl").read_bytes()
+    with pytest.raises(ArchitectureMismatch, match=next(iter(change))):
+        train(tmp_path, **({"epochs": 1} | change))
+    assert before == ((tmp_path / "checkpoint.safetensors").read_bytes(), (tmp_path / "metrics.jsonl").read_bytes())
+
+
+def test_a_checkpoint_of_another_architecture_is_refused_and_untouched(train: Trainer, tmp_path: Path) -> None:
+    train(tmp_path, epochs=1)
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+    for other in (
+        NetworkSettings(layers=(4, 5, 3), encoding="bipolar"),
+        NetworkSettings(layers=(4, 3, 3), encoding="bipolar", inverter_sizes=(2.0, 1.0)),
+    ):
+        with pytest.raises(ArchitectureMismatch, match="another training"):
+            train(tmp_path, other, epochs=1)
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "text"])
+def test_a_damaged_checkpoint_is_named(damage: str, train: Trainer, tmp_path: Path) -> None:
+    train(tmp_path, epochs=1)
+    path = tmp_path / "checkpoint.safetensors"
+    content = path.read_bytes()
+    path.write_bytes({"truncated": content[: len(content) // 2], "empty": b"", "text": b"not tensors" * 9}[damage])
+    with pytest.raises(StorageError, match=r"checkpoint\.safetensors.*Remove it"):
+        train(tmp_path, epochs=1)
+
+
+def test_another_safetensors_file_is_no_checkpoint(train: Trainer, ptm90: Technology, tmp_path: Path) -> None:
+    random_network(ptm90, 4, 3, 3).save(tmp_path / "checkpoint.safetensors")
+    with pytest.raises(StorageError, match="is not a spicetrain checkpoint"):
+        train(tmp_path)
+
+
+def test_validation_images_are_kept_out_of_training(train: Trainer, tmp_path: Path) -> None:
+    parts = parts_of(train.iris, 30, torch.device("cpu"))
+    kept, rest = (sorted(map(tuple, parts[name][0].tolist())) for name in ("validation", "train"))
+    assert (len(kept), len(rest)) == (30, 90)
+    assert sorted(kept + rest) == sorted(map(tuple, train.iris.train_inputs.tolist()))
+    assert np.bincount(parts["validation"][1].numpy()).tolist() == [10, 10, 10]
+    train(tmp_path, validation=30, epochs=1)
+    line = metrics(tmp_path)[0]
+    assert {"accuracy_validation", "accuracy_test"} <= line.keys()
+
+
+def test_metrics_say_what_was_measured(train: Trainer, tmp_path: Path, ptm90: Technology) -> None:
+    network = train(tmp_path, epochs=2)
+    line = metrics(tmp_path)[-1]
+    circuit = Circuit(ptm90, Surrogates(train.surface))
+    v_out = predict(network, train.iris.test_inputs, circuit, "kcl")[-1].v_n
+    right = (v_out.argmax(1).numpy() == train.iris.test_labels).mean()
+    assert line["accuracy_test"] == pytest.approx(right)
+    assert 0 < line["solver_step_V"] <= circuit.tolerance.step_V
+    assert line["solver_iterations"] >= 2
+    assert "accuracy_validation" not in line
+
+
+def test_starts_from_another_run(train: Trainer, tmp_path: Path) -> None:
+    first = train(tmp_path / "first", epochs=20)
+    first.save(tmp_path / "first.safetensors")
+    train(tmp_path / "second", epochs=1, learning_rate=1e-9, initial=tmp_path / "first.safetensors")
+    assert metrics(tmp_path / "second")[0]["loss"] == pytest.approx(metrics(tmp_path / "first")[-1]["loss"], rel=0.02)
+
+
+def test_the_network_it_starts_from_is_known_by_what_it_holds(
+    train: Trainer, ptm90: Technology, tmp_path: Path
+) -> None:
+    here, there = tmp_path / "here.safetensors", tmp_path / "there.safetensors"
+    random_network(ptm90, 4, 3, 3).save(here)
+    first = train(tmp_path / "run", epochs=1, initial=here)
+    here.rename(there)
+    again = train(tmp_path / "run", epochs=1, initial=there)
+    for one, other in zip(conductances(first), conductances(again), strict=True):
+        assert np.array_equal(one, other)
+    train(tmp_path / "other", epochs=1).save(there)
+    with pytest.raises(ArchitectureMismatch, match="initial"):
+        train(tmp_path / "run", epochs=1, initial=there)
+    with pytest.raises(ArchitectureMismatch, match="initial"):
+        train(tmp_path / "run", epochs=1)
+
+
+def test_what_does_not_fit_is_refused_before_anything_is_written(
+    train: Trainer, ptm90: Technology, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.safetensors"
+    random_network(ptm90, 4, 2, 3).save(other)
+    folder = tmp_path / "run"
+    with pytest.raises(ArchitectureMismatch, match="iris has 4 inputs and 3 classes: begin with 4 and end with 3"):
+        train(folder, NetworkSettings(layers=(5, 3, 3)))
+    with pytest.raises(ArchitectureMismatch, match="4-3-2"):
+        train(folder, NetworkSettings(layers=(4, 3, 2)))
+    with pytest.raises(ArchitectureMismatch, match="4-2-3"):
+        train(folder, initial=other)
+    with pytest.raises(StorageError, match="absent"):
+        train(folder, initial=tmp_path / "absent.safetensors")
+    with pytest.raises(ConfigurationError, match="validation = 118 leaves nothing"):
+        train(folder, validation=118)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigurationError, match="sees no CUDA device"):
+        train(folder, device="cuda")
+    assert not folder.exists()
+
+
+def test_a_loss_that_is_not_a_number_stops_the_training(train: Trainer, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="The loss is nan after epoch 1.*logit_V"):
+        train(tmp_path, logit_V=1e-44)
+    assert not (tmp_path / "checkpoint.safetensors").exists()
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_trains_to_what_the_cpu_does(train: Trainer, tmp_path: Path) -> None:
+    on_cpu, on_cuda = (train(tmp_path / device, device=device) for device in ("cpu", "cuda"))
+    for one, other in zip(conductances(on_cpu), conductances(on_cuda), strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-2)

@@ -1,0 +1,312 @@
+"""Laws of a spiking circuit: their file, and their fit to tables of which the truth is known."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from ideal_laws import ideal_laws
+from numpy.polynomial.polynomial import polyval
+from safetensors.numpy import save_file
+
+from spicetrain.array.crossbar import Crossbar
+from spicetrain.characterization.characterize import characterize
+from spicetrain.characterization.plan import load_plan
+from spicetrain.errors import ConfigurationError, StorageError
+from spicetrain.spice.ngspice import Ngspice
+from spicetrain.spice.simulate import simulate
+from spicetrain.spiking.circuit import SIDES, SpikingCircuit, load_circuit, of_layer
+from spicetrain.spiking.netlists.network import membranes_at_latch
+from spicetrain.spiking.network import SpikingNetwork
+from spicetrain.spiking.surrogates import fits as spiking_fits
+from spicetrain.spiking.surrogates.curves import Surface, fit_curve
+from spicetrain.spiking.surrogates.fit import fit_spiking_surrogates
+from spicetrain.spiking.surrogates.laws import SpikingLaws, load_laws
+from spicetrain.spiking.training.predict import predict
+from spicetrain.spiking.verification.netlist import Netlist
+from spicetrain.surrogates.fitted_file import FILE
+from spicetrain.surrogates.settings import SurrogateSettings
+from spicetrain.technology import Technology
+
+SETTINGS = SurrogateSettings(hidden=(5,), load_iterations=5, starts=1)
+
+
+def every_law(array: str = "1t1r") -> SpikingLaws:
+    circuit = load_circuit(f"lif-{array}")
+    return replace(
+        ideal_laws(circuit),
+        leak=(np.array([1e-9, 2e-6]), np.array([1e-9, 2e-6, 3e-5])),
+        coarse_leak=(np.array([1e-9, 3e-6]),),
+        reset_charge_C=(-1e-15, -2e-16),
+        reset_lost_s=1e-11,
+        trip_offset_V=1e-4,
+        trip_delay_s=2.5e-10,
+        cells={side: np.arange(6.0).reshape(2, 3) for side in SIDES},
+        coarse_cells={side: np.arange(4.0).reshape(2, 2) for side in SIDES},
+        cell_g_S=8e-6,
+        cell_on_C=1e-16,
+        cell_off_C=-2e-16,
+        cell_silent_F=5e-16,
+        cell_spiking_F=7e-16,
+        cell_late_s=1e-11,
+        cell_ceases_s=2e-12,
+        domains={"leak": (-0.2, 0.15)},
+    )
+
+
+@pytest.mark.parametrize("array", ["1r", "1t1r"])
+def test_a_file_holds_all_of_the_laws(array: str, tmp_path: Path) -> None:
+    laws = every_law(array)
+    laws.save(tmp_path / FILE, {"leak_current": {"key": "k"}})
+    loaded = SpikingLaws.load(tmp_path)
+    assert loaded.fingerprint == laws.fingerprint
+    for name, value in vars(laws).items():
+        if name != "fingerprint":
+            assert repr(getattr(loaded, name)) == repr(value), name
+    assert load_laws(tmp_path / FILE)[1] == {"leak_current": {"key": "k"}}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"trip_offset_V": 2e-4},
+        {"leak": (np.array([1e-9, 2.1e-6]),)},
+        {"cell_spiking_F": 6e-16},
+        {"domains": {}},
+        {"coarse_cells": {}},
+        {"coarse_leak": ()},
+    ],
+)
+def test_whatever_changes_changes_the_fingerprint(change: dict[str, Any]) -> None:
+    assert replace(every_law(), **change).fingerprint != every_law().fingerprint
+
+
+def test_files_that_hold_no_laws(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"no surrogates at .*fit-surrogates"):
+        SpikingLaws.load(tmp_path)
+    save_file({"a": np.zeros(2)}, tmp_path / FILE, {"format": "spicetrain-surrogates-1"})
+    with pytest.raises(StorageError, match="no surrogates of this kind"):
+        SpikingLaws.load(tmp_path)
+    every_law().save(tmp_path / FILE, {})
+    (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:-8])
+    with pytest.raises(StorageError, match="damaged"):
+        SpikingLaws.load(tmp_path)
+
+
+def test_the_last_layers_value_holds_for_deeper_ones() -> None:
+    assert [of_layer((1, 2), layer) for layer in range(4)] == [1, 2, 2, 2]
+
+
+def test_cell_coefficients_are_the_stated_series_in_numpy_and_torch() -> None:
+    laws, g = every_law(), np.array([[1e-7, 3e-6], [8e-6, 2e-6]])
+    for k, (in_numpy, in_torch) in enumerate(
+        zip(laws.cell_coefficients("inhibitory", g), laws.cell_coefficients("inhibitory", torch.tensor(g)), strict=True)
+    ):
+        expected = g * (3 * k + (3 * k + 1) * (g / 8e-6) + (3 * k + 2) * (g / 8e-6) ** 2)
+        np.testing.assert_allclose(in_numpy, expected, rtol=1e-14)
+        np.testing.assert_allclose(in_torch.numpy(), expected, rtol=1e-14)
+    assert [len(laws.cells["excitatory"]), len(laws.cell_coefficients("excitatory", g, coarse=True))] == [2, 2]
+    np.testing.assert_allclose(laws.cell_coefficients("excitatory", g, coarse=True)[0], g * (g / 8e-6))
+
+
+def test_a_curve_that_is_a_polynomial_is_found_with_its_degree() -> None:
+    x = np.linspace(-0.3, 0.2, 41)
+    truth = np.array([1e-6, -2e-4, 3e-4, 5e-3])
+    fit = fit_curve(x, polyval(x, truth), np.full(41, 1e-12), 8, SETTINGS)
+    np.testing.assert_allclose(fit.coefficients, truth, rtol=1e-8)
+    assert fit.degree == 3 and len(fit.held_out) == len(fit.model) == len(fit.mlp) == 8
+    rough = fit_curve(x, polyval(x, truth), np.full(41, 1.0), 8, SETTINGS)
+    assert rough.degree == 1  # it is good enough
+    exponential = fit_curve(x, np.exp(30 * x), np.full(41, 1e-12), 4, SETTINGS)
+    assert exponential.degree == 4  # none is, so the best
+
+
+def test_a_surface_that_is_a_polynomial_is_found() -> None:
+    truth = np.array([[1.0, -0.5, 0.2], [-2.0, 0.3, 0.0], [0.5, 1.0, -1.0], [3.0, 0.0, 2.0]])
+    x, ratio = (axis.ravel() for axis in np.meshgrid(np.linspace(-0.3, 0.2, 15), np.geomspace(0.01, 1, 9)))
+    y = np.polynomial.polynomial.polyval2d(x, ratio, truth)
+    surface = Surface(x, ratio, y, np.full_like(y, 1e-6), SETTINGS)
+    fit = surface.fit((3, 2))
+    np.testing.assert_allclose(fit.coefficients, truth, atol=1e-9)
+    np.testing.assert_allclose(fit.model, fit.held_out, atol=1e-10)
+    assert surface.missed((3, 2)) < 1e-3 < 1 < surface.missed((2, 2))
+
+
+def test_threshold_offset_and_delay() -> None:
+    slope = np.array([-1e8, -1e7, -1e6, 0, 1e6, 1e7, 1e8])
+    table = pd.DataFrame({"slope_V_per_s": slope, "trip_V": 1e-4 + 2.5e-10 * slope})
+    laws, report, _ = spiking_fits.fit_threshold(table, SpikingLaws(0.0, (), ()), load_circuit("lif-1r"), SETTINGS)
+    assert laws.trip_offset_V == pytest.approx(1e-4, rel=1e-6, abs=0) and laws.trip_delay_s == pytest.approx(
+        2.5e-10, rel=1e-6, abs=0
+    )
+    assert report["errors"]["max_V"] < 1e-9
+
+
+def test_pulse_splits_into_charge_and_time() -> None:
+    circuit = load_circuit("lif-1t1r")
+    clock, rows = circuit.clock, []
+    for side, sign in zip(SIDES, (1, -1), strict=True):
+        for g, u in itertools.product((1e-7, 1e-6, 8e-6), (-0.1, 0.0, 0.1)):
+            i = g * (sign * 0.5 - u)
+            dc = i * clock.integrate_s
+            latch = dc - i * (clock.edge_s / 2 + 4e-12) + sign * 3e-16 - 1e-16 - 4e-16 * u
+            whole = latch + i * (clock.edge_s / 2 - 2e-12) - sign * 2e-16 - 1e-17 + (3 + sign) * 1e-16 * u
+            rows.append((side, g, u, whole, latch, dc))
+    names = ["side", "g_S", "v_membrane_V", "charge_C", "charge_latch_C", "charge_dc_C"]
+    known = SpikingLaws(0.0, (), (), cell_spiking_F=8e-16)
+    laws, _, _ = spiking_fits.fit_pulse(pd.DataFrame(rows, columns=names), known, circuit, SETTINGS)
+    found = (laws.cell_on_C, laws.cell_off_C, laws.cell_off_F, laws.cell_late_s, laws.cell_ceases_s)
+    assert found == pytest.approx((-2e-16, -2e-17, 6e-16, 4e-12, 2e-12), rel=1e-5, abs=0)
+
+
+def test_capacitances_are_of_a_pair_of_cells() -> None:
+    rows = [
+        (side, on, g, C)
+        for side, few in zip(SIDES, (1e-16, 3e-16), strict=True)
+        for on, C in ((False, few), (True, 4 * few))
+        for g in (1e-7, 1e-6)
+    ]
+    table = pd.DataFrame(rows, columns=["side", "spiking", "g_S", "capacitance_F"])
+    laws, report, _ = spiking_fits.fit_capacitance(table, SpikingLaws(0.0, (), ()), load_circuit("lif-1t1r"), SETTINGS)
+    assert (laws.cell_silent_F, laws.cell_spiking_F) == pytest.approx((4e-16, 12e-16), rel=1e-6, abs=0)
+    assert report["errors"]["max_F"] == 0
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_residue_gives_back_what_was_injected(layers: int) -> None:
+    circuit = load_circuit("lif-1r")
+    reset = tuple(np.array([0.0, 1e-3 * (k + 1), -2e-3]) for k in range(layers))
+    laws = SpikingLaws(0.0, (), reset, domains={"reset": (0.0, 0.3)})
+    rows = []
+    for k in range(layers):
+        C = circuit.capacitance_F(k)
+        for g in (0.0, 3e-4, 2e-3):
+            for before in np.geomspace(0.01, 0.25, 6):
+                u = float(before)
+                h = (circuit.clock.rest_s - 5e-11) / 1000
+                for _ in range(1000):
+                    middle = u - h / 2 * (polyval(u, reset[k]) + g * u) / C
+                    u -= h * (polyval(middle, reset[k]) + g * middle) / C
+                rows.append((k, g, before, u - (k + 1) * 2e-15 / C))
+    table = pd.DataFrame(rows, columns=["layer", "g_column_S", "v_before_V", "v_after_V"])
+    found, report, _ = spiking_fits.fit_residue(table, laws, circuit, SETTINGS)
+    assert found.reset_charge_C == pytest.approx([-2e-15 * (k + 1) for k in range(layers)], rel=1e-3, abs=0)
+    assert found.reset_lost_s == pytest.approx(5e-11, rel=1e-3, abs=0)
+    assert report["errors"]["max_V"] < 1e-6
+
+
+@pytest.fixture(scope="module", params=["1r", "1t1r"])
+def measured(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, ptm90: Technology, ngspice: Ngspice
+) -> tuple[Path, SpikingCircuit, dict[str, Any], SpikingLaws]:
+    """The shipped circuit measured by ngspice and fitted: (folder, circuit, report, laws)."""
+    folder, circuit = tmp_path_factory.mktemp("laws"), load_circuit(f"lif-{request.param}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPICETRAIN_CACHE", str(folder / "cache"))
+        characterize(ptm90, load_plan("spiking"), ngspice, folder / "tables", circuit=circuit, workers=1)
+    report = fit_spiking_surrogates(folder / "tables", ptm90, circuit, SETTINGS, folder)
+    return folder, circuit, report, SpikingLaws.load(folder)
+
+
+def test_a_column_device_by_device(
+    measured: tuple[Path, SpikingCircuit, dict[str, Any], SpikingLaws],
+    ptm90: Technology,
+    ngspice: Ngspice,
+    tmp_path: Path,
+) -> None:
+    """The model, and the reduced netlist of a 1t1r, against every cell in ngspice: columns that fall, stay and rise."""
+    _, shipped, _, laws = measured
+    rows, columns, steps, share = 100, 3, 5, 101 / 785  # of the shipped circuit's rows, so of its capacitances
+    content = shipped.changed(None, (shipped.capacitance_F(0) * share,)).model_dump()
+    content["neuron"]["reset_fingers"] = (shipped.reset_fingers(0) * share,)
+    circuit, rng = SpikingCircuit.model_validate(content), np.random.default_rng(0)
+    low, high = ptm90.memristor.g_min_S, ptm90.memristor.g_max_S
+    pos, neg = np.exp(rng.uniform(np.log(low), np.log(0.3 * high), (2, rows, columns)))
+    pos[:, 0], neg[:, 2] = np.maximum(0.5 * pos[:, 0], low), np.maximum(0.5 * neg[:, 2], low)
+    never_V = 0.3
+    network = SpikingNetwork((Crossbar(pos, neg, pos[0], neg[0]),), (never_V,))
+    file, spikes = tmp_path / "network.safetensors", rng.random((steps, rows)) < 0.12
+    network.save(file)
+    netlist = Netlist.of(file, circuit, ptm90, laws)
+    flat, reduced = (
+        membranes_at_latch(simulate(netlist.deck(spikes, form), ngspice).values, network, circuit, steps)[0]
+        for form in ("flat", "reduced")
+    )
+    ((_, model),) = predict(network, spikes[None], circuit, laws)
+    reached = np.abs(flat) < 0.075  # above, every neuron has fired
+    assert reached.sum() > 8 and np.ptp(flat[reached]) > 0.02
+    assert np.abs(reduced - flat)[reached].max() < (1e-5 if circuit.array == "1r" else 3e-4)
+    assert np.abs(model[0] - flat)[reached].max() < 3e-4
+
+
+def test_shipped_circuits_are_fitted(measured: tuple[Path, SpikingCircuit, dict[str, Any], SpikingLaws]) -> None:
+    folder, circuit, report, laws = measured
+    assert json.loads((folder / "surrogates.json").read_text()) == report
+    names = set(report["surrogates"])
+    assert all((folder / f"surrogates-{name}.png").stat().st_size > 10_000 for name in names)
+    assert all("domain" in law and "errors" in law and law["seed"] == 0 for law in report["surrogates"].values())
+    of_curves = names & {"driver_current", "cell_current", "leak_current", "reset_current"}
+    for name in of_curves:
+        errors = report["surrogates"][name]["errors"]
+        assert len(errors["mlp"]) == 5 and errors["points"] > 5 and errors["kept"].startswith("polynomial")
+    # Delay of a 90 nm inverter, and trip where its supplies' middle is.
+    assert 1e-10 < laws.trip_delay_s < 5e-10 and abs(laws.trip_offset_V) < 1e-3
+    assert all(charge < 0 for charge in laws.reset_charge_C)  # the gate falls
+    clock, C = circuit.clock, circuit.capacitance_F(0)
+    leak = report["surrogates"]["leak_current"]["errors"]
+    assert all(len(law) <= 4 for law in laws.coarse_leak) and len(laws.coarse_leak) == len(laws.leak)
+    assert leak["q50_A"] * clock.step_s / C < 2e-5  # of the membrane in a step
+    if circuit.array == "1r":
+        driver = report["surrogates"]["driver_current"]["errors"]
+        assert driver["max_A"] < 1e-3 * 1e-3  # of about a milliampere
+        for side in SIDES:
+            assert laws.drivers[side, True].current[1] < -1e-3 and laws.drivers[side, False].current[1] < -1e-3
+    else:
+        cell = report["surrogates"]["cell_current"]["errors"]
+        assert cell["q50_S"] < 2e-3 * 0.5 and cell["coarse"]["q50_S"] < 1e-2 * 0.5  # g is seen through half a volt
+        g = np.array([1.2e-7])
+        assert laws.cell_coefficients("excitatory", g)[0][0] == pytest.approx(0.5 * g[0], rel=0.02, abs=0)
+        assert laws.cell_coefficients("inhibitory", g)[1][0] == pytest.approx(-g[0], rel=0.05, abs=0)
+        assert len(laws.silent_cells["excitatory"]) == len(laws.cells["excitatory"])
+        assert 1e-16 < laws.cell_silent_F < 2e-15 and laws.cell_spiking_F > 0
+
+
+def test_finished_laws_are_kept_and_others_are_not(
+    measured: tuple[Path, SpikingCircuit, dict[str, Any], SpikingLaws], ptm90: Technology
+) -> None:
+    folder, circuit, report, laws = measured
+    again = fit_spiking_surrogates(folder / "tables", ptm90, circuit, SETTINGS, folder)
+    assert again["fitted_now"] == [] and again["surrogates"] == report["surrogates"]
+    assert report["fitted_now"] == list(report["surrogates"])
+    if circuit.array == "1t1r":
+        return  # once is enough
+    other = SETTINGS.model_copy(update={"seed": 1})
+    keys = {law["key"] for law in report["surrogates"].values()}
+    changed = fit_spiking_surrogates(folder / "tables", ptm90, circuit, other, folder)
+    assert changed["fitted_now"] and not keys & {law["key"] for law in changed["surrogates"].values()}
+
+
+def test_bad_tables(tmp_path: Path, ptm90: Technology) -> None:
+    circuit = load_circuit("lif-1r")
+    with pytest.raises(ConfigurationError, match=r"need the table driver_current.*plan that has \[driver_current\]"):
+        fit_spiking_surrogates(tmp_path, ptm90, circuit, SETTINGS, tmp_path)
+    laws = SpikingLaws(0.0, (), ())
+    with pytest.raises(ConfigurationError, match="no column trip_V; it has slope_V_per_s"):
+        spiking_fits.fit_threshold(pd.DataFrame({"slope_V_per_s": [0.0]}), laws, circuit, SETTINGS)
+    table = pd.DataFrame({"slope_V_per_s": [0.0, 1e6], "trip_V": [0.0, np.nan]})
+    with pytest.raises(ConfigurationError, match="no finite slope_V_per_s, trip_V"):
+        spiking_fits.fit_threshold(table, laws, circuit, SETTINGS)
+    for name in ("driver_current", "leak_current", "reset_current", "threshold", "reset_residue"):
+        about = {b"spicetrain": json.dumps({"technology_fingerprint": "another"}).encode()}
+        pq.write_table(pa.table({"a": [0.0]}).replace_schema_metadata(about), tmp_path / f"{name}.parquet")
+    with pytest.raises(ConfigurationError, match="measured of another technology"):
+        fit_spiking_surrogates(tmp_path, ptm90, circuit, SETTINGS, tmp_path)

@@ -1,0 +1,193 @@
+"""The spiking training loop: it learns, it goes on where it was interrupted, and it refuses what does not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from interrupted import interrupt_at, metrics
+
+from spicetrain.datasets import Dataset, load_dataset
+from spicetrain.errors import ArchitectureMismatch, ConfigurationError
+from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.network import SpikingNetwork
+from spicetrain.spiking.training import loop
+from spicetrain.spiking.training.encoding import encode
+from spicetrain.spiking.training.predict import predict
+from spicetrain.spiking.training.settings import SpikingNetworkSettings, SpikingTrainingSettings
+from spicetrain.technology import Technology
+from spicetrain.training.settings import Augmentation
+
+from .simple import lif, simple_laws
+
+SHAPE = SpikingNetworkSettings(layers=(4, 3, 3), steps=6)
+SETTINGS = SpikingTrainingSettings(
+    epochs=4, batch_size=40, calibration_images=60, augmentation=Augmentation(), device="cpu", threads=1
+)
+STEPS = 3  # 120 flowers in batches of 40
+CIRCUIT = lif(capacitance_F=(1e-12,))  # a column of four rows charges no more
+LAWS = simple_laws(CIRCUIT)
+
+
+class Trainer:
+    def __init__(self, technology: Technology) -> None:
+        self.technology, self.iris = technology, load_dataset("iris")
+
+    def __call__(
+        self,
+        folder: Path,
+        shape: SpikingNetworkSettings = SHAPE,
+        dataset: Dataset | None = None,
+        circuit: SpikingCircuit = CIRCUIT,
+        **changes: Any,
+    ) -> SpikingNetwork:
+        settings = SpikingTrainingSettings(**(SETTINGS.model_dump() | changes))
+        return loop.train(shape, settings, dataset or self.iris, self.technology, circuit, LAWS, folder)
+
+
+@pytest.fixture
+def train(ptm90: Technology) -> Trainer:
+    return Trainer(ptm90)
+
+
+def require_same(one: SpikingNetwork, other: SpikingNetwork) -> None:
+    """To the last bit, with all that it tells of itself."""
+    for a, b in zip(one.crossbars, other.crossbars, strict=True):
+        for name, value in vars(a).items():
+            assert np.array_equal(value, getattr(b, name))
+    assert one.thresholds_V == other.thresholds_V and one.about == other.about
+
+
+@pytest.mark.parametrize("method", ["circuit", "regular"])
+def test_learns_iris(method: Any, train: Trainer, tmp_path: Path) -> None:
+    shape = SpikingNetworkSettings(layers=(4, 10, 3), steps=10)
+    network = train(tmp_path, shape, epochs=10, learning_rate=0.1, method=method)
+    lines = metrics(tmp_path)
+    assert lines[-1]["loss"] < 0.5 * lines[0]["loss"]
+    spikes = encode(train.iris.train_inputs, shape, 5)
+    own = predict(network, spikes, CIRCUIT, LAWS, method)
+    assert (
+        own[-1][0].sum(1).argmax(1) == train.iris.train_labels
+    ).mean() > 0.8  # chance is 0.33, and rates of ten steps are coarse
+    assert network.about["method"] == method and network.about["system"] == "spiking"
+    if method == "circuit":
+        assert network.thresholds_V == (CIRCUIT.threshold_V(0), CIRCUIT.threshold_V(1))
+    else:
+        on_circuit = predict(network, spikes, CIRCUIT, LAWS, "circuit")
+        for (fired, _), (wanted, _) in zip(on_circuit, own, strict=True):
+            assert fired.mean() == pytest.approx(wanted.mean(), rel=0.1)
+
+
+@pytest.mark.parametrize("method", ["circuit", "regular"])
+def test_an_interrupted_training_goes_on_to_the_same_network(
+    method: str, train: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(tmp_path / "whole", method=method)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        interrupt_at(patch, loop, 2 * STEPS + 2)  # in the middle of the third epoch
+        train(tmp_path / "broken", method=method)
+    assert [line["epoch"] for line in metrics(tmp_path / "broken")] == [1, 2]
+    require_same(whole, train(tmp_path / "broken", method=method))
+    a, b = metrics(tmp_path / "whole"), metrics(tmp_path / "broken")
+    assert [line["epoch"] for line in b] == [1, 2, 3, 4]
+    for x, y in zip(a, b, strict=True):
+        assert x | {"seconds": 0} == y | {"seconds": 0}
+
+
+def test_a_finished_training_is_read_not_repeated(
+    train: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = train(tmp_path, epochs=1)
+    interrupt_at(monkeypatch, loop, 1)
+    require_same(first, train(tmp_path, epochs=1))
+
+
+@pytest.mark.parametrize(
+    "change", [{"learning_rate": 0.01}, {"epochs": 5}, {"seed": 1}, {"method": "regular"}, {"validation": 30}]
+)
+def test_a_checkpoint_of_another_training_is_refused_and_untouched(
+    change: dict[str, Any], train: Trainer, tmp_path: Path
+) -> None:
+    train(tmp_path, epochs=1)
+    before = (tmp_path / "checkpoint.safetensors").read_bytes(), (tmp_path / "metrics.jsonl").read_bytes()
+    with pytest.raises(ArchitectureMismatch, match=next(iter(change))):
+        train(tmp_path, **({"epochs": 1} | change))
+    assert before == ((tmp_path / "checkpoint.safetensors").read_bytes(), (tmp_path / "metrics.jsonl").read_bytes())
+
+
+def test_a_checkpoint_of_another_circuit_or_encoding_is_refused(train: Trainer, tmp_path: Path) -> None:
+    train(tmp_path, epochs=1)
+    with pytest.raises(ArchitectureMismatch, match="circuit_fingerprint"):
+        train(tmp_path, circuit=lif(capacitance_F=(2e-12,)), epochs=1)
+    with pytest.raises(ArchitectureMismatch, match="steps"):
+        train(tmp_path, SHAPE.model_copy(update={"steps": 7}), epochs=1)
+
+
+@pytest.mark.parametrize("method", ["circuit", "regular"])
+def test_metrics_say_what_was_measured(method: Any, train: Trainer, tmp_path: Path) -> None:
+    """By a regular network's own model before its weights are clipped: here none is."""
+    network = train(tmp_path, epochs=2, validation=30, method=method, clip_quantile=1.0)
+    line = metrics(tmp_path)[-1]
+    answers = predict(network, encode(train.iris.test_inputs, SHAPE, SHAPE.encoder_seed), CIRCUIT, LAWS, method)
+    right = (answers[-1][0].sum(1).argmax(1) == train.iris.test_labels).mean()
+    assert line["accuracy_test"] == pytest.approx(right)
+    assert 0 <= line["accuracy_validation"] <= 1
+    assert len(line["spike_rates"]) == 2 and all(0 < rate < 1 for rate in line["spike_rates"])
+
+
+def test_a_network_tells_what_the_regular_model_needs(train: Trainer, tmp_path: Path) -> None:
+    """Also one that the circuit trained, read from its file: the same conductances seen by the regular model."""
+    train(tmp_path, epochs=1).save(tmp_path / "network.safetensors")
+    network = SpikingNetwork.load(tmp_path / "network.safetensors")
+    assert network.about["regular_thresholds_V"] == list(network.thresholds_V)
+    (fired, _), _ = predict(network, encode(train.iris.test_inputs, SHAPE, 0), CIRCUIT, None, "regular")
+    assert fired.any()
+
+
+def test_without_calibration_the_thresholds_are_those_of_a_linear_neuron(train: Trainer, tmp_path: Path) -> None:
+    network = train(tmp_path, epochs=1, method="regular", calibration_images=0)
+    assert list(network.thresholds_V) == network.about["regular_thresholds_V"]
+    assert "spike_rates" not in network.about
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    shares = [loop._share_of_rate(progress, 0.2) for progress in (0.0, 0.1, 0.2, 0.6, 1.0)]
+    assert shares == pytest.approx([0, 0.5, 1, 0.5, 0])
+
+
+def test_what_does_not_fit_is_refused_before_anything_is_written(
+    train: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(ArchitectureMismatch, match="iris has 4 inputs and 3 classes: begin with 4 and end with 3"):
+        train(folder, SpikingNetworkSettings(layers=(5, 3, 3)))
+    with pytest.raises(ArchitectureMismatch, match="4-3-2"):
+        train(folder, SpikingNetworkSettings(layers=(4, 3, 2)))
+    with pytest.raises(ConfigurationError, match="validation = 118 leaves nothing"):
+        train(folder, validation=118)
+    with pytest.raises(ConfigurationError, match="calibration_images = 60, but only 50"):
+        train(folder, validation=70, method="regular")
+    with pytest.raises(ConfigurationError, match="iris has none"):
+        train(folder, augmentation={"shift_pixels": 1})
+    with pytest.raises(ConfigurationError, match="too short to charge layer 1"):
+        train(folder, circuit=lif(capacitance_F=(1e-9,)))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigurationError, match="sees no CUDA device"):
+        train(folder, device="cuda")
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("change", [{"steps": 0}, {"encoder": "morse"}, {"layers": [4]}, {"layers": [4, 0, 3]}])
+def test_a_shape_that_is_none_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(change))):
+        SpikingNetworkSettings(**change)
+
+
+def test_weights_that_are_no_numbers_stop_the_training(train: Trainer, tmp_path: Path) -> None:
+    """A neuron whose membrane is no number does not spike, so the loss alone would not tell."""
+    with pytest.raises(ConfigurationError, match="not a number in epoch 1.*learning_rate"):
+        train(tmp_path, method="regular", learning_rate=1e300)
+    assert not (tmp_path / "checkpoint.safetensors").exists()

@@ -1,0 +1,123 @@
+"""What a programmed network answers, in both models, and the thresholds that a regular one gets on the circuit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from spicetrain.array.device import Device
+from spicetrain.errors import ArchitectureMismatch, ConfigurationError
+from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.network import SpikingNetwork
+from spicetrain.spiking.training.calibrate import calibrated
+from spicetrain.spiking.training.predict import predict
+from spicetrain.technology import Technology
+
+from .simple import lif, random_crossbar, random_spikes, simple_laws
+
+BETA = 0.9
+CIRCUIT = lif(capacitance_F=(1e-12,))  # a column of few rows charges no more
+
+
+def network_of(memristor: Device, thresholds_V: tuple[float, ...], *layers: int) -> SpikingNetwork:
+    crossbars = tuple(random_crossbar(memristor, *shape, seed=i) for i, shape in enumerate(pairwise(layers)))
+    return SpikingNetwork(crossbars, thresholds_V, {"beta": BETA, "regular_thresholds_V": list(thresholds_V)})
+
+
+@pytest.fixture
+def network(ptm90: Technology) -> SpikingNetwork:
+    return network_of(ptm90.memristor, (0.02, 0.03), 5, 3, 4)
+
+
+def test_regular_network_layer_by_layer_in_numpy(network: SpikingNetwork) -> None:
+    circuit, spikes = CIRCUIT, random_spikes(7, 15, 5)
+    answers = predict(network, spikes, circuit, None, "regular")
+    signal = spikes.astype(float)
+    for layer, (crossbar, (fired, v)) in enumerate(zip(network.crossbars, answers, strict=True)):
+        per_spike = (circuit.clock.integrate_s / circuit.capacitance_F(layer)) * 0.5
+        v_now = np.zeros((7, crossbar.columns))
+        for step in range(15):
+            bias = crossbar.bias_pos - crossbar.bias_neg
+            v_now = BETA * v_now + per_spike * (signal[:, step] @ (crossbar.pos - crossbar.neg) + bias)
+            np.testing.assert_allclose(v[:, step], v_now, rtol=0, atol=1e-12)
+            assert np.array_equal(fired[:, step], v_now > network.thresholds_V[layer])
+            v_now = np.where(fired[:, step], 0.0, v_now)
+        assert fired.dtype == np.bool_ and v.dtype == np.float64
+        assert 0.02 < fired.mean() < 0.98
+        signal = fired.astype(float)
+
+
+def test_circuit_layer_by_layer_in_numpy(network: SpikingNetwork) -> None:
+    """Columns between stiff sources: the exponential of their conductances, edges in their middle."""
+    circuit = CIRCUIT
+    spikes, clock = random_spikes(7, 15, 5), circuit.clock
+    answers = predict(network, spikes, circuit, simple_laws(circuit))
+    signal = spikes.astype(float)
+    for layer, (crossbar, (fired, v)) in enumerate(zip(network.crossbars, answers, strict=True)):
+        C, G, v_now = circuit.capacitance_F(layer), crossbar.column_sum, np.zeros((7, crossbar.columns))
+        for step in range(15):
+            pull = 0.5 * (signal[:, step] @ (crossbar.pos - crossbar.neg) + crossbar.bias_pos - crossbar.bias_neg)
+            v_now = pull / G + (v_now - pull / G) * np.exp(-G * (clock.integrate_s - clock.edge_s / 2) / C)
+            # Rows behind 100 Ohm sag by their 40 uS at most: a part in 250 of what they drive.
+            np.testing.assert_allclose(v[:, step], v_now, rtol=0, atol=1e-8 if layer == 0 else 2e-3)
+            if layer == 0:
+                assert np.array_equal(fired[:, step], v_now > network.thresholds_V[layer])
+            v_now = pull / G + (v[:, step] - pull / G) * np.exp(-G * clock.edge_s / 2 / C)
+            v_now = np.where(fired[:, step], 0.0, v_now * np.exp(-G * clock.rest_s / C))
+        assert 0.02 < fired.mean() < 0.98
+        signal = fired.astype(float)
+
+
+@pytest.mark.parametrize("model", ["circuit", "regular"])
+def test_batches_change_nothing(model: str, network: SpikingNetwork) -> None:
+    circuit, spikes = CIRCUIT, random_spikes(7, 6, 5)
+    whole, parts = (
+        predict(network, spikes, circuit, simple_laws(circuit), model, batch=batch)  # type: ignore[arg-type]
+        for batch in (7, 3)
+    )
+    for (fired, v), (fired_too, v_too) in zip(whole, parts, strict=True):
+        assert fired.shape == v.shape and fired.shape[:2] == (7, 6)
+        assert np.array_equal(fired, fired_too)
+        np.testing.assert_allclose(v, v_too, atol=1e-14)
+
+
+def test_what_is_missing_is_said(network: SpikingNetwork) -> None:
+    circuit, spikes = CIRCUIT, random_spikes(2, 3, 5)
+    with pytest.raises(ArchitectureMismatch, match=r"\(2, 3, 4\) for a network of 5 rows"):
+        predict(network, spikes[:, :, :4], circuit, None, "regular")
+    with pytest.raises(ConfigurationError, match="give laws"):
+        predict(network, spikes, circuit, None)
+    with pytest.raises(ConfigurationError, match="does not tell 'beta'"):
+        predict(replace(network, about={}), spikes, circuit, None, "regular")
+
+
+def rates(network: SpikingNetwork, spikes: np.ndarray, circuit: SpikingCircuit, model: str) -> list[float]:
+    laws = simple_laws(circuit)
+    return [float(fired.mean()) for fired, _ in predict(network, spikes, circuit, laws, model)]  # type: ignore[arg-type]
+
+
+def test_calibrated_layers_spike_as_often_as_the_regular_ones(network: SpikingNetwork) -> None:
+    """At thresholds so high that the current of a spike falls on the way to them."""
+    circuit, spikes = CIRCUIT, random_spikes(300, 15, 5)
+    network = replace(network, thresholds_V=(0.06, 0.08), about=network.about | {"regular_thresholds_V": [0.06, 0.08]})
+    before = rates(network, spikes, circuit, "circuit")
+    made = calibrated(network, spikes, circuit, simple_laws(circuit))
+    wanted, reached = (rates(made, spikes, circuit, model) for model in ("regular", "circuit"))
+    assert wanted == rates(network, spikes, circuit, "regular")
+    np.testing.assert_allclose(reached, wanted, rtol=0.01)  # of few rows, rates go in steps
+    assert min(np.abs(np.array(before) / wanted - 1)) > 0.1
+    assert made.about["spike_rates"] == {"regular": wanted, "circuit": reached}
+    assert made.about["regular_thresholds_V"] == network.about["regular_thresholds_V"]
+    assert all(circuit.rest_V < threshold_V < circuit.rails.vdd_V for threshold_V in made.thresholds_V)
+
+
+def test_where_the_array_is_linear_calibration_finds_the_regular_thresholds(ptm90: Technology) -> None:
+    """A capacitor that no column discharges, a threshold far below V_S: then both models are the same."""
+    circuit, spikes = lif(capacitance_F=(2e-10,)), random_spikes(300, 40, 5)
+    plain = network_of(ptm90.memristor, (2e-3,), 5, 3)
+    network = replace(plain, thresholds_V=(0.3,), about=plain.about | {"beta": 1 - 1e-9})
+    made = calibrated(network, spikes, circuit, simple_laws(circuit))
+    assert made.thresholds_V[0] == pytest.approx(2e-3, rel=0.03)
