@@ -9,15 +9,17 @@ from common import empty_cache
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.characterization.characterize import characterize
-from spicetrain.characterization.plan import CurrentSurfacePlan, Plan
-from spicetrain.characterization.table import read_table
-from spicetrain.experiment import NETWORK, load_experiment
+from spicetrain.characterization.plan import Plan
+from spicetrain.inverter.characterization.current_surface import CurrentSurfacePlan
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.current_fit import fit_current_surface
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.inverter.surrogates.store import Surrogates
+from spicetrain.runfolder import NETWORK
 from spicetrain.spice.ngspice import find_ngspice
 from spicetrain.surrogates.settings import SurrogateSettings
+from spicetrain.systems import load_experiment
+from spicetrain.tables import read_table
 from spicetrain.technology import Technology, load_technology
 
 SHAPE = (784, 100, 10)

@@ -13,13 +13,14 @@ from scipy.optimize import least_squares
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from spicetrain.characterization.characterize import characterize
-from spicetrain.characterization.plan import CurrentSurfacePlan, Plan
-from spicetrain.characterization.table import read_table
+from spicetrain.characterization.plan import Plan
+from spicetrain.inverter.characterization.current_surface import CurrentSurfacePlan
 from spicetrain.inverter.surrogates.current_fit import fit_current_surface
 from spicetrain.spice.ngspice import find_ngspice
 from spicetrain.surrogates.levenberg_marquardt import minimise
 from spicetrain.surrogates.mlp import Mlp
 from spicetrain.surrogates.settings import SurrogateSettings
+from spicetrain.tables import read_table
 from spicetrain.technology import load_technology
 
 LONGEST_S, LARGEST_RMS = 20.0, 1e-4

@@ -17,10 +17,11 @@ from common import finish, parser
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from spicetrain.characterization.characterize import SUMMARY
 from spicetrain.compare.cells import Cell
 from spicetrain.compare.definition import load_comparison
 from spicetrain.datasets import Dataset, load_dataset
-from spicetrain.experiment import SUMMARY, Experiment
+from spicetrain.experiment import Experiment
 from spicetrain.progress import track
 from spicetrain.storage import read_json
 from spicetrain.training.augmentation import augmented

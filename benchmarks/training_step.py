@@ -18,18 +18,18 @@ from typing import Any
 import torch
 from circuits import SHAPE, circuit, network
 from common import alternate, finish, parser, seconds
+from PySpice.Spice.Netlist import Circuit
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from spicetrain.datasets import load_dataset
+from spicetrain.inverter.definition import NetworkSettings, TrainingSettings
+from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training import stage
-from spicetrain.inverter.training.circuit import Circuit
-from spicetrain.inverter.training.methods import METHODS
 from spicetrain.inverter.training.model import TrainableNetwork
 from spicetrain.inverter.training.parameters import row_signal
-from spicetrain.inverter.training.settings import NetworkSettings, TrainingSettings
 from spicetrain.technology import Technology
 
 TARGET = 12.0

@@ -24,12 +24,13 @@ from common import finish, parser, seconds
 from numpy.typing import NDArray
 
 from spicetrain.datasets import load_dataset
-from spicetrain.experiment import load_experiment
-from spicetrain.inverter.netlists.network import Form, network_deck
+from spicetrain.inverter.netlists.network import network_deck
 from spicetrain.inverter.network import Network, encode
 from spicetrain.inverter.verification.simulate_network import simulate_network
+from spicetrain.netlists.cells import Form
 from spicetrain.spice.ngspice import Ngspice, find_ngspice
 from spicetrain.spice.pool import available_cores
+from spicetrain.systems import load_experiment
 from spicetrain.technology import Technology, load_technology
 
 TARGET = {"reduced": 8.0, "flat": 40.0}

@@ -2,13 +2,13 @@
 
 The commands are methods of a `Run`, an experiment and its run folder:
 
-    from spicetrain import Run, load_experiment
+    from spicetrain import Run
 
-    run = Run(load_experiment("iris-kcl"), "runs/iris-kcl")
+    run = Run("iris-kcl", "runs/iris-kcl")
     run.characterize()
     run.fit_surrogates()
     run.train()
-    print(run.verify()["accuracy_spice"])
+    print(run.verify().accuracy_spice)
 
 `run.all()` does these and `run.report()`, and keeps what is there already; `run.netlist(0)` writes a deck for plain
 ngspice. `load_experiment` takes a preset's name, the path of a TOML or a run folder. Every error is a
@@ -21,13 +21,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from spicetrain.experiment import Run, load_experiment
+    pass
 
 __version__ = "0.1.0"
 __all__ = ["Run", "__version__", "load_experiment"]
+_FOUND_IN = {"Run": "spicetrain.run", "load_experiment": "spicetrain.systems"}
 
 
 def __getattr__(name: str) -> object:
-    if name in ("Run", "load_experiment"):
-        return getattr(import_module("spicetrain.experiment"), name)
+    if name in _FOUND_IN:
+        return getattr(import_module(_FOUND_IN[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

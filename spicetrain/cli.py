@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spicetrain import __version__
+from spicetrain.compare.definition import default_folder
 from spicetrain.errors import ConfigurationError, SimulationError, SpicetrainError, VerificationError, nearest
+from spicetrain.run import Run
+from spicetrain.systems import load_experiment, presets
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from spicetrain.experiment import Experiment, Run
+    from spicetrain.experiment import Experiment
 
 _VERBS = {
     "run": "characterize, fit-surrogates, train, verify and report, in this order",
@@ -153,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _open(options: argparse.Namespace, rest: list[str], arguments: list[str]) -> Run:
-    from spicetrain.experiment import Run, default_folder, load_experiment, presets
+    pass
 
     if options.target is None:
         raise ConfigurationError(
@@ -233,20 +236,30 @@ def _run(run: Run, options: argparse.Namespace) -> None:
     _print_summary(run, run.all)
 
 
-def _print_summary(run: Run, verb: Callable[[], dict[str, Any]]) -> None:
+def _print_summary(run: Run, verb: Callable[[], Any]) -> None:
     """The figures of the verification that `verb` ends in, also when they are outside its tolerance."""
-    from rich.console import Console
-
-    from spicetrain.inverter.verification.figures import summary_table
-    from spicetrain.storage import read_json
-
     try:
         verb()
     except VerificationError:
-        Console().print(summary_table(read_json(run.folder / "summary.json")))
+        _print_figures(run)
         raise
-    Console().print(summary_table(read_json(run.folder / "summary.json")))
+    _print_figures(run)
     print(f"All of it in {run.folder}")
+
+
+def _print_figures(run: Run) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from spicetrain.pages import read_summary
+
+    title, rows = run.system.told(read_summary(run.files))
+    table = Table(title=title)
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
 
 
 def _compare(options: argparse.Namespace, rest: list[str]) -> None:

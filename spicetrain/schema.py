@@ -66,8 +66,18 @@ def explain(definition: type[BaseModel], problem: ValidationError) -> str:
     return "; ".join(_explain(definition, item) for item in problem.errors())
 
 
+UNKNOWN_KEY, EXPLAINED = "unknown_key", "explained"
+"""Kinds of a PydanticCustomError that a validator raises about a key `name` below it: one that is not `known`, or one
+whose own definition has explained what is wrong in `text`."""
+
+
 def _explain(definition: type[BaseModel], item: Any) -> str:
     where = ".".join(str(part) for part in item["loc"])
+    if item["type"] in (UNKNOWN_KEY, EXPLAINED):
+        below, told = ".".join([*map(str, item["loc"]), item["ctx"]["name"]]), item["ctx"]
+        if item["type"] == EXPLAINED:
+            return f"{below}: {told['text']}"
+        return f"unknown key {below!r}.{nearest(told['name'], told['known'])}"
     if item["type"] == "extra_forbidden":
         *parents, name = item["loc"]
         return f"unknown key {where!r}.{nearest(str(name), _keys(definition, parents))}"

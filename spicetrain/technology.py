@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
@@ -50,6 +50,10 @@ class Technology(Definition):
     inverter: UnitInverter
     memristor: AnyDevice
     folder: Path
+
+    def changed(self, **values: object) -> Self:
+        """The same at another temperature, between other rails, from another section ...; values are not checked."""
+        return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, **values})
 
     @cached_property
     def library(self) -> Path:

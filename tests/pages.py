@@ -5,7 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from pathlib import Path
 
-from spicetrain.report import write_report
+from spicetrain.pages import write_report
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 

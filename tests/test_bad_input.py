@@ -19,18 +19,18 @@ import pytest
 import tiny
 import torch
 from processes import processes_in
+from PySpice.Spice.Netlist import Circuit
 from tiny import Wrapper, write_experiment
 
 from spicetrain import assets, storage
 from spicetrain.cli import main
 from spicetrain.datasets import load_dataset
 from spicetrain.errors import DomainError, StorageError
-from spicetrain.experiment import load_experiment
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.store import Surrogates
-from spicetrain.inverter.training.circuit import Circuit
 from spicetrain.inverter.training.model import predict
 from spicetrain.storage import read_json, storage_errors
+from spicetrain.systems import load_experiment
 from spicetrain.technology import load_technology
 
 Capture = pytest.CaptureFixture[str]

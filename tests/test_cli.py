@@ -14,7 +14,9 @@ from tiny import TOML, finished, write_experiment
 
 from spicetrain import __version__, cli, errors
 from spicetrain.cli import main
-from spicetrain.experiment import InverterExperiment, Run, load_experiment
+from spicetrain.inverter.definition import InverterExperiment
+from spicetrain.run import Run
+from spicetrain.systems import load_experiment
 
 VERBS = ("run", "characterize", "fit-surrogates", "train", "verify", "netlist", "report", "compare", "doctor")
 Capture = pytest.CaptureFixture[str]

@@ -21,20 +21,16 @@ from tiny import Finished, Wrapper, finished, write_experiment
 
 import spicetrain
 from spicetrain import assets
+from spicetrain.compare.definition import default_folder
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError, StorageError, VerificationError
-from spicetrain.experiment import (
-    Experiment,
-    InverterExperiment,
-    Run,
-    SpikingExperiment,
-    default_folder,
-    load_experiment,
-    manifest,
-    presets,
-)
+from spicetrain.experiment import Experiment
+from spicetrain.inverter.definition import InverterExperiment
 from spicetrain.inverter.network import Network
+from spicetrain.run import Run
 from spicetrain.spice.ngspice import Ngspice
+from spicetrain.spiking.definition import SpikingExperiment
 from spicetrain.storage import read_json
+from spicetrain.systems import load_experiment, presets
 
 
 @pytest.fixture

@@ -15,13 +15,13 @@ import pytest
 from pages import Page, report
 
 from spicetrain.array.crossbar import Crossbar
-from spicetrain.characterization.table import write_table
 from spicetrain.errors import ConfigurationError, StorageError
 from spicetrain.inverter.network import Network
-from spicetrain.inverter.report.outputs import Outputs
-from spicetrain.report import write_report
+from spicetrain.inverter.verification.outputs import Outputs
+from spicetrain.pages import write_report
 from spicetrain.report.units import percent, quantity, resistance, seconds
 from spicetrain.storage import sha256_of_file, write_json
+from spicetrain.tables import write_table
 
 SECTIONS = (
     "result", "circuit", "surrogates", "training", "verification", "energy", "crossbars", "worst", "provenance",

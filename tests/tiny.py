@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from spicetrain.experiment import Run, load_experiment
+from spicetrain.run import Run
 from spicetrain.spice.ngspice import find_ngspice
+from spicetrain.systems import load_experiment
 
 TOML = """
 [dataset]

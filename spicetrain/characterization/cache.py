@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spicetrain.characterization.table import read_with_about, write_table
 from spicetrain.errors import StorageError
 from spicetrain.storage import cache_folder, write_atomic
+from spicetrain.tables import read_with_about, write_table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from spicetrain.characterization.plan import MemristorIvPlan
-from spicetrain.characterization.sweep import Columns, Sweep, swept
-from spicetrain.inverter.netlists.cells import new_circuit
-from spicetrain.netlists.cells import text_of
+from spicetrain.characterization.plan import PlanSection, TableKind
+from spicetrain.characterization.sweep import Columns, Subject, Sweep, swept
+from spicetrain.netlists.cells import models_only, text_of
 from spicetrain.spice.deck import Deck
-from spicetrain.technology import Technology
 
-VERSION = 1
+
+class MemristorIvPlan(PlanSection):
+    """I-V of the memristor, g log-spaced over its range, v from -(VDD - VSS) to VDD - VSS."""
+
+    g_points: int = Field(default=9, ge=2)
+    v_points: int = Field(default=101, ge=2)
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class MemristorIvSweep(Sweep[MemristorIvPlan]):
         return np.geomspace(memristor.g_min_S, memristor.g_max_S, self.plan.g_points)
 
     def deck(self) -> Deck:
-        circuit = new_circuit(self.technology)
+        circuit = models_only(self.technology)
         circuit.V("across", "across", circuit.gnd, 0.0)
         for k, g in enumerate(self._g):
             circuit.V(f"meter{k}", "across", f"top{k}", 0.0)
@@ -56,6 +60,9 @@ class MemristorIvSweep(Sweep[MemristorIvPlan]):
         }
 
 
-def sweeps(plan: MemristorIvPlan, technology: Technology, parts: int) -> list[MemristorIvSweep]:
+def sweeps(plan: MemristorIvPlan, subject: Subject, parts: int) -> list[MemristorIvSweep]:
     """One run, whatever `parts`: it takes milliseconds."""
-    return [MemristorIvSweep(plan, technology, 0, 1)]
+    return [MemristorIvSweep(plan, subject.technology, 0, 1)]
+
+
+MEMRISTOR_IV = TableKind(MemristorIvPlan, sweeps)

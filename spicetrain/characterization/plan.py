@@ -1,161 +1,78 @@
-"""What is to be measured, from one TOML file; a table whose section is left out is not measured."""
+"""What is to be measured, from one TOML file: a table a section; one whose section is left out is not measured."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import create_model
 
 from spicetrain import assets
+from spicetrain.characterization.sweep import Subject, Sweep
 from spicetrain.errors import ConfigurationError
+from spicetrain.keyed import Recipe
 from spicetrain.schema import Definition, find_toml, parse, read_toml
 
-Distribution = Literal["uniform", "log_uniform", "sparse"]
 
+class PlanSection(Definition):
+    """A section of a plan: how one table is measured."""
 
-class CurrentSurfacePlan(Definition):
-    """Currents of the unit inverter over `points` x `points` of (v_in, v_out), exactly the rails."""
-
-    points: int = Field(default=201, ge=2)
-
-
-class LoadedVtcPlan(Definition):
-    """v_out of the unit inverter over v_in, the load's voltage and its conductance (0, then log-spaced)."""
-
-    v_in_points: int = Field(default=201, ge=2)
-    v_load_points: int = Field(default=41, ge=2)
-    g_load_points: int = Field(default=24, ge=2)
-    g_load_min_S: float = Field(default=1e-7, gt=0)
-    g_load_max_S: float = Field(default=3e-4, gt=0)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.g_load_min_S >= self.g_load_max_S:
-            raise ValueError(f"g_load_min_S = {self.g_load_min_S} is not below g_load_max_S = {self.g_load_max_S}")
+    def resolved(self, folder: Path) -> Self:
+        """The same, with relative paths in it taken from `folder`, the plan's. ConfigurationError: nothing there."""
         return self
 
+    def inputs(self) -> Any:
+        """What the table depends on besides the section's own values: checksums of files that it names."""
+        return None
 
-class EffectiveLoadPlan(Definition):
-    """What row drivers see: random crossbars, and those of trained networks from the second on.
 
-    shapes         [row pairs, columns]
-    distributions  of the conductances over the device's range
-    crossbars      random crossbars for each shape and distribution
-    samples        sets of random row voltages for each crossbar
-    trained        network files, absolute or relative to the plan
+@dataclass(frozen=True)
+class TableKind:
+    """A table that can be measured.
+
+    section  of a plan
+    sweeps   (section, subject, parts) -> its runs of ngspice; `parts` is how many can go in parallel
+    version  of the code that measures it
+    applies  whether a subject has it
     """
 
-    shapes: tuple[tuple[PositiveInt, PositiveInt], ...] = ((5, 3), (16, 8), (64, 10), (100, 10))
-    distributions: tuple[Distribution, ...] = ("uniform", "log_uniform", "sparse")
-    crossbars: PositiveInt = 2
-    samples: PositiveInt = 4
-    seed: int = Field(default=1, ge=0)
-    trained: tuple[str, ...] = ()
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> Self:
-        if not self.trained and not (self.shapes and self.distributions):
-            raise ValueError("no crossbar: give shapes and distributions, or trained networks")
-        return self
+    section: type[PlanSection]
+    sweeps: Callable[[Any, Subject, int], Sequence[Sweep[Any]]]
+    version: int = 1
+    applies: Callable[[Subject], bool] = field(default=lambda subject: True)
 
 
-class MemristorIvPlan(Definition):
-    """I-V of the memristor, g log-spaced over its range, v from -(VDD - VSS) to VDD - VSS."""
+@dataclass(frozen=True)
+class Plan:
+    """The sections by table name, and what kind each is."""
 
-    g_points: int = Field(default=9, ge=2)
-    v_points: int = Field(default=101, ge=2)
+    sections: Mapping[str, PlanSection]
+    kinds: Mapping[str, TableKind]
 
+    def __post_init__(self) -> None:
+        for name in self.sections:
+            if name not in self.kinds:
+                raise ConfigurationError(f"The plan asks for the table {name}, which is not of this system.")
 
-class MembraneCurrentPlan(Definition):
-    """Current of a whole neuron, or of a driver, or of cells, over `points` voltages."""
-
-    points: int = Field(default=61, ge=2)
-
-
-class CellCurrentPlan(MembraneCurrentPlan):
-    """Current of 1t1r cells over the membrane, `g_points` conductances log-spaced over the device's range."""
-
-    g_points: int = Field(default=13, ge=2)
+    def key(self) -> str:
+        """Of what the plan says, wherever its file lies and however it is commented."""
+        return Recipe("plan").key(sections=dict(self.sections))
 
 
-class CellCapacitancePlan(Definition):
-    """Capacitance of 1t1r cells, `g_points` conductances log-spaced over the device's range."""
-
-    g_points: int = Field(default=7, ge=2)
-
-
-class CellPulsePlan(CellCapacitancePlan):
-    """Charge that a spike brings, with `v_points` membranes as far around rest as the threshold is."""
-
-    v_points: int = Field(default=3, ge=2)
-
-
-class ThresholdPlan(Definition):
-    """Trip voltage of the threshold inverter for ramps of +-`slopes_V_per_s`, and at DC; ramps begin `ramp_V` off."""
-
-    slopes_V_per_s: tuple[PositiveFloat, ...] = (1e6, 3e6, 1e7, 3e7, 1e8)
-    ramp_V: float = Field(default=0.05, gt=0)
-
-
-class ResetResiduePlan(Definition):
-    """What a reset leaves: `v_points` membranes log-spaced from half the threshold on, columns tied to rest by
-    conductances (0: by none)."""
-
-    g_columns_S: tuple[NonNegativeFloat, ...] = (0.0, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3)
-    v_points: int = Field(default=9, ge=2)
-
-
-class Plan(Definition):
-    """A characterization as its TOML file states it. `folder` is where the file lies.
-
-    The first four tables are of the inverter system, the others of a spiking circuit: driver_current of a 1r array
-    only, cell_current, cell_pulse and cell_capacitance of a 1t1r array only.
-    """
-
-    description: str = ""
-    current_surface: CurrentSurfacePlan | None = None
-    loaded_vtc: LoadedVtcPlan | None = None
-    effective_load: EffectiveLoadPlan | None = None
-    memristor_iv: MemristorIvPlan | None = None
-    driver_current: MembraneCurrentPlan | None = None
-    cell_current: CellCurrentPlan | None = None
-    cell_pulse: CellPulsePlan | None = None
-    cell_capacitance: CellCapacitancePlan | None = None
-    leak_current: MembraneCurrentPlan | None = None
-    reset_current: MembraneCurrentPlan | None = None
-    threshold: ThresholdPlan | None = None
-    reset_residue: ResetResiduePlan | None = None
-    folder: Path
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> Self:
-        names = [name for name in Plan.model_fields if name not in ("description", "folder")]
-        if not any(getattr(self, name) for name in names):
-            tables = ", ".join(f"[{name}]" for name in names)
-            raise ValueError(f"the plan measures nothing; give at least one section of {tables}")
-        return self
-
-    def trained_networks(self) -> list[Path]:
-        """The files named in effective_load.trained."""
-        names = self.effective_load.trained if self.effective_load else ()
-        return [self.folder / Path(name).expanduser() for name in names]
-
-
-def load_plan(name: str | Path) -> Plan:
-    """A shipped plan by name, or a user's by the path of its TOML file.
+def load_plan(name: str | Path, kinds: Mapping[str, TableKind]) -> Plan:
+    """A shipped plan by name, or a user's by the path of its TOML file, for tables of these kinds.
 
     Raises ConfigurationError: unknown name, missing file, unknown key, impossible value, missing network.
     """
     path = find_toml(name, assets.characterization_folder(), "plan")
-    content = read_toml(path)
-    if "folder" in content:
-        raise ConfigurationError(f"{path}: 'folder' is not a key; paths are relative to the file.")
-    plan = parse(Plan, content | {"folder": path.resolve().parent}, str(path))
-    for network in plan.trained_networks():
-        if not network.is_file():
-            raise ConfigurationError(
-                f"{path}: effective_load.trained names {network}, which is not a file. "
-                "The path is relative to the plan; it should be the network.safetensors of a run."
-            )
-    return plan
+    sections: Any = {table: (kind.section | None, None) for table, kind in kinds.items()}
+    form = create_model("PlanFile", __base__=Definition, description=(str, ""), **sections)
+    found = parse(form, read_toml(path), str(path))
+    given = {table: section for table in kinds if (section := getattr(found, table)) is not None}
+    if not given:
+        known = ", ".join(f"[{table}]" for table in kinds)
+        raise ConfigurationError(f"{path}: the plan measures nothing; give at least one section of {known}.")
+    folder = path.resolve().parent
+    return Plan({table: section.resolved(folder) for table, section in given.items()}, kinds)

@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,19 +14,26 @@ from numpy.typing import NDArray
 from spicetrain.rails import Rails
 from spicetrain.schema import Definition
 from spicetrain.spice.deck import Deck
-from spicetrain.spice.ngspice import Ngspice
-from spicetrain.spice.simulate import simulate
+from spicetrain.spice.simulator import Simulator
 from spicetrain.technology import Technology
 
 Columns = dict[str, NDArray]
-Section = TypeVar("Section", bound=Definition)
+Asked = TypeVar("Asked", bound=Definition)
 
 
 @dataclass(frozen=True)
-class Sweep(ABC, Generic[Section]):
+class Subject:
+    """What is measured: a technology, and the circuit of a system that has one (with a name and a fingerprint)."""
+
+    technology: Technology
+    circuit: Any = None
+
+
+@dataclass(frozen=True)
+class Sweep(ABC, Generic[Asked]):
     """One ngspice run: part number `part` of the `parts` in which a table is measured. Picklable."""
 
-    plan: Section
+    plan: Asked
     technology: Technology
     part: int
     parts: int
@@ -53,11 +60,11 @@ class Measurement:
     end_s: float
 
 
-def measure(sweep: Sweep, ngspice: Ngspice) -> Measurement:
+def measure(simulator: Simulator, sweep: Sweep) -> Measurement:
     """Run one sweep. Raises SimulationError."""
     deck = sweep.deck()
     start_s = time.time()
-    simulation = simulate(deck, ngspice)
+    simulation = simulator.simulate(deck)
     return Measurement(sweep.columns(simulation.values), start_s, start_s + simulation.seconds)
 
 

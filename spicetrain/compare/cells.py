@@ -9,7 +9,8 @@ from typing import Any
 
 from spicetrain.compare.definition import Comparison, nested
 from spicetrain.errors import ConfigurationError, StorageError, nearest
-from spicetrain.experiment import NETWORK, Experiment
+from spicetrain.experiment import Experiment
+from spicetrain.runfolder import NETWORK
 from spicetrain.storage import read_json
 
 STATE, SEARCH, CROSS = "cell.json", "search.json", "cross.json"

@@ -11,13 +11,14 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from spicetrain import assets
 from spicetrain.errors import ConfigurationError, nearest
-from spicetrain.experiment import Experiment, InverterExperiment, SpikingExperiment, parse_experiment
+from spicetrain.experiment import Experiment
 from spicetrain.schema import Definition, parse, read_toml
 from spicetrain.storage import write_atomic
+from spicetrain.systems import SYSTEMS, parse_experiment, system_of
 
 DEFINITION = "comparison.toml"
 
-_TABLES = {*InverterExperiment.model_fields, *SpikingExperiment.model_fields} - {"dataset"}
+_TABLES = {field for name in SYSTEMS for field in SYSTEMS[name].definition.model_fields} - {"dataset"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 # Cells and seeds say these; written twice they could differ.
 _TAKEN = {"dataset.name": "datasets", "training.seed": "seeds"}
@@ -144,9 +145,9 @@ def load_comparison(target: str | Path) -> Comparison:
             changes = [nested(cell.search.setting, value) for value in cell.search.values] if cell.search else [{}]
             for change in changes:
                 experiment = comparison.experiment(dataset, name, comparison.seeds[0], change)
-                if cell.search is not None and experiment.system != "inverter":
+                if cell.search is not None and not system_of(experiment).searches:
                     raise ConfigurationError(
-                        f"{path}: methods.{name}.search: only settings of the inverter system are searched."
+                        f"{path}: methods.{name}.search: the system {experiment.system!r} has no search by validation."
                     )
     return comparison
 

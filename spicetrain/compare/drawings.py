@@ -11,56 +11,11 @@ from matplotlib.ticker import EngFormatter
 from numpy.typing import NDArray
 
 from spicetrain.compare.cells import Cell
-from spicetrain.compare.tables import names_in
-from spicetrain.experiment import DEFINITION
-from spicetrain.report.artefacts import RunFolder
 from spicetrain.report.blocks import Drawing
-from spicetrain.report.drawing import ACCENT, ACCENT_SHADES, INK, SECOND, axes, logarithmic, ordered_colours, svg
-from spicetrain.report.units import quantity
+from spicetrain.report.drawing import ACCENT, INK, axes, logarithmic, ordered_colours, svg
+from spicetrain.runfolder import RunFolder
 
 _SHORT = 3.2
-
-
-def errors(ours: pd.DataFrame) -> Drawing:
-    """Mean, rms and largest error of every cell name on its own nets; the bar is the range over seeds."""
-    verified = ours[ours["error_mean_V"].notna()]
-    names = names_in(verified)
-    figure, axis = axes(4.6, max(_SHORT, 0.45 * len(names) + 1))
-    for column, text, colour, marker in (
-        ("error_mean_V", "mean", ACCENT, "o"),
-        ("error_rms_V", "rms", INK, "|"),
-        ("error_max_V", "max", SECOND, "x"),
-    ):
-        groups = [verified[verified["cell"] == name][column] for name in names]
-        middle = np.array([group.mean() for group in groups])
-        reach = np.array([[m - group.min(), group.max() - m] for m, group in zip(middle, groups, strict=True)]).T
-        axis.errorbar(middle, range(len(names)), xerr=reach, fmt=marker, color=colour, capsize=2, label=text)
-    axis.set_yticks(range(len(names)), names)
-    axis.set_ylim(len(names) - 0.5, -0.5)
-    axis.set(xlabel="|own model - SPICE|")
-    logarithmic(axis, "x", EngFormatter("V"))
-    axis.legend()
-    return Drawing(svg(figure, "Output error by cell"), "Output error of each method on the nets it trained itself.")
-
-
-def cross_matrix(cells: Sequence[str], predictors: Sequence[str], errors_V: NDArray) -> Drawing:
-    """Mean error of every predictor on every net, [cells, predictors] volts."""
-    figure, axis = axes(max(4.6, 0.7 * len(predictors) + 1.4), max(_SHORT, 0.45 * len(cells) + 1))
-    axis.imshow(np.log10(np.maximum(errors_V, 1e-12)), cmap=ACCENT_SHADES, aspect="auto")
-    axis.grid(False)
-    axis.spines[:].set_visible(False)
-    axis.tick_params(length=0)
-    axis.set_xticks(range(len(predictors)), predictors, rotation=30, ha="right")
-    axis.set_yticks(range(len(cells)), cells)
-    axis.set(xlabel="predicted by", ylabel="net of")
-    for (i, j), value in np.ndenumerate(errors_V):
-        if np.isfinite(value):
-            axis.text(j, i, quantity(float(value), "V"), ha="center", va="center", fontsize=7.5, color=INK)
-    caption = (
-        "Every method as predictor of the same nets, mean error against SPICE. Darker is worse, the shades are "
-        "logarithmic."
-    )
-    return Drawing(svg(figure, "Mean error of every predictor on every net"), caption)
 
 
 def front(ours: pd.DataFrame) -> Drawing | None:
@@ -111,7 +66,8 @@ def learning(cells: Sequence[Cell]) -> Drawing | None:
 
 
 def _curve(cell: Cell) -> tuple[list[int], list[float]] | None:
-    if not (cell.folder / DEFINITION).exists() or not (metrics := RunFolder(cell.folder).metrics):
+    files = RunFolder(cell.folder)
+    if not files.is_one or not (metrics := files.metrics(("epoch", "accuracy_test"))):
         return None
     return [line["epoch"] for line in metrics], [100 * line["accuracy_test"] for line in metrics]
 

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from spicetrain.compare.cells import Cell, all_cells
-from spicetrain.compare.definition import Comparison, label
+from spicetrain.compare.definition import DEFINITION, Comparison, label
 from spicetrain.compare.search import trial_experiment
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError
-from spicetrain.experiment import CHECKPOINT, DEFINITION, Experiment, load_experiment
+from spicetrain.experiment import Experiment
 from spicetrain.inverter.network import Network
+from spicetrain.runfolder import CHECKPOINT
+from spicetrain.systems import load_experiment
 
 _NEXT_STEP = "It is left as it is: choose another folder with --out, or remove this one to train it again."
 

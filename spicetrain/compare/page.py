@@ -6,15 +6,13 @@ from markupsafe import Markup
 from matplotlib import rc_context
 
 from spicetrain.compare import drawings, tables
-from spicetrain.compare.published import CAVEAT
+from spicetrain.compare.frame import MISSING
 from spicetrain.compare.results import Results
-from spicetrain.compare.severity import severity, severity_drawing
-from spicetrain.compare.table import MISSING
-from spicetrain.experiment import REPORT
-from spicetrain.report.blocks import Block, Drawing, Gallery, Notice, Paragraph, Section, Table
+from spicetrain.report.blocks import Block, Gallery, Notice, Section, Table
 from spicetrain.report.drawing import STYLE
 from spicetrain.report.page import render
 from spicetrain.report.units import count
+from spicetrain.runfolder import REPORT
 
 
 def comparison_page(results: Results) -> str:
@@ -29,28 +27,13 @@ def comparison_page(results: Results) -> str:
 def _dataset(results: Results, dataset: str) -> Section:
     ours = tables.of_dataset(results.frame, dataset)
     told: list[Block] = [*_notices(results, dataset), tables.results(results.frame, dataset)]
-    hurt = severity(results.frame, dataset)
-    if hurt is not None:
-        drawing = severity_drawing(results.frame, dataset)
-        learnt = drawings.learning([cell for cell in results.cells if cell.dataset == dataset])
-        told += [hurt, Gallery([one for one in (drawing, learnt) if one is not None])]
-    if ours["error_mean_V"].isna().all():
+    if ours["accuracy_spice"].isna().all():
         return Section(dataset, dataset, told)
-    ratios, energies = tables.ratios(results.frame, results.cross, dataset), tables.energies(results.frame, dataset)
     searches = tables.searches(results.cells, dataset)
-    told += [tables.costs(results.frame, dataset)]
-    told += [table for table in (searches, ratios, energies) if table is not None]
-    if ratios is not None or energies is not None:
-        told.append(Paragraph(CAVEAT))
-    crossed = tables.cross_scores(results.cross, dataset)
-    found: list[Drawing | None] = [
-        drawings.errors(ours),
-        None if crossed is None else drawings.cross_matrix(*tables.cross_matrix(results.cross, dataset)),
-        drawings.front(ours),
-        drawings.learning([cell for cell in results.cells if cell.dataset == dataset]),
-    ]
-    gallery = Gallery([drawing for drawing in found if drawing is not None])
-    return Section(dataset, dataset, [*told, gallery, *([] if crossed is None else [crossed])])
+    told += [tables.costs(results.frame, dataset), *([] if searches is None else [searches])]
+    cells = [cell for cell in results.cells if cell.dataset == dataset]
+    drawn = [drawing for drawing in (drawings.front(ours), drawings.learning(cells)) if drawing is not None]
+    return Section(dataset, dataset, [*told, *results.blocks(dataset), Gallery(drawn)])
 
 
 def _notices(results: Results, dataset: str) -> list[Block]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,8 +12,8 @@ from typing import Any
 
 from rich.console import Console
 
+from spicetrain.characterization.characterize import SUMMARY
 from spicetrain.compare.cells import STATE, Cell, chosen_cells
-from spicetrain.compare.cross import cross_scores
 from spicetrain.compare.definition import DEFINITION, Comparison
 from spicetrain.compare.ownership import require_own_folder
 from spicetrain.compare.search import run_search, trial_experiment
@@ -27,13 +27,17 @@ from spicetrain.errors import (
     StorageError,
     VerificationError,
 )
-from spicetrain.experiment import NETWORK, SUMMARY, Experiment, Run
+from spicetrain.experiment import Experiment
 from spicetrain.inverter.network import Network
+from spicetrain.keyed import Recipe
 from spicetrain.report.units import count, seconds
+from spicetrain.run import Run
+from spicetrain.runfolder import NETWORK
 from spicetrain.spice.ngspice import find_ngspice
-from spicetrain.storage import content_hash, make_folder, sha256_of_file, write_json
+from spicetrain.storage import make_folder, sha256_of_file, write_json
 
 FINISHED, FAILED = "finished", "failed"
+_CELL = Recipe("cell", 2)
 
 # A cell that ends so is noted, and the others go on; what else is wrong ends the comparison: no ngspice, a full disk.
 _WORST_FIRST = (SimulationError, ConfigurationError, VerificationError)
@@ -87,7 +91,7 @@ class Compare:
                 write_tables(self.folder)
         for cell in cells:  # a load chosen since, a method added: what is still right is kept
             if (cell.folder / SUMMARY).exists() and (cell.folder / NETWORK).exists():
-                _cross_score(cell, self._open(cell.experiment(), cell.folder))
+                self._after(cell, self._open(cell.experiment(), cell.folder))
 
     def _open(self, experiment: Experiment, folder: Path) -> Run:
         return Run(experiment, folder, ngspice=self.ngspice, workers=self.workers)
@@ -121,7 +125,10 @@ class Compare:
         finally:
             if (run.folder / SUMMARY).exists():
                 run.report()
-                _cross_score(cell, run)
+                self._after(cell, run)
+
+    def _after(self, cell: Cell, run: Run) -> None:
+        run.system.after_cell(run, _others(cell))
 
     def _is_finished(self, cell: Cell, version: int) -> bool:
         state = cell.state()
@@ -135,7 +142,13 @@ class Compare:
         run = self._open(cell.experiment(), cell.folder)
         definition = run.experiment.model_dump(mode="json", exclude={"training": {"device", "threads", "initial"}})
         files = [sha256_of_file(cell.folder / name) for name in (NETWORK, SUMMARY)]
-        return content_hash(definition, run.technology.fingerprint, run.system.inputs, version, files)
+        return _CELL.key(
+            definition=definition,
+            technology=run.technology,
+            inputs=run.system.inputs(run),
+            ngspice=version,
+            files=files,
+        )
 
     def _require_fit(self, cells: list[Cell]) -> None:
         """What does not fit the images shows before the work."""
@@ -149,14 +162,14 @@ class Compare:
                     run = self._open(experiment, cell.folder)
                     if dataset_read is not None:
                         run.dataset = dataset_read
-                    run.system.require()
+                    run.system.require(run)
                     dataset_read = run.dataset
 
 
-def _cross_score(cell: Cell, run: Run) -> None:
-    """Of the inverter system: all its methods predict the same voltages."""
-    if run.experiment.system == "inverter":
-        cross_scores(cell, run)
+def _others(cell: Cell) -> Iterator[Experiment]:
+    """The experiments of the cell's dataset with the first seed."""
+    for name in cell.comparison.methods:
+        yield replace(cell, name=name, seed=cell.comparison.seeds[0]).experiment()
 
 
 def _of_first_seed(cell: Cell) -> Cell:

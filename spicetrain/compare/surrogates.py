@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from spicetrain.compare.definition import DEFINITION
 from spicetrain.errors import SpicetrainError
-from spicetrain.experiment import DEFINITION, FIT, Run, load_experiment
+from spicetrain.run import Run
+from spicetrain.runfolder import FIT
+from spicetrain.systems import load_experiment
 
 
 def provide(run: Run, root: Path) -> None:

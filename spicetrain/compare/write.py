@@ -1,4 +1,4 @@
-"""Everything a comparison's folder holds so far: comparison.parquet, .csv, .md, .html and cross.csv."""
+"""Everything a comparison's folder holds so far: comparison.parquet, .csv, .md and .html, and what a system adds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 
 from spicetrain.compare.markdown import markdown
 from spicetrain.compare.page import comparison_page
-from spicetrain.compare.published import CAVEAT
 from spicetrain.compare.results import Results
 from spicetrain.storage import write_atomic
 
@@ -14,15 +13,14 @@ STEM = "comparison"
 
 
 def write_tables(folder: Path) -> Results:
-    """comparison.parquet and .csv (a row a cell), cross.csv (a row a cell and predictor), comparison.md."""
+    """comparison.parquet and .csv (a row a cell), comparison.md, further tables of the systems' own as .csv."""
     results = Results.read(folder)
     with write_atomic(folder / f"{STEM}.parquet") as temporary:
         results.frame.to_parquet(temporary)
-    for name, frame in ((STEM, results.frame), ("cross", results.cross)):
+    for name, frame in {STEM: results.frame, **results.frames()}.items():
         with write_atomic(folder / f"{name}.csv") as temporary:
             frame.to_csv(temporary, index=False)
-    caveat = [CAVEAT] if results.frame["error_mean_V"].notna().any() else []  # of the literature's inverter methods
-    text = "\n".join([*map(markdown, results.tables()), *caveat, ""])
+    text = "\n".join([*map(markdown, results.tables()), *results.remarks(), ""])
     with write_atomic(folder / f"{STEM}.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
     return results

@@ -8,7 +8,8 @@ cache from the public mirrors that SOURCES.toml names.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from spicetrain.datasets.idx import read_idx
 from spicetrain.datasets.mirrors import download
 from spicetrain.datasets.sources import ImageSource, read_sources
 from spicetrain.errors import DatasetError, nearest
-from spicetrain.storage import cache_folder
+from spicetrain.storage import cache_folder, content_hash
 
 _IRIS_TEST_FLOWERS = 30
 _IRIS_SEED = 0
@@ -36,6 +37,18 @@ class Dataset:
     test_labels: NDArray[np.int64]  # [n]
     classes: tuple[str, ...]
     image_shape: tuple[int, int] | None = None  # rows and columns of pixels, when the features are an image
+    files_sha256: dict[str, str] = field(default_factory=dict)  # of the published files' content, checked when read
+
+    @cached_property
+    def checksums(self) -> dict[str, str]:
+        """Of its content, by name: of the published files, or of the arrays where there are none."""
+        arrays = (self.train_inputs, self.train_labels, self.test_inputs, self.test_labels)
+        return self.files_sha256 or {self.name: content_hash(*(array.tobytes() for array in arrays))}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of its content."""
+        return content_hash(self.checksums)
 
 
 def load_dataset(name: str, folder: Path | None = None) -> Dataset:
@@ -63,6 +76,7 @@ def _load_images(source: ImageSource, folder: Path | None) -> Dataset:
         test_labels=arrays["test_labels"].astype(np.int64),
         classes=source.classes,
         image_shape=arrays["train_images"].shape[1:],
+        files_sha256={f"{source.name}/{file.name}": file.sha256 for file in source.files.values()},
     )
 
 

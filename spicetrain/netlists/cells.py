@@ -11,6 +11,8 @@ from spicetrain.technology import Technology
 
 VDD, VSS = "vdd", "vss"
 Kind = Literal["nmos", "pmos"]
+Form = Literal["reduced", "flat"]
+"""Of a netlist: every device, or its columns as what they are to the rest of the circuit."""
 
 
 def models_only(technology: Technology) -> Circuit:

@@ -1,5 +1,1 @@
-"""A run folder as one page."""
-
-from spicetrain.report.page import write_report
-
-__all__ = ["write_report"]
+"""The page's kit: blocks, drawing, units, template, and the sections that all systems have."""

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.array.layered import shape_text
-from spicetrain.report.artefacts import RunFolder
 from spicetrain.report.blocks import Drawing, Gallery, Notice, Paragraph, Section
 from spicetrain.report.drawing import ACCENT, DIVERGING, INK, SECOND, axes, logarithmic, svg
+from spicetrain.report.page import Page
 from spicetrain.report.units import count, percent, quantity, resistance
 
 _LEAST_IMAGE_SIDE = 7
@@ -23,12 +23,12 @@ _MOST_BINS = 50
 _MANY = 1000
 
 
-def conductances_section(run: RunFolder) -> Section:
+def conductances_section(page: Page) -> Section:
     """Maps and histograms of every crossbar."""
     title = "The crossbars"
-    network = run.network
+    network = page.network
     if network is None:
-        return Section("crossbars", title, [Notice("There is no trained network.", run.command("train"))])
+        return Section("crossbars", title, [Notice("There is no trained network.", page.command("train"))])
     drawings: list[Drawing] = []
     for index, crossbar in enumerate(network.crossbars):
         side = math.isqrt(crossbar.rows)

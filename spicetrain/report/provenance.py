@@ -3,82 +3,58 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from spicetrain.array.layered import shape_text
 from spicetrain.errors import StorageError
-from spicetrain.experiment import MANIFEST, NETWORK
-from spicetrain.report.artefacts import RunFolder
-from spicetrain.report.blocks import Block, Figures, Listing, Notice, Section, Table
-from spicetrain.report.units import count, percent, quantity, seconds
-from spicetrain.spiking.report.result import result_blocks
+from spicetrain.report.blocks import Block, Listing, Notice, Section, Table
+from spicetrain.report.page import Page
+from spicetrain.report.units import seconds
+from spicetrain.runfolder import MANIFEST, NETWORK
 from spicetrain.storage import sha256_of_file
+from spicetrain.verification.summary import Summary
 
 
-def headline(run: RunFolder) -> str:
-    """mnist, 784-100-10, kcl; of a spiking system "spiking, circuit" at the end."""
-    experiment = run.experiment
-    method = f"{'spiking, ' if run.system == 'spiking' else ''}{experiment.training.method}"
+def headline(page: Page) -> str:
+    """mnist, 784-100-10, kcl; of another system than the inverter's with its name."""
+    experiment = page.experiment
+    system = (
+        "" if experiment.system == type(experiment).model_fields["system"].default == "inverter" else experiment.system
+    )
+    method = ", ".join(word for word in (system, experiment.training.method) if word)
     return f"{experiment.dataset.name}, {shape_text(experiment.network.layers)}, {method}"
 
 
-def headline_section(run: RunFolder) -> Section:
-    """The figures of summary.json, or what to do to get them."""
-    summary = run.summary
-    if summary is None:
-        missing = Notice("This run has not been verified in ngspice: there are no results yet.", run.command("verify"))
+def result_section(page: Page, blocks: Callable[[Any, str], list[Block]]) -> Section:
+    """The figures of the verification as the system's `blocks` show them, or what to do to get them."""
+    if page.summary is None:
+        missing = Notice("This run has not been verified in ngspice: there are no results yet.", page.command("verify"))
         return Section("result", "Result", [missing])
-    try:
-        spiking, verify = run.system == "spiking", run.command("verify")
-        blocks: list[Block] = result_blocks(summary, verify) if spiking else _results(summary)
-    except (KeyError, TypeError, ValueError) as error:
-        raise StorageError(
-            f"{run.folder / 'summary.json'} is not what a verification writes ({error}). It was edited: remove it and "
-            f"run `{run.command('verify')}` again."
-        ) from error
-    if _is_of_another_network(run):
+    shown = blocks(page.summary, page.command("verify"))
+    if _is_of_another_network(page):
         text = "network.safetensors has changed since it was verified: these figures belong to the network before."
-        blocks.insert(0, Notice(text, run.command("verify")))
-    return Section("result", "Result", blocks)
+        shown.insert(0, Notice(text, page.command("verify")))
+    return Section("result", "Result", shown)
 
 
-def _results(summary: dict[str, Any]) -> list[Block]:
-    return [Figures(_tiles(summary)), _circumstances(summary)]
-
-
-def _tiles(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
-    images = int(summary["images"])
-    return [
-        (percent(summary["accuracy_spice"]), "accuracy in SPICE", f"of {count(images, 'test image')}"),
-        (percent(summary["accuracy_model"]), "accuracy of the model", "the same images"),
-        (percent(summary["agreement"]), "agreement", "same class in both"),
-        (quantity(summary["error_mean_V"], "V"), "mean output error", f"rms {quantity(summary['error_rms_V'], 'V')}"),
-        (quantity(summary["error_max_V"], "V"), "largest output error", f"of {count(images, 'image')}, all outputs"),
+def conditions_blocks(summary: Summary) -> list[Block]:
+    """What differs between training and simulation, if something does."""
+    trained, simulated = summary.trained_in or {}, summary.simulated_in or {}
+    differing = [
+        f"{name} {trained.get(name)} in training, {value} in ngspice"
+        for name, value in simulated.items()
+        if name != "fingerprint" and trained.get(name) != value
     ]
+    if summary.conditions_are_its_own:
+        return []
+    text = f"Simulated under other conditions than it was trained in: {'; '.join(differing) or 'another library'}. "
+    return [Notice(text + "The model's predictions are those of the training's conditions.")]
 
 
-def _circumstances(summary: dict[str, Any]) -> Table:
-    took = seconds(summary["seconds_ngspice"])
-    rows = [
-        ("dataset", str(summary["dataset"])),
-        ("layers", shape_text(summary["layers"])),
-        ("method", str(summary["method"])),
-        ("technology", str(summary["technology"])),
-        ("netlist", str(summary["netlist"])),
-        ("images", f"{int(summary['images']):,}"),
-        ("ngspice", f"version {summary['ngspice_version']}, {took} summed over its processes"),
-        ("verified in", seconds(summary["seconds_total"])),
-    ]
-    if flat := summary.get("flat"):
-        difference, took = quantity(flat["difference_max_V"], "V"), seconds(flat["seconds_ngspice"])
-        text = f"{difference} at most, on {count(int(flat['images']), 'image')} ({took} in ngspice, summed likewise)"
-        rows.append(("flat less reduced netlist", text))
-    return Table((), rows)
-
-
-def provenance_section(run: RunFolder) -> Section:
+def provenance_section(page: Page) -> Section:
     """manifest.json and experiment.toml."""
-    manifest = run.manifest
+    manifest = page.manifest
     blocks: list[Block] = []
     if manifest is None:
         blocks.append(Notice(f"There is no {MANIFEST}: it cannot be said what this was made with."))
@@ -86,9 +62,9 @@ def provenance_section(run: RunFolder) -> Section:
         try:
             blocks += [_versions(manifest), _rooms(manifest)]
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise StorageError(f"{run.folder / MANIFEST} is not what spicetrain writes ({error!r}).") from error
-    blocks.append(Listing("experiment.toml", run.definition))
-    for name, content in (("summary.json", run.summary), (MANIFEST, manifest)):
+            raise StorageError(f"{page.files / MANIFEST} is not what spicetrain writes ({error!r}).") from error
+    blocks.append(Listing("experiment.toml", page.files.definition))
+    for name, content in (("summary.json", page.summary and page.summary.to_json()), (MANIFEST, manifest)):
         if content is not None:
             blocks.append(Listing(name, json.dumps(content, indent=2)))
     return Section("provenance", "Provenance", blocks)
@@ -119,8 +95,8 @@ def _rooms(manifest: dict[str, Any]) -> Table:
     return Table(("step", "finished", "took", "with"), rows, caption)
 
 
-def _is_of_another_network(run: RunFolder) -> bool:
-    path, manifest = run.path(NETWORK), run.manifest
+def _is_of_another_network(page: Page) -> bool:
+    path, manifest = page.files.path(NETWORK), page.manifest
     if path is None or manifest is None:
         return False
     verified = manifest["rooms"].get("verify", {}).get("artefacts_sha256", {}).get(NETWORK)

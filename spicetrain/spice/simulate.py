@@ -35,7 +35,7 @@ class Simulation:
     messages: str
 
 
-def simulate(deck: Deck, ngspice: Ngspice, *, timeout_s: float = 600.0) -> Simulation:
+def simulate(deck: Deck, ngspice: Ngspice, timeout_s: float = 600.0) -> Simulation:
     """Run `deck` in a temporary folder: deleted on success and on an interrupt, kept and named on failure.
 
     Raises SimulationError when ngspice fails, is killed, exceeds `timeout_s`, or answers what cannot be

@@ -132,6 +132,10 @@ class SpikingCircuit(Definition):
         content["neuron"] |= {key: value for key, value in given.items() if value is not None}
         return parse(type(self), content, f"circuit {self.name}")
 
+    def between(self, rails: Rails) -> Self:
+        """The same between other rails; nothing is checked."""
+        return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, "rails": rails})
+
     @property
     def distinct_layers(self) -> int:
         """Number of layers that differ from all before them; deeper ones are as the last of these."""

@@ -14,9 +14,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from spicetrain.errors import ConfigurationError
+from spicetrain.surrogates.levenberg_marquardt import Vector
 
 Errors = dict[str, Any]
-Vector = NDArray[np.float64]
 
 
 def absolute_errors(model: Vector, measured: Vector, unit: str) -> Errors:

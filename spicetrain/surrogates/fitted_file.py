@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from safetensors import SafetensorError, safe_open
 
 from spicetrain.errors import StorageError
+from spicetrain.runfolder import SURROGATES
 from spicetrain.storage import write_atomic
 
 if TYPE_CHECKING:  # whoever reads a fit need not wait for matplotlib
     from matplotlib.figure import Figure
 
-FILE = "surrogates.safetensors"
 _NEXT_STEP = "Fit again: spicetrain fit-surrogates."
 Built = TypeVar("Built")
 
@@ -39,7 +39,7 @@ def read_fitted(
 ) -> Built:
     """`build`(arrays, plain, reports) of `path`, the file or its folder. StorageError: missing, damaged, or of another
     format."""
-    path = path / FILE if path.is_dir() else path
+    path = path / SURROGATES if path.is_dir() else path
     try:
         with safe_open(path, framework=framework) as stored:
             about = stored.metadata() or {}

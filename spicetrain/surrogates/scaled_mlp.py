@@ -12,7 +12,8 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch.nn.functional import linear
 
-from spicetrain.surrogates.mlp import Matrix, Mlp, Vector, fit_mlp
+from spicetrain.surrogates.levenberg_marquardt import Vector
+from spicetrain.surrogates.mlp import Matrix, Mlp, fit_mlp
 from spicetrain.surrogates.settings import SurrogateSettings
 
 

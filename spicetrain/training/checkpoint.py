@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,19 @@ from spicetrain.storage import write_atomic
 FORMAT = "spicetrain-checkpoint-1"
 
 
+@dataclass(frozen=True)
+class Identity:
+    """What must be the same for a checkpoint to go on: JSON, by name.
+
+    defaults  values that a setting has which a checkpoint does not know, because it is older than the setting
+    of_today  what an older checkpoint says, in today's words
+    """
+
+    values: dict[str, Any]
+    defaults: dict[str, Any] = field(default_factory=dict)
+    of_today: Callable[[dict[str, Any]], dict[str, Any]] = dict
+
+
 def save_checkpoint(
     path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, identity: dict[str, Any]
 ) -> None:
@@ -29,7 +44,7 @@ def save_checkpoint(
         save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, header)
 
 
-def resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, identity: dict[str, Any]) -> int:
+def resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, identity: Identity) -> int:
     """Load what `save_checkpoint` wrote into model and optimizer; the epochs done, 0 when there is no file.
 
     ArchitectureMismatch when it belongs to another training (it is left as it is), StorageError when it is damaged.
@@ -59,9 +74,12 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _require_same(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    wanted = json.loads(json.dumps(wanted))
-    differing = [key for key in sorted(found.keys() | wanted.keys()) if found.get(key) != wanted.get(key)]
+def _require_same(path: Path, stored: dict[str, Any], identity: Identity) -> None:
+    wanted, defaults = json.loads(json.dumps([identity.values, identity.defaults]))
+    found = defaults | identity.of_today(stored)
+    differing = [
+        key for key in sorted(wanted.keys() | identity.of_today(stored).keys()) if found.get(key) != wanted.get(key)
+    ]
     if differing:
         details = ", ".join(f"{key} {found.get(key)!r} there, {wanted.get(key)!r} here" for key in differing)
         raise ArchitectureMismatch(

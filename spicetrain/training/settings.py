@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from spicetrain.schema import Definition
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from spicetrain.registry import Registry
+from spicetrain.schema import EXPLAINED, UNKNOWN_KEY, Definition, explain
+
+Positive = Annotated[float, Field(gt=0)]
 
 
 class Augmentation(Definition):
@@ -21,3 +27,66 @@ class Augmentation(Definition):
 
     def __bool__(self) -> bool:
         return self != Augmentation()
+
+
+class LoopSettings(Definition):
+    """What the epoch loop needs, and a table [training.<method>] for whatever a method brings of its own.
+
+    learning_rate   the highest: it rises to it linearly over the share warm_up of all steps, then falls to zero along
+                    half a cosine
+    augmentation    of the training images, anew in every epoch
+    steps_per_epoch minibatches after which an epoch ends (its line in metrics.jsonl, its checkpoint); 0: all images,
+                    as when there are fewer
+    validation      training images kept out of training, for choices that must not see the test images
+    device          "auto" takes CUDA when there is one
+    threads         of torch on the CPU; 0 leaves it to torch
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    methods: ClassVar[Registry[Any]]
+
+    method: str
+    epochs: int = Field(default=20, ge=1)
+    batch_size: int = Field(default=256, ge=1)
+    learning_rate: Positive = 0.05
+    warm_up: float = Field(default=0.0, ge=0, lt=1)
+    augmentation: Augmentation = Field(default_factory=Augmentation)
+    steps_per_epoch: int = Field(default=0, ge=0)
+    validation: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _tables_are_of_methods(self) -> Self:
+        for name, table in self.tables.items():
+            if name not in self.methods or not isinstance(table, dict):
+                known = [*type(self).model_fields, *self.methods]
+                raise PydanticCustomError(UNKNOWN_KEY, "unknown key", {"name": name, "known": known})
+            definition = self.methods[name].settings
+            try:
+                definition.model_validate(table)
+            except ValidationError as error:
+                text = explain(definition, error)
+                raise PydanticCustomError(EXPLAINED, "{text}", {"name": name, "text": text}) from None
+        return self
+
+    @property
+    def tables(self) -> dict[str, Any]:
+        """The methods' own tables that are given, by the method's name."""
+        return dict(self.model_extra or {})
+
+    def of(self, method: str) -> Any:
+        """The settings that a method brings, as they are given or by default."""
+        return self.methods[method].settings.model_validate(self.tables.get(method, {}))
+
+    def trained_as(self) -> dict[str, Any]:
+        """Everything that the trained network depends on, with the method's own settings; JSON."""
+        shared = self.model_dump(mode="json", include=set(type(self).model_fields) - {"device", "threads"})
+        own = self.of(self.method).model_dump(mode="json")
+        return shared | ({self.method: own} if own else {})
+
+
+class NoSettings(Definition):
+    """Of a method that brings none."""

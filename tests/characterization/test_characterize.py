@@ -16,12 +16,12 @@ import pytest
 from spicetrain.characterization import characterize as module
 from spicetrain.characterization.characterize import SUMMARY, characterize, covered
 from spicetrain.characterization.plan import Plan, load_plan
-from spicetrain.characterization.table import read_about, read_table, write_table
 from spicetrain.errors import SimulationError, StorageError
 from spicetrain.inverter.characterization.crossbars import random_crossbar
 from spicetrain.inverter.network import Network
 from spicetrain.progress import Track
 from spicetrain.spice.ngspice import Ngspice
+from spicetrain.tables import read_about, read_table, write_table
 from spicetrain.technology import Technology
 
 TABLES = {"current_surface", "loaded_vtc", "effective_load", "memristor_iv"}

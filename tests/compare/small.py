@@ -13,7 +13,7 @@ from tiny import PLAN
 
 from spicetrain.compare.definition import load_comparison
 from spicetrain.compare.run import Compare
-from spicetrain.experiment import Run
+from spicetrain.run import Run
 
 TOML = """
 datasets = ["iris"]

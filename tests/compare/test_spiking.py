@@ -11,8 +11,8 @@ import tomli_w
 
 from spicetrain import assets
 from spicetrain.cli import main
-from spicetrain.compare.severity import severity
-from spicetrain.compare.write import Results
+from spicetrain.compare.results import Results
+from spicetrain.spiking.comparison.severity import severity
 
 TOML = """
 system = "spiking"

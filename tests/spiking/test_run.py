@@ -13,10 +13,11 @@ import tomli_w
 
 from spicetrain import assets
 from spicetrain.cli import main
-from spicetrain.experiment import SpikingExperiment, load_experiment, presets
 from spicetrain.spiking.circuit import load_circuit
+from spicetrain.spiking.definition import SpikingExperiment
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.storage import read_json
+from spicetrain.systems import load_experiment, presets
 
 Capture = pytest.CaptureFixture[str]
 STEPS, IMAGES = 4, 3

@@ -1,1 +1,1 @@
-"""What is measured of the inverter and its loads."""
+"""What is measured of the inverter and of the loads that crossbars are to it."""

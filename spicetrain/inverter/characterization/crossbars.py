@@ -4,18 +4,60 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, PositiveInt, model_validator
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.array.device import Device
-from spicetrain.characterization.plan import Distribution, EffectiveLoadPlan
+from spicetrain.characterization.plan import PlanSection
+from spicetrain.errors import ConfigurationError
 from spicetrain.inverter.network import Network
 from spicetrain.rails import Rails
+from spicetrain.storage import sha256_of_file
 from spicetrain.technology import Technology
 
+Distribution = Literal["uniform", "log_uniform", "sparse"]
 _SPARSE_AT_MINIMUM = 0.9
+
+
+class EffectiveLoadPlan(PlanSection):
+    """What row drivers see: random crossbars, and those of trained networks from the second on.
+
+    shapes         [row pairs, columns]
+    distributions  of the conductances over the device's range
+    crossbars      random crossbars for each shape and distribution
+    samples        sets of random row voltages for each crossbar
+    trained        network files, absolute or relative to the plan
+    """
+
+    shapes: tuple[tuple[PositiveInt, PositiveInt], ...] = ((5, 3), (16, 8), (64, 10), (100, 10))
+    distributions: tuple[Distribution, ...] = ("uniform", "log_uniform", "sparse")
+    crossbars: PositiveInt = 2
+    samples: PositiveInt = 4
+    seed: int = Field(default=1, ge=0)
+    trained: tuple[Path, ...] = ()
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not self.trained and not (self.shapes and self.distributions):
+            raise ValueError("no crossbar: give shapes and distributions, or trained networks")
+        return self
+
+    def resolved(self, folder: Path) -> Self:
+        trained = tuple(folder / path.expanduser() for path in self.trained)
+        for path in trained:
+            if not path.is_file():
+                raise ConfigurationError(
+                    f"effective_load.trained names {path}, which is not a file. The path is relative to the plan; it "
+                    "should be the network.safetensors of a run."
+                )
+        return self.model_copy(update={"trained": trained})
+
+    def inputs(self) -> list[str]:
+        return [sha256_of_file(path) for path in self.trained]
 
 
 @dataclass(frozen=True)
@@ -38,8 +80,8 @@ class Specimen:
         return len(self.v_rows) * (1 + self.drivers)
 
 
-def specimens(plan: EffectiveLoadPlan, technology: Technology, trained: list[Path]) -> list[Specimen]:
-    """All crossbars of a plan. StorageError when a network of `trained` cannot be read."""
+def specimens(plan: EffectiveLoadPlan, technology: Technology) -> list[Specimen]:
+    """All crossbars of a plan. StorageError when a trained network cannot be read."""
     named: list[tuple[str, str, Crossbar]] = []
     rng = np.random.default_rng(plan.seed)
     for rows, columns in plan.shapes:
@@ -47,7 +89,7 @@ def specimens(plan: EffectiveLoadPlan, technology: Technology, trained: list[Pat
             for _ in range(plan.crossbars):
                 crossbar = random_crossbar(rng, rows, columns, distribution, technology.memristor)
                 named.append(("random", distribution, crossbar))
-    for path in trained:
+    for path in plan.trained:
         named += [("trained", path.stem, crossbar) for crossbar in Network.load(path).crossbars[1:]]
     return [
         Specimen(number, *entry, random_rows(rng, plan.samples, entry[2].rows, technology.rails))

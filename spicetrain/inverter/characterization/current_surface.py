@@ -7,15 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from spicetrain.characterization.plan import CurrentSurfacePlan
-from spicetrain.characterization.sweep import Columns, Sweep, rail_grid, swept
+from spicetrain.characterization.plan import PlanSection
+from spicetrain.characterization.sweep import Columns, Subject, Sweep, rail_grid, swept
 from spicetrain.inverter.netlists.cells import add_inverter, new_circuit
 from spicetrain.netlists.cells import VDD, VSS, text_of
 from spicetrain.spice.deck import Deck
-from spicetrain.technology import Technology
 
-VERSION = 1
+
+class CurrentSurfacePlan(PlanSection):
+    """Currents of the unit inverter over `points` x `points` of (v_in, v_out), exactly the rails."""
+
+    points: int = Field(default=201, ge=2)
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class CurrentSurfaceSweep(Sweep[CurrentSurfacePlan]):
         }
 
 
-def sweeps(plan: CurrentSurfacePlan, technology: Technology, parts: int) -> list[CurrentSurfaceSweep]:
+def sweeps(plan: CurrentSurfacePlan, subject: Subject, parts: int) -> list[CurrentSurfaceSweep]:
     """Shares of the v_in values."""
     parts = min(parts, plan.points)
-    return [CurrentSurfaceSweep(plan, technology, part, parts) for part in range(parts)]
+    return [CurrentSurfaceSweep(plan, subject.technology, part, parts) for part in range(parts)]

@@ -10,23 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.array.netlist import add_crossbar
-from spicetrain.characterization.plan import EffectiveLoadPlan
-from spicetrain.characterization.sweep import Columns, Sweep
-from spicetrain.inverter.characterization.crossbars import Specimen, specimens
+from spicetrain.characterization.sweep import Columns, Subject, Sweep
+from spicetrain.inverter.characterization.crossbars import EffectiveLoadPlan, Specimen, specimens
 from spicetrain.inverter.netlists.cells import new_circuit
 from spicetrain.netlists.cells import VDD, VSS, text_of
 from spicetrain.netlists.index_source import add_index, add_lookup, sweep
 from spicetrain.spice.deck import Deck
-from spicetrain.technology import Technology
 
-VERSION = 2
 _SECANT_OF_HALF_SWING = 0.04
 _SIDES = ("pos", "neg")
 
@@ -115,15 +111,13 @@ class EffectiveLoadSweep(Sweep[EffectiveLoadPlan]):
         }
 
 
-def sweeps(
-    plan: EffectiveLoadPlan, technology: Technology, parts: int, trained: list[Path]
-) -> list[EffectiveLoadSweep]:
+def sweeps(plan: EffectiveLoadPlan, subject: Subject, parts: int) -> list[EffectiveLoadSweep]:
     """The crossbars dealt out so that every run has about as much to do."""
     hands: list[list[Specimen]] = [[] for _ in range(parts)]
-    for specimen in sorted(specimens(plan, technology, trained), key=_work, reverse=True):
+    for specimen in sorted(specimens(plan, subject.technology), key=_work, reverse=True):
         min(hands, key=lambda hand: sum(map(_work, hand))).append(specimen)
     dealt = [tuple(hand) for hand in hands if hand]
-    return [EffectiveLoadSweep(plan, technology, part, len(dealt), hand) for part, hand in enumerate(dealt)]
+    return [EffectiveLoadSweep(plan, subject.technology, part, len(dealt), hand) for part, hand in enumerate(dealt)]
 
 
 def _work(specimen: Specimen) -> int:

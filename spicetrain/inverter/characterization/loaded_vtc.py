@@ -4,18 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
-from spicetrain.characterization.plan import LoadedVtcPlan
-from spicetrain.characterization.sweep import Columns, Sweep, rail_grid, swept
+from spicetrain.characterization.plan import PlanSection
+from spicetrain.characterization.sweep import Columns, Subject, Sweep, rail_grid, swept
 from spicetrain.inverter.netlists.cells import add_inverter, new_circuit
 from spicetrain.netlists.cells import text_of
 from spicetrain.spice.deck import Deck
-from spicetrain.technology import Technology
 
-VERSION = 1
+
+class LoadedVtcPlan(PlanSection):
+    """v_out of the unit inverter over v_in, the load's voltage and its conductance (0, then log-spaced)."""
+
+    v_in_points: int = Field(default=201, ge=2)
+    v_load_points: int = Field(default=41, ge=2)
+    g_load_points: int = Field(default=24, ge=2)
+    g_load_min_S: float = Field(default=1e-7, gt=0)
+    g_load_max_S: float = Field(default=3e-4, gt=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.g_load_min_S >= self.g_load_max_S:
+            raise ValueError(f"g_load_min_S = {self.g_load_min_S} is not below g_load_max_S = {self.g_load_max_S}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -60,7 +75,7 @@ class LoadedVtcSweep(Sweep[LoadedVtcPlan]):
         return {name: column.ravel() for name, column in named.items()}
 
 
-def sweeps(plan: LoadedVtcPlan, technology: Technology, parts: int) -> list[LoadedVtcSweep]:
+def sweeps(plan: LoadedVtcPlan, subject: Subject, parts: int) -> list[LoadedVtcSweep]:
     """Shares of the load voltages."""
     parts = min(parts, plan.v_load_points)
-    return [LoadedVtcSweep(plan, technology, part, parts) for part in range(parts)]
+    return [LoadedVtcSweep(plan, subject.technology, part, parts) for part in range(parts)]

@@ -6,7 +6,6 @@ Nodes: x0_p, x0_n input rows; c0_3 column 3 of crossbar 0; n0_3, p0_3 behind its
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 from numpy.typing import NDArray
 from PySpice.Spice.Netlist import Circuit
@@ -16,12 +15,10 @@ from spicetrain.array.netlist import add_crossbar, add_open_column
 from spicetrain.errors import ConfigurationError
 from spicetrain.inverter.netlists.cells import MID, add_ground_resistor, add_inverter, new_circuit
 from spicetrain.inverter.network import Network, encode
-from spicetrain.netlists.cells import VDD, VSS, text_of
+from spicetrain.netlists.cells import VDD, VSS, Form, text_of
 from spicetrain.netlists.index_source import add_index, add_lookup, sweep
 from spicetrain.spice.deck import Deck
 from spicetrain.technology import Technology
-
-Form = Literal["reduced", "flat"]
 
 Drive = Callable[[Circuit, str, NDArray], None]
 """Adds to a circuit the source that holds a node at voltages [samples], one after the other."""

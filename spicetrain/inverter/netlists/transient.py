@@ -13,9 +13,9 @@ from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.errors import ConfigurationError
 from spicetrain.inverter.netlists.cells import new_circuit
-from spicetrain.inverter.netlists.network import Form, add_network
+from spicetrain.inverter.netlists.network import add_network
 from spicetrain.inverter.network import Network
-from spicetrain.netlists.cells import VDD, VSS, text_of
+from spicetrain.netlists.cells import VDD, VSS, Form, text_of
 from spicetrain.spice.deck import Deck
 from spicetrain.technology import Technology
 

@@ -8,21 +8,21 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from spicetrain.report.artefacts import RunFolder
 from spicetrain.report.blocks import Drawing, Gallery, Notice, Paragraph, Section
 from spicetrain.report.drawing import ACCENT, DIVERGING, DOTS, INK, axes, ordered_colours, svg
+from spicetrain.report.page import Page
 from spicetrain.report.units import count, quantity, resistance
 
 _CURVES = 6
 _MOST_DOTS = 4000
 
 
-def circuit_section(run: RunFolder) -> Section:
+def circuit_section(page: Page) -> Section:
     """What ngspice measured of the technology."""
-    vtc = run.table("loaded_vtc", ("v_in_V", "g_load_S", "v_load_V", "v_out_V"))
-    surface = run.table("current_surface", ("v_in_V", "v_out_V", "i_out_A"))
-    load = run.table("effective_load", ("rows", "columns", "g_sum_S", "g_square_S2", "column_sum_S", "g_load_S"))
-    memristor = run.table("memristor_iv", ("form", "g_S", "v_V", "i_A"))
+    vtc = page.files.table("loaded_vtc", ("v_in_V", "g_load_S", "v_load_V", "v_out_V"))
+    surface = page.files.table("current_surface", ("v_in_V", "v_out_V", "i_out_A"))
+    load = page.files.table("effective_load", ("rows", "columns", "g_sum_S", "g_square_S2", "column_sum_S", "g_load_S"))
+    memristor = page.files.table("memristor_iv", ("form", "g_S", "v_V", "i_A"))
     drawings: list[Drawing] = []
     if vtc is not None:
         drawings += [_unloaded(vtc), _several_conductances(vtc), _several_load_voltages(vtc)]
@@ -34,7 +34,7 @@ def circuit_section(run: RunFolder) -> Section:
         drawings += [_memristor(part, str(form)) for form, part in memristor.groupby("form")]
     title = "The circuit, measured"
     if not drawings:
-        missing = Notice("The technology has not been measured in this folder.", run.command("characterize"))
+        missing = Notice("The technology has not been measured in this folder.", page.command("characterize"))
         return Section("circuit", title, [missing])
     text = "The unit inverter and the memristor as ngspice sees them. Everything below learns from these tables."
     return Section("circuit", title, [Paragraph(text), Gallery(drawings)])

@@ -6,24 +6,24 @@ import numpy as np
 from matplotlib.ticker import EngFormatter
 from numpy.typing import NDArray
 
-from spicetrain.inverter.report.outputs import Outputs
-from spicetrain.report.artefacts import RunFolder
+from spicetrain.inverter.verification.outputs import Outputs
 from spicetrain.report.blocks import Block, Drawing, Gallery, Notice, Paragraph, Section
-from spicetrain.report.drawing import ACCENT, ACCENT_SHADES, DOTS, INK, axes, logarithmic, svg
+from spicetrain.report.confusion import confusion
+from spicetrain.report.drawing import ACCENT, DOTS, INK, axes, logarithmic, svg
+from spicetrain.report.page import Page
 from spicetrain.report.units import count, percent, quantity
 
 _MOST_DOTS = 20_000
-_MOST_NUMBERED = 20
 
 
-def verification_section(run: RunFolder, outputs: Outputs | None, classes: tuple[str, ...]) -> Section:
+def verification_section(page: Page, outputs: Outputs | None, classes: tuple[str, ...]) -> Section:
     """What ngspice says of the trained network."""
     title = "SPICE against the model"
     if outputs is None:
-        missing = Notice("The network has not been simulated in ngspice.", run.command("verify"))
+        missing = Notice("The network has not been simulated in ngspice.", page.command("verify"))
         return Section("verification", title, [missing])
     blocks: list[Block] = [Paragraph(_told(outputs))]
-    if run.summary and (missed := run.summary["solver_unconverged"]):
+    if page.summary and (missed := page.summary.solver_unconverged):
         text = f"The model's own solver did not converge for {count(missed, 'sample')} of this comparison."
         blocks.append(Notice(text))
     blocks.append(
@@ -91,38 +91,6 @@ def _by_output(outputs: Outputs) -> Drawing:
         "passes on the most."
     )
     return Drawing(svg(figure, "Signed error over output voltage"), caption)
-
-
-def confusion(label: NDArray[np.int64], found: NDArray[np.int64], classes: tuple[str, ...]) -> Drawing:
-    """label, found [images]: the true class, and that in SPICE."""
-    number = len(classes)
-    matrix = np.zeros((number, number), dtype=int)
-    np.add.at(matrix, (label, found), 1)
-    share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-    figure, axis = axes(4.6, 3.9)
-    axis.imshow(np.sqrt(share), cmap=ACCENT_SHADES, vmin=0, vmax=1)
-    axis.grid(False)
-    axis.spines[:].set_visible(False)
-    axis.tick_params(length=0)
-    turned = max(len(name) for name in classes) > 3
-    axis.set_xticks(range(number), classes, rotation=45 if turned else 0, ha="right" if turned else "center")
-    axis.set_yticks(range(number), classes)
-    axis.set(xlabel="class in SPICE", ylabel="true class")
-    if number <= _MOST_NUMBERED:
-        for i, j in np.argwhere(matrix):
-            colour = "white" if share[i, j] > 0.3 else INK
-            axis.text(j, i, str(matrix[i, j]), ha="center", va="center", fontsize=8, color=colour)
-    return Drawing(svg(figure, "Confusion matrix in SPICE"), _confusion_caption(matrix, classes))
-
-
-def _confusion_caption(matrix: NDArray[np.int_], classes: tuple[str, ...]) -> str:
-    text = "Confusion matrix in SPICE; faint cells are drawn stronger than their share, so that single errors show."
-    off = matrix - np.diag(np.diag(matrix))
-    if not off.any():
-        return f"{text} There is no error."
-    i, j = np.unravel_index(off.argmax(), off.shape)
-    times = count(int(off[i, j]), "time")
-    return f"{text} Most often, {times}, {classes[int(i)]} is taken for {classes[int(j)]}."
 
 
 def _dot_size(outputs: Outputs) -> float:

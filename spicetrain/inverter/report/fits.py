@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from spicetrain.errors import StorageError
-from spicetrain.report.artefacts import RunFolder
 from spicetrain.report.blocks import Block, Drawing, Gallery, Notice, Paragraph, Section, Table
 from spicetrain.report.drawing import png
+from spicetrain.report.page import Page
 from spicetrain.report.units import quantity, seconds
 
 # (surrogate, path into its errors, what it is, how the errors' keys end, unit; "" is relative)
@@ -26,12 +26,12 @@ _PLOTS = {
 }
 
 
-def surrogates_section(run: RunFolder) -> Section:
+def surrogates_section(page: Page) -> Section:
     """How well the small networks stand for the measured tables."""
     title = "The surrogates, fitted"
-    content = run.surrogates
+    content = page.surrogates
     if content is None:
-        missing = Notice("No surrogates have been fitted in this folder.", run.command("fit-surrogates"))
+        missing = Notice("No surrogates have been fitted in this folder.", page.command("fit-surrogates"))
         return Section("surrogates", title, [missing])
     try:
         blocks: list[Block] = [_errors(content["surrogates"])]
@@ -40,10 +40,10 @@ def surrogates_section(run: RunFolder) -> Section:
         blocks += [Notice(f"{name}: not fitted. {why}") for name, why in content.get("skipped", {}).items()]
     except (KeyError, TypeError, AttributeError) as error:
         raise StorageError(
-            f"{run.folder / 'surrogates.json'} is not what the fit writes ({error!r}). Remove it and run "
-            f"`{run.command('fit-surrogates')}` again."
+            f"{page.files.folder / 'surrogates.json'} is not what the fit writes ({error!r}). Remove it and run "
+            f"`{page.command('fit-surrogates')}` again."
         ) from error
-    return Section("surrogates", title, [*blocks, Gallery(_plots(run))])
+    return Section("surrogates", title, [*blocks, Gallery(_plots(page))])
 
 
 def _errors(surrogates: dict[str, Any]) -> Table:
@@ -96,10 +96,10 @@ def _certificate(found: dict[str, Any]) -> str:
     return f"{text} {also} with the input voltage as well."
 
 
-def _plots(run: RunFolder) -> list[Drawing]:
+def _plots(page: Page) -> list[Drawing]:
     drawings = []
     for name, caption in _PLOTS.items():
-        if path := run.path(f"surrogates-{name}.png"):
+        if path := page.files.path(f"surrogates-{name}.png"):
             picture = png(path.read_bytes(), f"Measured against fitted: {name.replace('_', ' ')}", "plate")
             drawings.append(Drawing(picture, caption, wide=True))
     return drawings

@@ -8,10 +8,10 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from spicetrain.inverter.report.outputs import Outputs
-from spicetrain.report.artefacts import RunFolder
+from spicetrain.inverter.verification.outputs import Outputs
 from spicetrain.report.blocks import Block, Card, Cards, Notice, Paragraph, Section
 from spicetrain.report.drawing import thumbnail
+from spicetrain.report.page import Page
 from spicetrain.report.units import count, quantity
 
 _MOST_CARDS = 8
@@ -21,12 +21,12 @@ Inputs = NDArray[np.float32]
 
 
 def worst_section(
-    run: RunFolder, outputs: Outputs | None, inputs: Inputs | None, classes: tuple[str, ...], why_not: str
+    page: Page, outputs: Outputs | None, inputs: Inputs | None, classes: tuple[str, ...], why_not: str
 ) -> Section:
     """`inputs` are the test images [images, features] in 0..1; None with the reason in `why_not`."""
     title = "Images to look at"
     if outputs is None:
-        missing = Notice("They are chosen from the verification.", run.command("verify"))
+        missing = Notice("They are chosen from the verification.", page.command("verify"))
         return Section("worst", title, [missing])
     blocks: list[Block] = [Notice(f"Without pictures: {why_not}")] if inputs is None else []
     low, high = float(outputs.spice_V.min()), float(outputs.spice_V.max())

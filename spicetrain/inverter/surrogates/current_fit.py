@@ -19,7 +19,8 @@ from spicetrain.surrogates.errors_of_fit import (
     relative_errors,
     require_columns,
 )
-from spicetrain.surrogates.mlp import Mlp, Vector, fit_mlp, stack_layers, steps_of_fit
+from spicetrain.surrogates.levenberg_marquardt import Vector
+from spicetrain.surrogates.mlp import Mlp, fit_mlp, stack_layers, steps_of_fit
 from spicetrain.surrogates.settings import SurrogateSettings
 from spicetrain.technology import Technology
 

@@ -18,17 +18,17 @@ from spicetrain.inverter.surrogates.loaded_vtc import fit_loaded_vtc, loaded_vtc
 from spicetrain.inverter.surrogates.monotonicity import certify
 from spicetrain.inverter.surrogates.plots import plot_current_surface, plot_effective_load, plot_loaded_vtc
 from spicetrain.inverter.surrogates.store import Surrogate, load_surrogates, save_surrogates
+from spicetrain.keyed import Recipe
 from spicetrain.progress import Track, track
-from spicetrain.storage import content_hash, sha256_of_file, write_json
+from spicetrain.runfolder import FIT, SURROGATES
+from spicetrain.storage import sha256_of_file, write_json
 from spicetrain.surrogates.errors_of_fit import Errors
-from spicetrain.surrogates.fitted_file import FILE, save_plot
+from spicetrain.surrogates.fitted_file import save_plot
 from spicetrain.surrogates.settings import SurrogateSettings
-from spicetrain.surrogates.tables import read_measured
+from spicetrain.tables import read_measured
 from spicetrain.technology import Technology
 
-REPORT = "surrogates.json"
-VERSION = 1
-"""Part of the key by which a finished fit is recognised: raise it when a fit changes."""
+_FIT = Recipe("surrogate", 1)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def fit_surrogates(
     skipped = {name: f"no table {path}" for name, path in tables.items() if not path.is_file()}
     _require_tables(skipped)
     keys = {
-        name: content_hash(VERSION, name, sha256_of_file(path), technology.fingerprint, settings.model_dump_json())
+        name: _FIT.key(table=name, content=sha256_of_file(path), technology=technology, settings=settings)
         for name, path in tables.items()
         if name not in skipped
     }
@@ -72,7 +72,7 @@ def fit_surrogates(
         for name in pending:
             surrogates[name], reports[name] = _fit(name, tables[name], technology, settings, bar, folder)
             reports[name]["key"] = keys[name]
-            save_surrogates(folder / FILE, surrogates, reports)
+            save_surrogates(folder / SURROGATES, surrogates, reports)
     summary = {
         "technology": technology.name,
         "technology_fingerprint": technology.fingerprint,
@@ -82,7 +82,7 @@ def fit_surrogates(
         "fitted_now": pending,
         "seconds": time.perf_counter() - start,
     }
-    write_json(folder / REPORT, summary)
+    write_json(folder / FIT, summary)
     return summary
 
 
@@ -117,7 +117,7 @@ def _domain(surrogate: Surrogate, inputs: tuple[str, ...]) -> dict[str, list[flo
 def _finished(folder: Path, keys: dict[str, str]) -> tuple[dict[str, Surrogate], dict[str, Any]]:
     """Fits in the folder that were made of the same inputs; a missing or damaged file means none."""
     try:
-        surrogates, reports = load_surrogates(folder / FILE)
+        surrogates, reports = load_surrogates(folder / SURROGATES)
     except StorageError:
         return {}, {}
     same = [name for name, report in reports.items() if report.get("key") == keys.get(name)]

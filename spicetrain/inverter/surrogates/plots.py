@@ -7,15 +7,13 @@ import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from torch import Tensor
 
 from spicetrain.inverter.surrogates.current_fit import SIGNIFICANT_A
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface, inverter_current
 from spicetrain.inverter.surrogates.effective_load import INPUTS, EffectiveLoad
 from spicetrain.inverter.surrogates.loaded_vtc import LoadedVtc
-
-Vector = NDArray[np.float64]
+from spicetrain.surrogates.levenberg_marquardt import Vector
 
 _MOST_DOTS = 4000
 

@@ -6,33 +6,35 @@ at its threshold, the threshold is mid-rail; weights are ratios, mapped to condu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
-from spicetrain.inverter.training.circuit import Circuit
+from spicetrain.inverter.methods import Method
+from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.tabulated import Current
-from spicetrain.inverter.training.voltages import LayerVoltages
+from spicetrain.inverter.training.voltages import Prediction, Predictor
+from spicetrain.inverter.training.walk import walk
 from spicetrain.rails import Rails
+from spicetrain.schema import Definition
 
 
-def ideal_voltages(crossbars: Sequence[Conductances], signal: Tensor, rails: Rails, gain: float) -> list[LayerVoltages]:
-    """Voltages of every layer, volts; `signal` [samples, rows] as in kcl_voltages, `gain` = -dv_out/dv_in > 0."""
+def ideal_voltages(
+    crossbars: Sequence[Conductances], sizes: Sequence[Tensor], signal: Tensor, rails: Rails, gain: float
+) -> Prediction:
+    """Voltages of every layer; `gain` = -dv_out/dv_in > 0. Sizes do not matter."""
     mid, swing = rails.mid_V, rails.half_swing_V
 
     def invert(v: Tensor) -> Tensor:
         return mid - swing * torch.tanh(gain / swing * (v - mid))
 
-    layers = []
-    v_col = crossbars[0].open_columns(signal, rails)
-    for crossbar in crossbars[1:]:
+    def pair(layer: int, v_col: Tensor, driven: Conductances | None, size: Tensor) -> tuple[Tensor, Tensor | None]:
         v_n = invert(v_col)
-        v_p = invert(v_n)
-        layers.append(LayerVoltages(v_col, v_n, v_p))
-        v_col = crossbar.column_voltages(v_n, v_p, rails)
-    return [*layers, LayerVoltages(v_col, invert(v_col))]
+        return v_n, None if driven is None else invert(v_n)
+
+    return walk(crossbars, sizes, signal, rails, pair)
 
 
 @torch.no_grad()
@@ -46,7 +48,10 @@ def unloaded_gain(current: Current, rails: Rails) -> float:
     return float(di_in / di_out)
 
 
-def ideal(circuit: Circuit, sizes: Sequence[Tensor], ground_S: float) -> Callable[..., list[LayerVoltages]]:
+def ideal(circuit: FittedCircuit, sizes: Sequence[Tensor], ground_S: float, settings: Definition) -> Predictor:
     """The method's predictor; see methods.Method. Neither sizes nor resistors to mid-rail matter to it."""
     gain = unloaded_gain(circuit.exact_inverters.current, circuit.rails)
-    return lambda crossbars, sizes, signal: ideal_voltages(crossbars, signal, circuit.rails, gain)
+    return lambda crossbars, sizes, signal: ideal_voltages(crossbars, sizes, signal, circuit.rails, gain)
+
+
+IDEAL = Method(ideal, ratios=True)

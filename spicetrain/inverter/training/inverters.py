@@ -10,6 +10,7 @@ from torch import Tensor
 
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface, inverter_current
 from spicetrain.inverter.training.tabulated import Current, tabulate, tabulate_vtc
+from spicetrain.rails import Rails
 
 
 @dataclass(frozen=True)
@@ -19,16 +20,23 @@ class Inverters:
     current    surface of its output current, the one that counts
     coarse     the same, cheap and rough, to come near
     vtc        v_in -> v_out when it drives nothing, to start from
-    low, high  the rails, volts: no node can leave them
+    rails      no node can leave them
     ground_S   siemens from every inverter's output to mid-rail, whatever its size (RIM's resistors)
     """
 
     current: Current
     coarse: Current
     vtc: Callable[[Tensor], Tensor]
-    low: float
-    high: float
+    rails: Rails
     ground_S: float = 0.0
+
+    @property
+    def low(self) -> float:
+        return self.rails.vss_V
+
+    @property
+    def high(self) -> float:
+        return self.rails.vdd_V
 
     @property
     def i_ground(self) -> float:
@@ -41,4 +49,5 @@ def inverters_of(surface: CurrentSurface) -> Inverters:
     low, high = surface.vss_V, surface.vdd_V
     current = partial(inverter_current, surface)
     coarse = tabulate(current, low, high, like=surface.mean)
-    return Inverters(current, coarse, tabulate_vtc(coarse, low, high, like=surface.mean), low, high)
+    vtc = tabulate_vtc(coarse, low, high, like=surface.mean)
+    return Inverters(current, coarse, vtc, Rails(vdd_V=high, vss_V=low))

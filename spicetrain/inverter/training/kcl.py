@@ -11,43 +11,40 @@ from dataclasses import replace
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
-from spicetrain.inverter.training.circuit import Circuit
+from spicetrain.inverter.methods import Method
+from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.inverters import Inverters
-from spicetrain.inverter.training.stage import Effort, Tolerance, solve_output, solve_stage
-from spicetrain.inverter.training.voltages import LayerVoltages
-from spicetrain.rails import Rails
+from spicetrain.inverter.training.stage import Tolerance, solve_output, solve_stage
+from spicetrain.inverter.training.voltages import Convergence, LayerVoltages, Prediction
+from spicetrain.schema import Definition
 
 
 def kcl_voltages(
     crossbars: Sequence[Conductances],
     sizes: Sequence[Tensor],
     signal: Tensor,
-    rails: Rails,
     inverters: Inverters,
     tolerance: Tolerance,
-    effort: Effort,
     given: Sequence[LayerVoltages] | None = None,
-) -> list[LayerVoltages]:
+) -> Prediction:
     """Voltages of every layer, volts, differentiable in conductances, sizes and signal.
 
     crossbars  siemens; sizes  per crossbar the fingers behind it, [columns, 2], the last [columns, 1]
     signal     [samples, rows]: deviation of the positive input rows from mid-rail, volts
-    effort     notes how far the solver converged
     given      the voltages of every layer as ngspice has them, in our precision: the values are then these, and each
                gradient is kcl's, linearized at them; nothing is solved
     """
-    layers = []
-    v_col = crossbars[0].open_columns(signal, rails)
+    layers, convergence = [], Convergence()
+    v_col = crossbars[0].open_columns(signal, inverters.rails)
     if given is not None:
         v_col = given[0].v_col + (v_col - v_col.detach())
     for index, (crossbar, size) in enumerate(zip(crossbars[1:], sizes[:-1], strict=True)):
         known = None if given is None else _stage_voltages(given[index], given[index + 1])
-        v_n, v_p, v_next = solve_stage(v_col, *crossbar, size[:, 0], size[:, 1], inverters, tolerance, effort, known)
-        layers.append(LayerVoltages(v_col, v_n, v_p))
-        v_col = v_next
-    known_out = None if given is None else given[-1].v_n
-    v_out = solve_output(v_col, sizes[-1][:, 0], inverters, tolerance, effort, known_out)
-    return [*layers, LayerVoltages(v_col, v_out)]
+        stage = solve_stage(v_col, crossbar, size, inverters, tolerance, known)
+        layers.append(LayerVoltages(v_col, stage.v_n, stage.v_p))
+        v_col, convergence = stage.v_col, convergence + stage.convergence
+    output = solve_output(v_col, sizes[-1][:, 0], inverters, tolerance, None if given is None else given[-1].v_n)
+    return Prediction([*layers, LayerVoltages(v_col, output.v_out)], convergence + output.convergence)
 
 
 def _stage_voltages(layer: LayerVoltages, following: LayerVoltages) -> tuple[Tensor, Tensor, Tensor]:
@@ -55,7 +52,9 @@ def _stage_voltages(layer: LayerVoltages, following: LayerVoltages) -> tuple[Ten
     return layer.v_n, layer.v_p, following.v_col
 
 
-def kcl(circuit: Circuit, sizes: Sequence[Tensor], ground_S: float) -> Callable[..., list[LayerVoltages]]:
+def kcl(
+    circuit: FittedCircuit, sizes: Sequence[Tensor], ground_S: float, settings: Definition
+) -> Callable[..., Prediction]:
     """The method's predictor; see methods.Method. It takes `given` besides, as kcl_voltages does."""
     inverters = replace(circuit.inverters, ground_S=ground_S)
 
@@ -64,9 +63,10 @@ def kcl(circuit: Circuit, sizes: Sequence[Tensor], ground_S: float) -> Callable[
         sizes: Sequence[Tensor],
         signal: Tensor,
         given: Sequence[LayerVoltages] | None = None,
-    ) -> list[LayerVoltages]:
-        return kcl_voltages(
-            crossbars, sizes, signal, circuit.rails, inverters, circuit.tolerance, circuit.effort, given
-        )
+    ) -> Prediction:
+        return kcl_voltages(crossbars, sizes, signal, inverters, circuit.tolerance, given)
 
     return predictor
+
+
+KCL = Method(kcl, ratios=False, knows_circuit=True)

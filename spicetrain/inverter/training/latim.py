@@ -21,10 +21,13 @@ from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.errors import ConfigurationError
+from spicetrain.inverter.methods import Method
 from spicetrain.inverter.surrogates.effective_load import EffectiveLoad
-from spicetrain.inverter.surrogates.loaded_vtc import LoadedVtc
-from spicetrain.inverter.training.circuit import Circuit
-from spicetrain.inverter.training.voltages import LayerVoltages
+from spicetrain.inverter.training.fitted import FittedCircuit
+from spicetrain.inverter.training.voltages import Prediction, Predictor
+from spicetrain.inverter.training.walk import walk
+from spicetrain.rails import Rails
+from spicetrain.schema import Definition
 
 # A crossbar -> the load of the first and of the second inverter of each pair, siemens to mid-rail, [rows] each.
 Loads = Callable[[Conductances], tuple[Tensor, Tensor]]
@@ -46,37 +49,31 @@ def latim_voltages(
     crossbars: Sequence[Conductances],
     sizes: Sequence[Tensor],
     signal: Tensor,
-    circuit: Circuit,
-    vtc: LoadedVtc,
+    rails: Rails,
+    vtc: Callable[[Tensor, Tensor, Tensor], Tensor],
     loads: Loads,
-    ground_S: float,
-) -> list[LayerVoltages]:
-    """Voltages of every layer, volts, differentiable in conductances and sizes; arguments as in kcl_voltages."""
-    rails = circuit.rails
-    mid = signal.new_tensor(rails.mid_V)
+) -> Prediction:
+    """Voltages of every layer, differentiable in conductances and sizes; arguments as in kcl_voltages.
 
-    def invert(v_in: Tensor, load_S: Tensor, fingers: Tensor) -> Tensor:
-        per_finger = ((load_S + ground_S) / fingers).clamp(*vtc.domain[1])
-        return vtc(v_in, per_finger, mid)
+    vtc  (v_in, load of an inverter in siemens, its fingers) -> v_out
+    """
 
-    layers = []
-    v_col = crossbars[0].open_columns(signal, rails)
-    for crossbar, size in zip(crossbars[1:], sizes[:-1], strict=True):
-        load_n, load_p = loads(crossbar)
-        v_n = invert(v_col, load_n, size[:, 0])
-        v_p = invert(v_n, load_p, size[:, 1])
-        layers.append(LayerVoltages(v_col, v_n, v_p))
-        v_col = crossbar.column_voltages(v_n, v_p, rails)
-    fingers = sizes[-1][:, 0]
-    return [*layers, LayerVoltages(v_col, invert(v_col, torch.zeros_like(fingers), fingers))]
+    def pair(layer: int, v_col: Tensor, driven: Conductances | None, size: Tensor) -> tuple[Tensor, Tensor | None]:
+        if driven is None:
+            return vtc(v_col, torch.zeros_like(size[:, 0]), size[:, 0]), None
+        load_n, load_p = loads(driven)
+        v_n = vtc(v_col, load_n, size[:, 0])
+        return v_n, vtc(v_n, load_p, size[:, 1])
+
+    return walk(crossbars, sizes, signal, rails, pair)
 
 
-def latim(circuit: Circuit, sizes: Sequence[Tensor], ground_S: float) -> Callable[..., list[LayerVoltages]]:
+def latim(circuit: FittedCircuit, sizes: Sequence[Tensor], ground_S: float, settings: Definition) -> Predictor:
     """The predictor with R_eff = 1 / sum g; see methods.Method. ConfigurationError: the loaded VTC is not fitted."""
     return _predictor(circuit, Conductances.row_sums, ground_S)
 
 
-def latim_nn(circuit: Circuit, sizes: Sequence[Tensor], ground_S: float) -> Callable[..., list[LayerVoltages]]:
+def latim_nn(circuit: FittedCircuit, sizes: Sequence[Tensor], ground_S: float, settings: Definition) -> Predictor:
     """The predictor with the fitted load; see methods.Method. ConfigurationError: a surrogate is not fitted."""
     surrogate = circuit.surrogates.effective_load
     if surrogate is None:
@@ -85,11 +82,16 @@ def latim_nn(circuit: Circuit, sizes: Sequence[Tensor], ground_S: float) -> Call
     return _predictor(circuit, lambda crossbar: predicted_loads(fitted, crossbar), ground_S)
 
 
-def _predictor(circuit: Circuit, loads: Loads, ground_S: float) -> Callable[..., list[LayerVoltages]]:
+def _predictor(circuit: FittedCircuit, loads: Loads, ground_S: float) -> Predictor:
     if circuit.surrogates.loaded_vtc is None:
         raise _not_fitted("latim", "loaded_vtc")
-    vtc = circuit.surrogates.loaded_vtc.to(circuit.dtype, circuit.device)
-    return lambda crossbars, sizes, signal: latim_voltages(crossbars, sizes, signal, circuit, vtc, loads, ground_S)
+    fitted, rails = circuit.surrogates.loaded_vtc.to(circuit.dtype, circuit.device), circuit.rails
+
+    def vtc(v_in: Tensor, load_S: Tensor, fingers: Tensor) -> Tensor:
+        per_finger = ((load_S + ground_S) / fingers).clamp(*fitted.domain[1])
+        return fitted(v_in, per_finger, v_in.new_tensor(rails.mid_V))
+
+    return lambda crossbars, sizes, signal: latim_voltages(crossbars, sizes, signal, rails, vtc, loads)
 
 
 def _not_fitted(method: str, table: str) -> ConfigurationError:
@@ -98,3 +100,7 @@ def _not_fitted(method: str, table: str) -> ConfigurationError:
         f"was interrupted. Give the characterization plan a section [{table}] (the shipped plan 'inverter' has one), "
         "then run `spicetrain characterize` and `spicetrain fit-surrogates` again."
     )
+
+
+LATIM = Method(latim, ratios=False, surrogates=("current_surface", "loaded_vtc"))
+LATIM_NN = Method(latim_nn, ratios=False, surrogates=("current_surface", "loaded_vtc", "effective_load"))

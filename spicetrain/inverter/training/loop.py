@@ -1,4 +1,4 @@
-"""The training loop, read once from top to bottom."""
+"""A network of the inverter system, trained."""
 
 from __future__ import annotations
 
@@ -14,26 +14,17 @@ from torch.nn.functional import cross_entropy
 from spicetrain.array.layered import shape_text
 from spicetrain.datasets import Dataset
 from spicetrain.errors import ConfigurationError
+from spicetrain.inverter.definition import NetworkSettings, TrainingSettings, training_of_today
+from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.store import Surrogates
-from spicetrain.inverter.training.circuit import Circuit
-from spicetrain.inverter.training.methods import METHODS
+from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import TrainableNetwork
-from spicetrain.inverter.training.settings import NetworkSettings, TrainingSettings
-from spicetrain.inverter.training.stage import Effort
-from spicetrain.inverter.training.voltages import Simulate
-from spicetrain.progress import track
+from spicetrain.inverter.training.voltages import Convergence, Simulate
 from spicetrain.technology import Technology
-from spicetrain.training.augmentation import augmented
-from spicetrain.training.checkpoint import resume, save_checkpoint
-from spicetrain.training.common import (
-    append_line,
-    device_of,
-    half_cosine,
-    keep_lines,
-    parts_of,
-    require_dataset,
-)
+from spicetrain.training.checkpoint import Identity
+from spicetrain.training.common import Part, device_of, parts_of, require_dataset
+from spicetrain.training.loop import Task, train_epochs
 
 
 def train(
@@ -43,16 +34,16 @@ def train(
     technology: Technology,
     surrogates: Surrogates,
     folder: Path,
+    *,
     simulate: Simulate | None = None,
 ) -> Network:
     """Train a network on `dataset`; the network as it is programmed, conductances in siemens.
 
-    folder    gets metrics.jsonl (a line an epoch) and checkpoint.safetensors, from which a later call goes on.
+    folder    gets metrics.jsonl and checkpoint.safetensors, see `train_epochs`
     simulate  what solves the forward passes with settings.forward "spice"; the accuracies are kcl's all the same
 
     Raises ArchitectureMismatch (dataset, checkpoint or `initial` of another shape), ConfigurationError (no CUDA, more
-    validation images than there are), StorageError (folder), and what `simulate` raises. An interrupt loses the epoch
-    it falls into, no more.
+    validation images than there are), StorageError (folder), and what `simulate` raises.
     """
     require_fit(shape, settings, dataset)
     if settings.forward == "spice" and simulate is None:
@@ -63,126 +54,116 @@ def train(
     device = device_of(settings.device)
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    circuit = Circuit(technology, surrogates, torch.float32, device, phax_load_S=settings.phax_load_S)
-    model = TrainableNetwork(shape, settings.method, circuit, settings.seed, settings.sizing)
+    circuit = FittedCircuit(technology, surrogates, torch.float32, device)
+    model = TrainableNetwork(shape, settings, circuit)
     initial = None if settings.initial is None else Network.load(settings.initial)
     if initial is not None:
         model.assign(initial, str(settings.initial))
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
-
     parts = parts_of(dataset, settings.validation, device)
-    inputs, labels = parts["train"]
-    batches = _batches(len(inputs), settings)
-    identity = _identity(shape, settings, dataset, technology, surrogates, initial)
-    checkpoint, metrics = folder / "checkpoint.safetensors", folder / "metrics.jsonl"
-    done = resume(checkpoint, model, optimizer, identity)
-    keep_lines(metrics, done)
-
-    with track(_title(shape, settings), settings.epochs * batches, "steps") as bar:
-        bar.advance(done * batches)
-        for epoch in range(done, settings.epochs):
-            started, circuit.effort = time.perf_counter(), Effort()
-            loss_sum, simulating_s = torch.zeros((), device=device), 0.0
-            if 2 * epoch >= settings.epochs:
-                model.settle_sizes()
-            else:
-                model.size_for_loads()
-            random = torch.Generator().manual_seed(settings.seed * 100_003 + epoch)
-            order = torch.randperm(len(inputs), generator=random)
-            order = order[: batches * settings.batch_size].to(device)
-            for step, chosen in enumerate(order.split(settings.batch_size)):
-                for group in optimizer.param_groups:
-                    progress = (epoch * batches + step) / (settings.epochs * batches)
-                    group["lr"] = settings.learning_rate * half_cosine(progress)
-                images = augmented(inputs[chosen], dataset.image_shape, settings.augmentation, random)
-                given = None
-                if settings.forward == "spice" and simulate is not None:
-                    began = time.perf_counter()
-                    given = simulate(model.network(identity), images.cpu().numpy())
-                    simulating_s += time.perf_counter() - began
-                layers = model.voltages(images, given)
-                loss = cross_entropy((layers[-1].v_n - technology.rails.mid_V) / settings.logit_V, labels[chosen])
-                if settings.power_weight_per_W:
-                    loss = loss + settings.power_weight_per_W * model.rail_power(layers).mean()
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                model.keep_sizes_possible()
-                loss_sum += loss.detach() * len(chosen)
-                bar.advance(loss=loss.item(), residual=f"{circuit.effort.step_V:.1e} V")
-            training_effort, circuit.effort = circuit.effort, Effort()
-            accuracies = {
-                f"accuracy_{name}": _accuracy(model, *part) for name, part in parts.items() if name != "train"
-            }
-            line = {
-                "epoch": epoch + 1,
-                "loss": float(loss_sum) / len(order),
-                **accuracies,
-                "learning_rate": optimizer.param_groups[0]["lr"],
-                "solver_step_V": training_effort.step_V,
-                "solver_iterations": training_effort.iterations,
-                "solver_unconverged": training_effort.unconverged + circuit.effort.unconverged,
-                "seconds_simulation": simulating_s,
-                "seconds": time.perf_counter() - started,
-            }
-            _require_finite(line)
-            append_line(metrics, line)  # first: a line that the checkpoint does not know is dropped at the next start
-            save_checkpoint(checkpoint, model, optimizer, epoch + 1, identity)
-            bar.update(**{name: f"{value:.2%}" for name, value in accuracies.items()})
-    return model.network(identity)
+    identity = _identity(shape, settings, dataset, circuit, initial)
+    data = parts.pop("train")
+    task = InverterTask(model, settings, parts, identity, simulate if settings.forward == "spice" else None)
+    train_epochs(task, settings, data, dataset.image_shape, folder)
+    return model.network(identity.values)
 
 
-def _require_finite(line: dict[str, Any]) -> None:
-    if not math.isfinite(line["loss"]):
-        raise ConfigurationError(
-            f"The loss is {line['loss']} after epoch {line['epoch']}. Likely: training.learning_rate is too high, or "
-            "training.logit_V too low. The checkpoint of the epoch before is kept."
-        )
+class InverterTask(Task):
+    """Cross entropy of the output voltages, the power of the rails in it where it is asked for."""
 
+    def __init__(
+        self,
+        model: TrainableNetwork,
+        settings: TrainingSettings,
+        parts: dict[str, Part],
+        identity: Identity,
+        simulate: Simulate | None,
+    ) -> None:
+        self.model: TrainableNetwork = model
+        self.settings, self.parts, self.identity, self.simulate = settings, parts, identity, simulate
+        solved_by = settings.method if simulate is None else f"{settings.method}, ngspice"
+        self.title = f"train {shape_text(model.settings.layers)} {solved_by}"
+        self.mid_V = model.circuit.rails.mid_V
 
-@torch.no_grad()
-def _accuracy(model: TrainableNetwork, inputs: Tensor, labels: Tensor) -> float:
-    right = sum(int((model(x).argmax(1) == y).sum()) for x, y in zip(inputs.split(500), labels.split(500), strict=True))
-    return right / len(inputs)
+    def begin(self, epoch: int) -> None:
+        self.trained, self.judged, self.last = Convergence(), Convergence(), Convergence()
+        self.simulating_s = 0.0
+        if 2 * epoch >= self.settings.epochs:
+            self.model.settle_sizes()
+        else:
+            self.model.size_for_loads()
 
+    def loss(self, images: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
+        given = None
+        if self.simulate is not None:
+            began = time.perf_counter()
+            given = self.simulate(self.model.network(self.identity.values), images.cpu().numpy())
+            self.simulating_s += time.perf_counter() - began
+        prediction = self.model.voltages(images, given)
+        self.trained = self.trained + prediction.convergence
+        loss = cross_entropy((prediction.outputs - self.mid_V) / self.settings.logit_V, labels)
+        if self.settings.power_weight_per_W:
+            loss = loss + self.settings.power_weight_per_W * self.model.rail_power(prediction.layers).mean()
+        return loss
 
-def _batches(images: int, settings: TrainingSettings) -> int:
-    """Minibatches an epoch."""
-    whole = -(-images // settings.batch_size)
-    return min(whole, settings.steps_per_epoch) or whole
+    def stepped(self, epoch: int) -> dict[str, object]:
+        self.model.keep_sizes_possible()
+        return {"residual": f"{self.trained.step_V:.1e} V"}
 
+    @torch.no_grad()
+    def accuracies(self) -> dict[str, float]:
+        return {f"accuracy_{name}": self._accuracy(*part) for name, part in self.parts.items()}
 
-def _title(shape: NetworkSettings, settings: TrainingSettings) -> str:
-    solved_by = settings.method if settings.forward == "model" else f"{settings.method}, ngspice"
-    return f"train {shape_text(shape.layers)} {solved_by}"
+    def _accuracy(self, inputs: Tensor, labels: Tensor) -> float:
+        right = 0
+        for x, y in zip(inputs.split(500), labels.split(500), strict=True):
+            prediction = self.model.voltages(x)
+            self.judged = self.judged + prediction.convergence
+            right += int((prediction.outputs.argmax(1) == y).sum())
+        return right / len(inputs)
+
+    def line(self) -> dict[str, Any]:
+        return {
+            "solver_step_V": self.trained.step_V,
+            "solver_iterations": self.trained.iterations,
+            "solver_unconverged": self.trained.unconverged,
+            "seconds_simulation": self.simulating_s,
+        }
+
+    def finish(self, line: dict[str, Any]) -> None:
+        line["solver_unconverged"] += self.judged.unconverged
+        if not math.isfinite(line["loss"]):
+            raise ConfigurationError(
+                f"The loss is {line['loss']} after epoch {line['epoch']}. Likely: training.learning_rate is too high, "
+                "or training.logit_V too low. The checkpoint of the epoch before is kept."
+            )
 
 
 def _identity(
     shape: NetworkSettings,
     settings: TrainingSettings,
     dataset: Dataset,
-    technology: Technology,
-    surrogates: Surrogates,
+    circuit: FittedCircuit,
     initial: Network | None,
-) -> dict[str, Any]:
+) -> Identity:
     """What must be the same for a checkpoint to go on; a longer training is another one, for the schedule's sake."""
-    return {
+    values = {
         "system": "inverter",
         "dataset": dataset.name,
-        "technology": technology.name,
-        "technology_fingerprint": technology.fingerprint,
-        "surrogates": surrogates.fingerprint,
+        "technology": circuit.technology.name,
+        "technology_fingerprint": circuit.technology.fingerprint,
+        "surrogates": circuit.surrogates.fingerprint,
         **shape.model_dump(mode="json"),
-        **settings.model_dump(mode="json", exclude={"device", "threads"}),
+        **settings.trained_as(),
         "initial": None if initial is None else initial.fingerprint,  # wherever it lies
     }
+    return Identity(values, TrainingSettings(method=settings.method).trained_as(), training_of_today)
 
 
 def require_fit(shape: NetworkSettings, settings: TrainingSettings, dataset: Dataset) -> None:
     """ArchitectureMismatch or ConfigurationError when the dataset cannot be learnt with these settings."""
     require_dataset(shape.layers, settings.augmentation, settings.validation, dataset)
     if METHODS[settings.method].ratios and (settings.sizing != "fixed" or settings.power_weight_per_W):
-        able = ", ".join(name for name, method in METHODS.items() if not method.ratios)
+        able = ", ".join(name for name in METHODS if not METHODS[name].ratios)
         raise ConfigurationError(
             f"training.sizing = {settings.sizing!r}, power_weight_per_W = {settings.power_weight_per_W:g}: the method "
             f"{settings.method!r} sees neither load nor power. Methods that do: {able}."

@@ -10,38 +10,42 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spicetrain.array.conductances import Conductances
+from spicetrain.inverter.definition import NetworkSettings, TrainingSettings
+from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.network import Network
-from spicetrain.inverter.training.circuit import Circuit
 from spicetrain.inverter.training.erim import smallest_sizes
-from spicetrain.inverter.training.kcl import kcl
-from spicetrain.inverter.training.methods import METHODS
+from spicetrain.inverter.training.fitted import FittedCircuit
+from spicetrain.inverter.training.kcl import KCL
 from spicetrain.inverter.training.parameters import CrossbarParameters, row_signal
 from spicetrain.inverter.training.power import rail_power
-from spicetrain.inverter.training.settings import NetworkSettings, Sizing
 from spicetrain.inverter.training.sizing import InverterSizes
-from spicetrain.inverter.training.voltages import LayerVoltages
+from spicetrain.inverter.training.voltages import Convergence, LayerVoltages, Prediction, Predictor
+from spicetrain.schema import Definition
 from spicetrain.training.common import require_unit_inputs
+from spicetrain.training.settings import NoSettings
 
 
 class TrainableNetwork(nn.Module):
     """Crossbars with trainable conductances and inverters of given sizes, seen through one method."""
 
-    def __init__(
-        self, settings: NetworkSettings, method: str, circuit: Circuit, seed: int = 0, sizing: Sizing = "fixed"
-    ):
+    def __init__(self, settings: NetworkSettings, training: TrainingSettings, circuit: FittedCircuit):
         super().__init__()
-        self.settings, self.circuit, self.sizing = settings, circuit, sizing
-        generator = torch.Generator().manual_seed(seed)
+        self.settings, self.circuit, self.sizing = settings, circuit, training.sizing
+        method, sizing = METHODS[training.method], training.sizing
+        generator = torch.Generator().manual_seed(training.seed)
         memristor, widths = circuit.technology.memristor, settings.layers
         self.crossbars = nn.ModuleList(
-            CrossbarParameters(*shape, memristor, ratios=METHODS[method].ratios, generator=generator, loads=index > 0)
+            CrossbarParameters(*shape, memristor, ratios=method.ratios, generator=generator, loads=index > 0)
             for index, shape in enumerate(zip(widths, widths[1:], strict=False))
         )
         *hidden, last = zip(widths[1:], settings.inverter_sizes, strict=True)
         self.inverters = nn.ModuleList(InverterSizes(columns, 2, size, sizing) for columns, size in hidden)
         self.inverters.append(InverterSizes(last[0], 1, last[1], "fixed"))
         self.to(device=circuit.device, dtype=circuit.dtype)
-        self.predictor = METHODS[method].predictor(circuit, self.sizes, settings.ground_S)
+        self.predictor: Predictor = method.predictor(
+            circuit, self.sizes, settings.ground_S, training.of(training.method)
+        )
+        self.solver = KCL.predictor(circuit, self.sizes, settings.ground_S, NoSettings())
 
     @property
     def sizes(self) -> list[Tensor]:
@@ -49,9 +53,9 @@ class TrainableNetwork(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Output voltages [samples, outputs] for inputs [samples, rows] in 0..1."""
-        return self.voltages(inputs)[-1].v_n
+        return self.voltages(inputs).outputs
 
-    def voltages(self, inputs: Tensor, given: Sequence[LayerVoltages] | None = None) -> list[LayerVoltages]:
+    def voltages(self, inputs: Tensor, given: Sequence[LayerVoltages] | None = None) -> Prediction:
         """Of every layer, [samples, columns] each, for inputs [samples, rows] in 0..1.
 
         given  what a simulator of the circuit answers for them: then these, with kcl's gradient at them
@@ -61,7 +65,8 @@ class TrainableNetwork(nn.Module):
         if given is None:
             return self.predictor(crossbars, self.sizes, signal)
         given = [layer.to(self.circuit.dtype, self.circuit.device) for layer in given]
-        return kcl(self.circuit, self.sizes, self.settings.ground_S)(crossbars, self.sizes, signal, given)
+        solved: Prediction = self.solver(crossbars, self.sizes, signal, given)
+        return solved
 
     def rail_power(self, layers: Sequence[LayerVoltages]) -> Tensor:
         """Static power drawn from the rails, [samples], watts."""
@@ -103,9 +108,17 @@ class TrainableNetwork(nn.Module):
 
 @torch.no_grad()
 def predict(
-    network: Network, inputs: NDArray, circuit: Circuit, method: str, *, batch: int = 500
-) -> list[LayerVoltages]:
+    network: Network,
+    inputs: NDArray,
+    circuit: FittedCircuit,
+    method: str,
+    settings: Definition | None = None,
+    *,
+    batch: int = 500,
+) -> Prediction:
     """Node voltages of a programmed network as `method` sees it, for inputs [samples, rows] in 0..1.
+
+    settings  those that the method brings; None: by default
 
     The precision and the device are the circuit's; float64 with a tight tolerance is what SPICE is compared with.
     DomainError when an input is not in 0..1: it would drive a row beyond the rails, where nothing was measured.
@@ -113,12 +126,14 @@ def predict(
     require_unit_inputs(inputs, "it would drive its row beyond the rails, where the inverter was not measured")
     crossbars = [Conductances.of(crossbar, circuit.dtype, circuit.device) for crossbar in network.crossbars]
     sizes = [torch.as_tensor(size, dtype=circuit.dtype, device=circuit.device) for size in network.sizes]
-    predictor = METHODS[method].predictor(circuit, sizes, network.ground_S)
+    chosen = METHODS[method]
+    predictor = chosen.predictor(circuit, sizes, network.ground_S, settings or chosen.settings())
     parts = []
     for start in range(0, len(inputs), batch):
         x = torch.as_tensor(np.asarray(inputs[start : start + batch]), dtype=circuit.dtype, device=circuit.device)
         parts.append(predictor(crossbars, sizes, row_signal(x, network.encoding, circuit.rails)))
-    return [_joined(layers) for layers in zip(*parts, strict=True)]
+    convergence = sum((part.convergence for part in parts), Convergence())
+    return Prediction([_joined(layers) for layers in zip(*(part.layers for part in parts), strict=True)], convergence)
 
 
 def _joined(parts: Sequence[LayerVoltages]) -> LayerVoltages:

@@ -8,19 +8,24 @@ amplitude may put an output beyond a rail by as much as the fit is off.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from torch import Tensor
 
-from spicetrain.inverter.training.circuit import Circuit
+from spicetrain.inverter.methods import Method
+from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.tanh_vtc import tanh_pairs, tanh_voltages
-from spicetrain.inverter.training.voltages import LayerVoltages
+from spicetrain.inverter.training.voltages import Predictor
+from spicetrain.schema import Definition
 
 
-def rim(circuit: Circuit, sizes: Sequence[Tensor], ground_S: float) -> Callable[..., list[LayerVoltages]]:
+def rim(circuit: FittedCircuit, sizes: Sequence[Tensor], ground_S: float, settings: Definition) -> Predictor:
     """The method's predictor; see methods.Method. Fitted here to `sizes`; those of a later call are not looked at.
 
     A network without resistors is seen through its unloaded curves.
     """
     curves = [tanh_pairs(circuit, size, ground_S, free=True) for size in sizes]
-    return lambda crossbars, sizes, signal: tanh_voltages(crossbars, curves, signal, circuit.rails)
+    return lambda crossbars, sizes, signal: tanh_voltages(crossbars, sizes, signal, circuit.rails, curves)
+
+
+RIM = Method(rim, ratios=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from spicetrain.inverter.training.settings import Sizing
+from spicetrain.inverter.definition import Sizing
 
 
 class InverterSizes(nn.Module):

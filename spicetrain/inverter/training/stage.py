@@ -30,23 +30,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spicetrain.array.conductances import Conductances
 from spicetrain.inverter.training.inverters import Inverters
 from spicetrain.inverter.training.tabulated import Current
-
-
-@dataclass
-class Effort:
-    """How hard the solver had to work, and how near it came; updated in place by every solve."""
-
-    step_V: float = 0.0
-    iterations: int = 0
-    unconverged: int = 0
-
-    def note(self, step: Tensor, iterations: int, tolerance_V: float) -> None:
-        """`step` [samples]: the last Newton step of each sample, volts. NaN counts as unconverged."""
-        self.step_V = max(self.step_V, float(step.nan_to_num(nan=float("inf")).max()))
-        self.iterations = max(self.iterations, iterations)
-        self.unconverged += int((~(step <= tolerance_V)).sum())
+from spicetrain.inverter.training.voltages import Convergence
 
 
 @dataclass(frozen=True)
@@ -65,13 +52,10 @@ class Tolerance:
 class _Stage:
     """One crossbar and its inverter sizes, in the notation of the module's docstring."""
 
-    def __init__(
-        self, g_n: Tensor, g_p: Tensor, b_pos: Tensor, b_neg: Tensor, m_n: Tensor, m_p: Tensor, inv: Inverters
-    ):
-        self.g_n, self.g_p, self.m_n, self.m_p = g_n, g_p, m_n, m_p
-        self.G_n, self.G_p, self.i_ground = g_n.sum(1) + inv.ground_S, g_p.sum(1) + inv.ground_S, inv.i_ground
-        self.S = g_n.sum(0) + g_p.sum(0) + b_pos + b_neg
-        self.i_bias = b_pos * inv.high + b_neg * inv.low
+    def __init__(self, g: Conductances, m_n: Tensor, m_p: Tensor, inverters: Inverters):
+        self.g_n, self.g_p, self.m_n, self.m_p = g_n, g_p, _, _ = g.pos, g.neg, m_n, m_p
+        self.G_n, self.G_p = (sums + inverters.ground_S for sums in g.row_sums())
+        self.S, self.i_bias, self.i_ground = g.column_sum(), g.bias_current(inverters.rails), inverters.i_ground
         rows, columns = g_n.shape
         # A is linear in 1/D_n, 1/D_p and T/(D_n D_p): one product with these tables assembles it for all samples.
         pairs = [(g_n, g_n), (g_p, g_p), (g_p, g_n)]
@@ -111,9 +95,9 @@ def _newton_step(
 
 
 def _newton(
-    stage: _Stage, inverters: Inverters, v_in: Tensor, tolerance: Tolerance, effort: Effort
-) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, ...]]:
-    """(v_n, v_p, v_col) of the solution, and the last linearization."""
+    stage: _Stage, inverters: Inverters, v_in: Tensor, tolerance: Tolerance
+) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, ...], tuple[Tensor, int]]:
+    """(v_n, v_p, v_col) of the solution, the last linearization, the last step [samples] and how many there were."""
     low, high = inverters.low, inverters.high
     v_n = inverters.vtc(v_in)
     v_p = inverters.vtc(v_n)
@@ -128,12 +112,13 @@ def _newton(
             v.add_(dv).clamp_(low, high)
         return torch.maximum(dv_n.abs_().amax(1), dv_p.abs_().amax(1))
 
-    _iterate(step, inverters, tolerance, effort)
-    return (v_n, v_p, v_col), linear
+    taken = _iterate(step, inverters, tolerance)
+    return (v_n, v_p, v_col), linear, taken
 
 
-def _iterate(step: Callable[[Current], Tensor], inverters: Inverters, tolerance: Tolerance, effort: Effort) -> None:
-    """Newton steps on the coarse surface, then on the one that counts; `step` takes one, gives its size [samples]."""
+def _iterate(step: Callable[[Current], Tensor], inverters: Inverters, tolerance: Tolerance) -> tuple[Tensor, int]:
+    """Newton steps on the coarse surface, then on the one that counts; `step` takes one, gives its size [samples]. The
+    last one's size, and how many there were."""
     taken = 0
     for current, enough, limit in (
         (inverters.coarse, tolerance.coarse_step_V, tolerance.coarse_iterations),
@@ -144,7 +129,7 @@ def _iterate(step: Callable[[Current], Tensor], inverters: Inverters, tolerance:
             taken += 1
             if bool(size.max() <= enough):
                 break
-    effort.note(size, taken, tolerance.step_V)
+    return size, taken
 
 
 class _SolveStage(torch.autograd.Function):
@@ -160,22 +145,23 @@ class _SolveStage(torch.autograd.Function):
         m_p: Tensor,
         inverters: Inverters,
         tolerance: Tolerance,
-        effort: Effort,
         given: tuple[Tensor, Tensor, Tensor] | None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        stage = _Stage(g_n, g_p, b_pos, b_neg, m_n, m_p, inverters)
+    ) -> tuple[Any, ...]:
+        stage = _Stage(Conductances(g_n, g_p, b_pos, b_neg), m_n, m_p, inverters)
         if given is None:
-            solution, linear = _newton(stage, inverters, v_in, tolerance, effort)
+            solution, linear, taken = _newton(stage, inverters, v_in, tolerance)
         else:
             v_n, v_p, v_col = (v.detach() for v in given)  # what is returned becomes part of autograd's graph
             solution, linear = (v_n, v_p, v_col), stage.linearize(inverters.current, v_in, v_n, v_p)
+            taken = v_in.new_zeros(len(v_in)), 0
         ctx.stage, ctx.inverters = stage, inverters
         ctx.save_for_backward(*solution, *linear)
-        return solution
+        ctx.mark_non_differentiable(taken[0])
+        return *solution, *taken
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
-        up_n, up_p, up_c = upstream
+        up_n, up_p, up_c, *_ = upstream
         v_n, v_p, v_col, i_n, i_p, dn_in, a, b, t = ctx.saved_tensors
         stage, inverters = ctx.stage, ctx.inverters
         # Adjoint of the Newton system: J' (l_n, l_p, l_c) = upstream; then d/dtheta = -l . dF/dtheta.
@@ -192,7 +178,7 @@ class _SolveStage(torch.autograd.Function):
             (l_c * (v_col - inverters.low)).sum(0),
             -(l_n * i_n).sum(0),
             -(l_p * i_p).sum(0),
-            *(None,) * 4,
+            *(None,) * 3,
         )
 
 
@@ -202,44 +188,49 @@ def _outer_gradient(l_row: Tensor, l_col: Tensor, v_row: Tensor, v_col: Tensor) 
     return (l_row * v_row).sum(0)[:, None] + (l_col * v_col).sum(0) - crossed
 
 
+@dataclass(frozen=True)
+class StageSolution:
+    """Voltages of a stage: v_n, v_p [samples, rows], v_col [samples, columns], differentiable; and how well solved."""
+
+    v_n: Tensor
+    v_p: Tensor
+    v_col: Tensor
+    convergence: Convergence
+
+
 def solve_stage(
     v_in: Tensor,
-    g_n: Tensor,
-    g_p: Tensor,
-    b_pos: Tensor,
-    b_neg: Tensor,
-    m_n: Tensor,
-    m_p: Tensor,
+    g: Conductances,
+    sizes: Tensor,
     inverters: Inverters,
     tolerance: Tolerance,
-    effort: Effort,
     given: tuple[Tensor, Tensor, Tensor] | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Voltages (v_n [samples, rows], v_p [samples, rows], v_col [samples, columns]) of a stage, differentiable.
+) -> StageSolution:
+    """A stage solved, differentiable in v_in, conductances and sizes.
 
-    v_in          [samples, rows], volts: gates of the first inverters
-    g_n, g_p      [rows, columns], siemens: devices driven by the first and by the second inverter of each pair
-    b_pos, b_neg  [columns], siemens: bias devices to the upper and the lower rail
-    m_n, m_p      [rows]: fingers of the first and of the second inverter
-    effort        notes the largest last step and the samples that did not converge
-    given         the voltages, solved elsewhere with these v_in: returned as they are, with the gradient there
+    v_in   [samples, rows], volts: gates of the first inverters
+    g      siemens: pos are driven by the first, neg by the second inverter of each pair
+    sizes  [rows, 2]: fingers of the first and of the second inverter
+    given  v_n, v_p, v_col, solved elsewhere with these v_in: returned as they are, with the gradient there
 
-    Equations: see the module. Nothing is raised for a sample that does not converge: the caller reads `effort`.
+    Equations: see the module. Nothing is raised for a sample that does not converge: `convergence` counts it.
     """
-    return _SolveStage.apply(v_in, g_n, g_p, b_pos, b_neg, m_n, m_p, inverters, tolerance, effort, given)
+    answer = _SolveStage.apply(v_in, *g, sizes[:, 0], sizes[:, 1], inverters, tolerance, given)
+    v_n, v_p, v_col, step, taken = answer
+    return StageSolution(v_n, v_p, v_col, _convergence(step, taken, tolerance))
+
+
+def _convergence(step: Tensor, taken: int, tolerance: Tolerance) -> Convergence:
+    """step [samples]: the last Newton step of each sample, volts. NaN counts as unconverged."""
+    largest = float(step.nan_to_num(nan=float("inf")).max())
+    return Convergence(largest, taken, int((~(step <= tolerance.step_V)).sum()))
 
 
 class _SolveOutput(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
-        v_in: Tensor,
-        m: Tensor,
-        inverters: Inverters,
-        tolerance: Tolerance,
-        effort: Effort,
-        given: Tensor | None,
-    ) -> Tensor:
+        ctx: Any, v_in: Tensor, m: Tensor, inverters: Inverters, tolerance: Tolerance, given: Tensor | None
+    ) -> tuple[Any, ...]:
         v_out = inverters.vtc(v_in) if given is None else given.detach()
         i = di_in = falling = v_in
 
@@ -256,26 +247,32 @@ class _SolveOutput(torch.autograd.Function):
             return (v_out - before).abs_().amax(1)
 
         if given is None:
-            _iterate(step, inverters, tolerance, effort)
+            taken = _iterate(step, inverters, tolerance)
         else:
             linearize(inverters.current)
+            taken = v_in.new_zeros(len(v_in)), 0
         ctx.save_for_backward(-m * di_in / falling, -i / falling)
-        return v_out
+        ctx.mark_non_differentiable(taken[0])
+        return v_out, *taken
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         slope, over_size = ctx.saved_tensors
-        return upstream[0] * slope, (upstream[0] * over_size).sum(0), *(None,) * 4
+        return upstream[0] * slope, (upstream[0] * over_size).sum(0), *(None,) * 3
+
+
+@dataclass(frozen=True)
+class OutputSolution:
+    """v_out [samples, columns], volts, differentiable; and how well solved."""
+
+    v_out: Tensor
+    convergence: Convergence
 
 
 def solve_output(
-    v_in: Tensor,
-    m: Tensor,
-    inverters: Inverters,
-    tolerance: Tolerance,
-    effort: Effort,
-    given: Tensor | None = None,
-) -> Tensor:
-    """Outputs [samples, columns], volts, of inverters of m [columns] fingers that drive at most their resistor to
+    v_in: Tensor, m: Tensor, inverters: Inverters, tolerance: Tolerance, given: Tensor | None = None
+) -> OutputSolution:
+    """Outputs of inverters of m [columns] fingers at v_in [samples, columns] that drive at most their resistor to
     mid-rail: m I(v_in, v_out) = ground_S (v_out - mid). `given` as in solve_stage."""
-    return _SolveOutput.apply(v_in, m, inverters, tolerance, effort, given)
+    v_out, step, taken = _SolveOutput.apply(v_in, m, inverters, tolerance, given)
+    return OutputSolution(v_out, _convergence(step, taken, tolerance))

@@ -17,10 +17,11 @@ from scipy.optimize import least_squares
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
-from spicetrain.inverter.training.circuit import Circuit
+from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.inverters import Inverters
-from spicetrain.inverter.training.stage import Effort, Tolerance, solve_output
-from spicetrain.inverter.training.voltages import LayerVoltages
+from spicetrain.inverter.training.stage import Tolerance, solve_output
+from spicetrain.inverter.training.voltages import Prediction
+from spicetrain.inverter.training.walk import walk
 from spicetrain.rails import Rails
 
 POINTS = 2001  # 0.25 mV apart between rails of +-0.25 V: a pair's transition is some 10 mV wide
@@ -46,7 +47,7 @@ def loaded_curve(inverters: Inverters, v_in: Tensor, fingers: Tensor, load_S: fl
     siemens from their outputs to mid-rail; all float64."""
     shape = torch.broadcast_shapes(v_in.view(len(v_in), -1).shape, (len(v_in), len(fingers)))
     v_in = v_in.view(len(v_in), -1).expand(shape).contiguous()
-    return solve_output(v_in, fingers, replace(inverters, ground_S=load_S), _EXACT, Effort())
+    return solve_output(v_in, fingers, replace(inverters, ground_S=load_S), _EXACT).v_out
 
 
 def fit_tanh(v_in: NDArray[np.float64], v_out: NDArray[np.float64], rails: Rails, *, free: bool) -> NDArray[np.float64]:
@@ -74,7 +75,7 @@ def fit_tanh(v_in: NDArray[np.float64], v_out: NDArray[np.float64], rails: Rails
     return np.array([mid + half * offset, half * amplitude, slope / half, mid + half * shift])
 
 
-def tanh_pairs(circuit: Circuit, sizes: Tensor, load_S: float, *, free: bool) -> list[TanhVtc]:
+def tanh_pairs(circuit: FittedCircuit, sizes: Tensor, load_S: float, *, free: bool) -> list[TanhVtc]:
     """Curves v_col -> v_n and, for pairs, v_col -> v_p behind one crossbar, in the circuit's precision.
 
     sizes   [columns, 2] or [columns, 1] fingers; each distinct row of it is fitted once
@@ -93,13 +94,16 @@ def tanh_pairs(circuit: Circuit, sizes: Tensor, load_S: float, *, free: bool) ->
 
 
 def tanh_voltages(
-    crossbars: Sequence[Conductances], curves: Sequence[Sequence[TanhVtc]], signal: Tensor, rails: Rails
-) -> list[LayerVoltages]:
-    """Voltages of every layer, volts; `curves` a crossbar, as `tanh_pairs` gives them, `signal` as in kcl_voltages."""
-    layers = []
-    v_col = crossbars[0].open_columns(signal, rails)
-    for crossbar, (to_n, to_p) in zip(crossbars[1:], curves[:-1], strict=True):
-        v_n, v_p = to_n(v_col), to_p(v_col)
-        layers.append(LayerVoltages(v_col, v_n, v_p))
-        v_col = crossbar.column_voltages(v_n, v_p, rails)
-    return [*layers, LayerVoltages(v_col, curves[-1][0](v_col))]
+    crossbars: Sequence[Conductances],
+    sizes: Sequence[Tensor],
+    signal: Tensor,
+    rails: Rails,
+    curves: Sequence[Sequence[TanhVtc]],
+) -> Prediction:
+    """Voltages of every layer; `curves` a crossbar, as `tanh_pairs` gives them for its inverters."""
+
+    def pair(layer: int, v_col: Tensor, driven: Conductances | None, size: Tensor) -> tuple[Tensor, Tensor | None]:
+        to_n, *to_p = curves[layer]
+        return to_n(v_col), to_p[0](v_col) if to_p else None
+
+    return walk(crossbars, sizes, signal, rails, pair)

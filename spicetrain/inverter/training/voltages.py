@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spicetrain.array.conductances import Conductances
 from spicetrain.inverter.network import Network
 
 
@@ -29,5 +30,38 @@ class LayerVoltages:
         return LayerVoltages(self.v_col.to(device, dtype), self.v_n.to(device, dtype), v_p)
 
 
+@dataclass(frozen=True)
+class Convergence:
+    """How near a solver came: the largest last Newton step of a sample (V), Newton steps taken, samples that did not
+    come within the tolerance. What solves nothing has none of it."""
+
+    step_V: float = 0.0
+    iterations: int = 0
+    unconverged: int = 0
+
+    def __add__(self, other: Convergence) -> Convergence:
+        """Of both together."""
+        return Convergence(
+            max(self.step_V, other.step_V),
+            max(self.iterations, other.iterations),
+            self.unconverged + other.unconverged,
+        )
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The voltages of every layer, and how well they are solved."""
+
+    layers: list[LayerVoltages]
+    convergence: Convergence = Convergence()
+
+    @property
+    def outputs(self) -> Tensor:
+        """Of the network, [samples, outputs], volts."""
+        return self.layers[-1].v_n
+
+
+# (crossbars, sizes, signal) -> the voltages of every layer
+Predictor = Callable[[Sequence[Conductances], Sequence[Tensor], Tensor], Prediction]
 # (network, inputs [samples, rows] in 0..1) -> voltages of every layer, from a simulator of the circuit
 Simulate = Callable[[Network, NDArray], list[LayerVoltages]]

@@ -26,9 +26,7 @@ networks with the same settings only.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,20 +34,18 @@ from numpy.typing import NDArray
 
 from spicetrain.datasets import Dataset
 from spicetrain.errors import ConfigurationError, SimulationError
+from spicetrain.inverter.definition import EnergySettings
 from spicetrain.inverter.netlists.network import network_deck
 from spicetrain.inverter.netlists.transient import RAIL_CURRENTS, Timing, Wiring
 from spicetrain.inverter.network import Network, encode
 from spicetrain.inverter.verification.present import Waveform, outputs_of, present_images, rail_power
-from spicetrain.inverter.verification.settings import EnergySettings
 from spicetrain.inverter.verification.settling import hold_times, integral
-from spicetrain.spice.ngspice import Ngspice
-from spicetrain.spice.pool import available_cores
-from spicetrain.spice.simulate import simulate
+from spicetrain.inverter.verification.summary import EnergyFigures
+from spicetrain.keyed import Recipe
+from spicetrain.spice.simulator import Simulator
 from spicetrain.technology import Technology
-from spicetrain.verification.pieces import TIMEOUT_S
 
-VERSION = 1
-"""Part of the key of a verification with energy: raise it when these figures change."""
+ENERGY = Recipe("energy", 1)
 
 PIECE = 10  # images of one transient
 DRAWN = 3  # images of which the waveforms are kept
@@ -62,10 +58,10 @@ _FULL = 0.8  # of a period, that the worst hold time may take
 
 @dataclass(frozen=True)
 class Energy:
-    """figures: what summary["energy"] holds. by_image: steps (outputs that had to settle), hold_time_s, energy_J,
+    """figures: those of the summary. by_image: steps (outputs that had to settle), hold_time_s, energy_J,
     static_power_W, source_power_W, [images] each. waveforms: of the first images."""
 
-    figures: dict[str, Any]
+    figures: EnergyFigures
     by_image: dict[str, NDArray]
     waveforms: list[Waveform]
 
@@ -84,46 +80,40 @@ def require_energy(settings: EnergySettings, dataset: Dataset, technology: Techn
 
 
 def measure_energy(
-    network_file: Path,
+    network: Network,
     technology: Technology,
     inputs: NDArray[np.float32],
     settings: EnergySettings,
-    ngspice: Ngspice,
-    scratch: Path,
-    *,
-    workers: int | None = None,
-    executor: Executor | None = None,
+    simulator: Simulator,
 ) -> Energy:
     """Present `inputs` [images, rows] (0..1) in order, the last one before the first, and measure.
 
     The period is found: a guess from conductances and capacitances, doubled until the worst hold time takes less than
     0.8 of it and every output is back at its DC point at its end.
 
-    scratch  where finished pieces are kept until the caller removes it, as in `simulate_network`
-
     Raises SimulationError, also when the outputs do not settle however long they are given; StorageError;
     ConfigurationError when the reduced form does not exist.
     """
-    network, rails = Network.load(network_file), technology.rails
+    rails = technology.rails
     wiring = Wiring(settings.column_capacitance_F, settings.row_capacitance_F)
     sweep = network_deck(network, technology, inputs, "reduced")
-    dc = simulate(replace(sweep, saves=(*sweep.saves, *RAIL_CURRENTS)), ngspice, timeout_s=TIMEOUT_S)
+    dc = simulator.simulate(replace(sweep, saves=(*sweep.saves, *RAIL_CURRENTS)))
     dc_V, seconds = outputs_of(dc, network), {0.0: dc.seconds}
     in_order = np.concatenate((inputs[-1:], inputs))
 
-    workers = workers or available_cores()
-    size = min(PIECE, -(-len(inputs) // workers))
+    size = min(PIECE, -(-len(inputs) // simulator.cores))
 
     def held(period_s: float, images: int) -> list[_Image]:
         timing = Timing(period_s, settings.edge_s)
         waveforms, seconds[period_s] = present_images(
-            network_file, technology, in_order[: images + 1], timing, wiring, ngspice, scratch, size,
-            workers=workers, executor=executor,
-        )  # fmt: skip
+            network, technology, in_order[: images + 1], timing, wiring, simulator, size=size
+        )
         return [_Image.of(wave, dc_V[k - 1], dc_V[k], settings) for k, wave in enumerate(waveforms)]
 
     period_s = _first_guess_s(network, wiring, settings.edge_s)
-    for images in sorted({min(size * workers, len(inputs)), len(inputs)}):  # a few find the period, all confirm it
+    for images in sorted(
+        {min(size * simulator.cores, len(inputs)), len(inputs)}
+    ):  # a few find the period, all confirm it
         period_s, shown = _until_settled(held, period_s, images, settings)
     hold_s = max(image.hold_s for image in shown)
     v_pos, v_neg = encode(inputs, network.encoding, rails)
@@ -134,12 +124,13 @@ def measure_energy(
         "static_power_W": rail_power(dc, rails),
         "source_power_W": network.crossbars[0].source_power(v_pos, v_neg, rails),
     }
-    figures = _figures(by_image) | {
-        "period_s": period_s,
+    figures = EnergyFigures(
+        **_figures(by_image),
         **settings.model_dump(exclude={"images"}),
-        "fingers": float(sum(sizes.sum() for sizes in network.sizes)),
-        "seconds_ngspice": sum(seconds.values()),
-    }
+        period_s=period_s,
+        fingers=float(sum(sizes.sum() for sizes in network.sizes)),
+        seconds_ngspice=sum(seconds.values()),
+    )
     return Energy(figures, by_image, [image.wave for image in shown[:DRAWN]])
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,12 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from spicetrain.inverter.netlists.transient import RAIL_CURRENTS, Timing, Wiring, transient_deck
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.verification.settling import part
+from spicetrain.keyed import Recipe
 from spicetrain.rails import Rails
-from spicetrain.spice.ngspice import Ngspice
-from spicetrain.spice.simulate import Simulation, simulate
-from spicetrain.storage import content_hash, sha256_of_file
+from spicetrain.spice.simulate import Simulation
+from spicetrain.spice.simulator import Simulator
 from spicetrain.technology import Technology
-from spicetrain.verification.pieces import TIMEOUT_S, Arrays, run_pieces
+from spicetrain.verification.pieces import Arrays, Piece, run_pieces
 
 
 @dataclass(frozen=True)
@@ -31,41 +29,33 @@ class Waveform:
     power_W: NDArray[np.float64]
 
 
+_COURSE = Recipe("transient", 2)
+
+
 def present_images(
-    network_file: Path,
+    network: Network,
     technology: Technology,
     inputs: NDArray[np.float32],
     timing: Timing,
     wiring: Wiring,
-    ngspice: Ngspice,
-    scratch: Path,
-    size: int,
+    simulator: Simulator,
     *,
-    workers: int | None = None,
-    executor: Executor | None = None,
+    size: int,
 ) -> tuple[list[Waveform], float]:
     """(a waveform for each image of `inputs` [images + 1, rows] but the first, ngspice's seconds over all processes).
 
-    size     images of a piece; it starts from the DC point of the image before its first one
-    scratch  where finished pieces are kept until the caller removes it, as in `simulate_network`
+    size  images of a piece; it starts from the DC point of the image before its first one
 
     Raises SimulationError, StorageError; ConfigurationError when the reduced form does not exist.
     """
-    network, images = Network.load(network_file), len(inputs) - 1
-    pieces = [inputs[start : start + size + 1] for start in range(0, images, size)]
-    common = sha256_of_file(network_file), technology.fingerprint, vars(timing), vars(wiring), ngspice.version
-    keys = [content_hash(*common, np.ascontiguousarray(piece).tobytes()) for piece in pieces]
-    done = run_pieces(
-        partial(_simulate_piece, network, technology, timing, wiring, ngspice),
-        pieces,
-        [scratch / f"transient-{key[:16]}.npz" for key in keys],
-        [len(piece) - 1 for piece in pieces],
-        "energy",
-        workers=workers,
-        executor=executor,
-    )
+    parts = [inputs[start : start + size + 1] for start in range(0, len(inputs) - 1, size)]
+    course = {"network": network, "technology": technology, "timing": vars(timing), "wiring": vars(wiring)}
+    pieces = [
+        Piece(part, _COURSE.key(**course, inputs=part, ngspice=simulator.version), len(part) - 1) for part in parts
+    ]
+    done = run_pieces(simulator, partial(_simulate_piece, network, technology, timing, wiring), pieces, "energy")
     waveforms = [
-        _waveform(kept, k, timing) for piece, kept in zip(pieces, done, strict=True) for k in range(len(piece) - 1)
+        _waveform(kept, k, timing) for part, kept in zip(parts, done, strict=True) for k in range(len(part) - 1)
     ]
     return waveforms, float(sum(kept["seconds"] for kept in done))
 
@@ -87,11 +77,10 @@ def _simulate_piece(
     technology: Technology,
     timing: Timing,
     wiring: Wiring,
-    ngspice: Ngspice,
+    simulator: Simulator,
     inputs: NDArray[np.float32],
 ) -> dict[str, ArrayLike]:
-    deck = transient_deck(network, technology, inputs, timing, wiring)
-    answer = simulate(deck, ngspice, timeout_s=TIMEOUT_S)
+    answer = simulator.simulate(transient_deck(network, technology, inputs, timing, wiring))
     return {
         "time_s": answer.values["time"],
         "v_out_V": outputs_of(answer, network),

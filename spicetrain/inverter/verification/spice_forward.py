@@ -10,36 +10,36 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from spicetrain.inverter.netlists.network import Form, saved_nodes
+from spicetrain.inverter.netlists.network import saved_nodes
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.training.voltages import LayerVoltages, Simulate
-from spicetrain.inverter.verification.simulate_network import Piece, simulate_piece
-from spicetrain.spice.ngspice import Ngspice
-from spicetrain.spice.pool import Map, available_cores, kept_workers
+from spicetrain.inverter.verification.simulate_network import simulate_piece
+from spicetrain.netlists.cells import Form
+from spicetrain.spice.pool import Map
+from spicetrain.spice.simulator import Simulator
 from spicetrain.technology import Technology
 
 
 @contextmanager
-def spice_forward(technology: Technology, ngspice: Ngspice, workers: int | None = None) -> Iterator[Simulate]:
+def spice_forward(technology: Technology, simulator: Simulator) -> Iterator[Simulate]:
     """(network, inputs [samples, rows] in 0..1) -> the voltages of every layer as ngspice has them, float64.
 
-    Every call is one index sweep a worker (None: one a core), over equal shares of the samples, of the reduced deck
-    (flat where the memristors are not ohmic). The worker processes stay until the context ends, and no ngspice
-    outlives it. SimulationError when ngspice fails; its deck is kept and named.
+    Every call is one index sweep a core, over equal shares of the samples, of the reduced deck (flat where the
+    memristors do not reduce). The worker processes stay until the context ends, and no ngspice outlives it.
+    SimulationError when ngspice fails; its deck is kept and named.
     """
-    count = workers or available_cores()
-    with kept_workers(count) as run:
-        yield partial(_simulate, technology, ngspice, count, run)
+    with simulator.kept_workers() as run:
+        yield partial(_simulate, technology, simulator, run)
 
 
 def _simulate(
-    technology: Technology, ngspice: Ngspice, workers: int, run: Map, network: Network, inputs: NDArray
+    technology: Technology, simulator: Simulator, run: Map, network: Network, inputs: NDArray
 ) -> list[LayerVoltages]:
     form: Form = "reduced" if technology.memristor.reduces else "flat"
-    share = partial(simulate_piece, network, technology, form, True, ngspice)
-    pieces = [Piece(0, part) for part in np.array_split(inputs, min(workers, len(inputs)))]
-    found = {index: answer["voltages"] for index, answer in run(share, pieces)}
-    voltages = np.concatenate([found[index] for index in range(len(pieces))])
+    share = partial(simulate_piece, network, technology, form, True, simulator)
+    parts = np.array_split(inputs, min(simulator.cores, len(inputs)))
+    found = {index: answer["voltages"] for index, answer in run(share, parts)}
+    voltages = np.concatenate([found[index] for index in range(len(parts))])
     return _by_layer(dict(zip(saved_nodes(network, hidden=True), voltages.T, strict=True)), network.layers[1:])
 
 

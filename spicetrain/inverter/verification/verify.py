@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from concurrent.futures import Executor
-from pathlib import Path
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -13,142 +13,159 @@ import torch
 from numpy.typing import NDArray
 
 from spicetrain.datasets import Dataset
-from spicetrain.errors import ConfigurationError, StorageError
+from spicetrain.errors import ConfigurationError
+from spicetrain.inverter.definition import EnergySettings, VerificationSettings
+from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.store import Surrogates
-from spicetrain.inverter.training.circuit import Circuit
+from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import predict
 from spicetrain.inverter.training.stage import Tolerance
-from spicetrain.inverter.training.voltages import LayerVoltages
-from spicetrain.inverter.verification.energy import VERSION as ENERGY_VERSION
-from spicetrain.inverter.verification.energy import Energy, measure_energy, require_energy
-from spicetrain.inverter.verification.figures import compare, require_within
-from spicetrain.inverter.verification.settings import EnergySettings, VerificationSettings
-from spicetrain.inverter.verification.simulate_network import simulate_network
-from spicetrain.spice.ngspice import Ngspice
-from spicetrain.storage import content_hash, read_json, sha256_of_file, write_atomic, write_json
+from spicetrain.inverter.training.voltages import LayerVoltages, Prediction
+from spicetrain.inverter.verification.energy import ENERGY, Energy, measure_energy, require_energy
+from spicetrain.inverter.verification.figures import compare
+from spicetrain.inverter.verification.simulate_network import SimulatedVoltages, simulate_network
+from spicetrain.inverter.verification.summary import FlatFigures, InverterSummary
+from spicetrain.inverter.verification.tables import HIDDEN, TRANSIENT, write_tables, write_transient
+from spicetrain.keyed import Recipe, kept_json
+from spicetrain.runfolder import SUMMARY, VERIFICATION, WAVEFORMS, RunFolder
+from spicetrain.spice.simulator import Simulator
+from spicetrain.storage import write_json
 from spicetrain.technology import Technology
+from spicetrain.verification.conditions import Conditions
 
 # Far below what is compared: Newton goes on until a step of a nanovolt.
 EXACT = Tolerance(step_V=1e-9, iterations=30)
 
-_TRANSIENT = ("transient.parquet", "waveforms.parquet")
-
-VERSION = 1
-"""Part of the key by which a finished verification is recognised: raise it when its figures change."""
+_VERIFICATION = Recipe("verification", 2)
 
 
-def verify(
-    network_file: Path,
-    technology: Technology,
-    surrogates: Surrogates,
-    dataset: Dataset,
-    settings: VerificationSettings,
-    ngspice: Ngspice,
-    folder: Path,
-    energy: EnergySettings | None = None,
-    *,
-    workers: int | None = None,
-    executor: Executor | None = None,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Verification:
+    """A verification as it is asked for: of which network, as which circuit, on which images.
+
+    surrogates  by which the network's own method predicts, of the technology it was trained in
+    energy      with images: energy and delay are measured in time, too
+    """
+
+    network: Network
+    conditions: Conditions
+    surrogates: Surrogates
+    dataset: Dataset
+    settings: VerificationSettings
+    energy: EnergySettings = field(default_factory=EnergySettings)
+
+    @cached_property
+    def method(self) -> str:
+        return str(self.network.about["method"])
+
+    @property
+    def inputs(self) -> NDArray[np.float32]:
+        return self.dataset.test_inputs[: self.settings.images]
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        return self.dataset.test_labels[: self.settings.images]
+
+    @property
+    def tables(self) -> list[str]:
+        """Names of the files that it writes besides the summary."""
+        hidden = [HIDDEN] if self.settings.hidden else []
+        return [VERIFICATION, *hidden, *([TRANSIENT, WAVEFORMS] if self.energy.images else [])]
+
+    def key(self, simulator: Simulator) -> str:
+        """Of everything that the figures depend on."""
+        return _VERIFICATION.key(
+            network=self.network, simulated=self.conditions.simulated, surrogates=self.surrogates, dataset=self.dataset,
+            chosen=self.settings.model_dump(include={"images", "netlist", "flat_images", "hidden"}),
+            energy=[ENERGY.version, self.energy] if self.energy.images else None, ngspice=simulator.version,
+        )  # fmt: skip
+
+    def require(self) -> None:
+        """ConfigurationError, ArchitectureMismatch: what cannot be verified."""
+        self.network.require_layers(
+            (self.dataset.test_inputs.shape[1], *self.network.layers[1:-1], len(self.dataset.classes)),
+            "network.safetensors",
+        )
+        require_images(self.settings, self.dataset)
+        require_energy(self.energy, self.dataset, self.conditions.simulated)
+
+    def predict(self) -> Prediction:
+        """As the network's own method has it, in float64, in the technology it was trained in."""
+        circuit = FittedCircuit(self.conditions.trained, self.surrogates, torch.float64, tolerance=EXACT)
+        own = METHODS[self.method].settings.model_validate(self.network.about.get(self.method, {}))
+        return predict(self.network, self.inputs, circuit, self.method, own)
+
+
+def verify(asked: Verification, simulator: Simulator, files: RunFolder) -> InverterSummary:
     """Simulate the network in ngspice and compare it with its own method's prediction; then, if asked, in time.
 
-    energy  None, or with no images: leaves out the transient
-    folder  gets verification.parquet (a row an image: index, label, outputs of model and SPICE in volts), with
-            `hidden` hidden.parquet (inner nodes), with `energy` transient.parquet (a row an image) and
-            waveforms.parquet (of the first images), and summary.json, which is also returned
+    files  gets verification.parquet (a row an image: index, label, outputs of model and SPICE in volts), with
+           `hidden` hidden.parquet (inner nodes), with `energy` transient.parquet (a row an image) and
+           waveforms.parquet (of the first images), and summary.json, which is also returned
 
-    Raises SimulationError, VerificationError (after everything is written), ConfigurationError, StorageError.
+    Raises SimulationError, ConfigurationError, StorageError.
     """
     started = time.perf_counter()
-    network, energy = Network.load(network_file), energy or EnergySettings()
-    _require_fit(network, technology, dataset, settings)
-    require_energy(energy, dataset, technology)
-    inputs, labels = dataset.test_inputs[: settings.images], dataset.test_labels[: settings.images]
-    scratch = folder / ".verification"
-    common: Any = {"workers": workers, "executor": executor}
-    spice = simulate_network(
-        network_file, technology, inputs, settings.netlist, ngspice, scratch, hidden=settings.hidden, **common
-    )
-    phax_load_S = network.about.get("phax_load_S", 0.0)
-    circuit = Circuit(technology, surrogates, torch.float64, tolerance=EXACT, phax_load_S=phax_load_S)
-    model_V = named_voltages(predict(network, inputs, circuit, network.about["method"]))
-    outputs = [f"o_{j}" for j in range(network.layers[-1])]
-    model_out = np.stack([model_V[node] for node in outputs], 1)
+    asked.require()
+    network, settings, technology = asked.network, asked.settings, asked.conditions.simulated
+    simulate = partial(simulate_network, network, technology, simulator=simulator)
+    spice = simulate(asked.inputs, settings.netlist, hidden=settings.hidden)
+    prediction = asked.predict()
+    model_V, outputs = named_voltages(prediction.layers), [f"o_{j}" for j in range(network.layers[-1])]
     spice_out = spice.voltages[:, : len(outputs)]
-    summary: dict[str, Any] = {
-        **{key: network.about[key] for key in ("system", "method", "dataset", "technology")},
-        "layers": list(network.layers),
-        "netlist": settings.netlist,
-        **compare(model_out, spice_out, labels),
-        "solver_unconverged": circuit.effort.unconverged,
-        "seconds_ngspice": spice.seconds_ngspice,
-        "ngspice_version": ngspice.version,
-        "key": _key(network_file, technology, surrogates, dataset, settings, ngspice, energy),
-    }
+    flat = None
     if settings.flat_images and settings.netlist != "flat":
-        some = inputs[: settings.flat_images]
-        flat = simulate_network(network_file, technology, some, "flat", ngspice, scratch, **common)
-        summary["flat"] = {
-            "images": len(some),
-            "difference_max_V": float(np.abs(flat.voltages - spice_out[: len(some)]).max()),
-            "seconds_ngspice": flat.seconds_ngspice,
-        }
-    measured: Energy | None = None
-    if energy.images:
-        some = dataset.test_inputs[: energy.images]
-        measured = measure_energy(network_file, technology, some, energy, ngspice, scratch, **common)
-        summary["energy"] = measured.figures
-    _write_tables(folder, labels, outputs, spice.nodes, spice.voltages, model_V)
-    _write_transient(folder, dataset.test_labels, measured)
-    summary["seconds_total"] = time.perf_counter() - started
-    write_json(folder / "summary.json", summary)
-    shutil.rmtree(scratch, ignore_errors=True)
-    require_within(summary, settings)
+        flat = _flat(simulate(asked.inputs[: settings.flat_images], "flat"), spice_out)
+    energy: Energy | None = None
+    if asked.energy.images:
+        some = asked.dataset.test_inputs[: asked.energy.images]
+        energy = measure_energy(network, technology, some, asked.energy, simulator)
+    write_tables(files, asked.labels, outputs, spice, model_V)
+    write_transient(files, asked.dataset.test_labels, energy)
+    figures: dict[str, Any] = {
+        **{key: network.about[key] for key in ("method", "dataset", "technology")},
+        "layers": network.layers,
+        "netlist": settings.netlist,
+        **compare(np.stack([model_V[node] for node in outputs], 1), spice_out, asked.labels),
+        **asked.conditions.told(),
+        "swing_V": 2 * technology.rails.half_swing_V,
+        "solver_unconverged": prediction.convergence.unconverged,
+        "flat": flat,
+        "energy": None if energy is None else energy.figures,
+        "seconds_ngspice": spice.seconds_ngspice,
+        "seconds_total": time.perf_counter() - started,
+        "ngspice_version": simulator.version,
+        "key": asked.key(simulator),
+    }
+    summary = InverterSummary(**figures)
+    write_json(files / SUMMARY, summary.to_json())
+    if simulator.scratch is not None:
+        shutil.rmtree(simulator.scratch, ignore_errors=True)
     return summary
 
 
-def kept_verification(
-    network_file: Path,
-    technology: Technology,
-    surrogates: Surrogates,
-    dataset: Dataset,
-    settings: VerificationSettings,
-    ngspice: Ngspice,
-    folder: Path,
-    energy: EnergySettings | None = None,
-) -> dict[str, Any] | None:
-    """The summary in `folder` when a verification of these very inputs wrote it and its tables; its figures are not
+def kept_verification(asked: Verification, simulator: Simulator, files: RunFolder) -> InverterSummary | None:
+    """The summary in `files` when a verification of these very inputs wrote it and its tables; its figures are not
     judged again. None otherwise, also when it is damaged."""
-    energy = energy or EnergySettings()
-    tables = ["verification.parquet", *(["hidden.parquet"] if settings.hidden else [])]
-    tables += _TRANSIENT if energy.images else []
-    if not all((folder / name).is_file() for name in tables):
-        return None
-    try:
-        summary = read_json(folder / "summary.json")
-    except StorageError:
-        return None
-    key = _key(network_file, technology, surrogates, dataset, settings, ngspice, energy)
-    return summary if isinstance(summary, dict) and summary.get("key") == key else None
+    content = kept_json(files / SUMMARY, asked.key(simulator), [files / name for name in asked.tables])
+    return None if content is None else InverterSummary.model_validate(content)
 
 
-def _key(
-    network_file: Path,
-    technology: Technology,
-    surrogates: Surrogates,
-    dataset: Dataset,
-    settings: VerificationSettings,
-    ngspice: Ngspice,
-    energy: EnergySettings,
-) -> str:
-    """Of everything the figures depend on."""
-    chosen = settings.model_dump(include={"images", "netlist", "flat_images", "hidden"})
-    in_time = (ENERGY_VERSION, energy.model_dump()) if energy.images else ()
-    return content_hash(
-        VERSION, sha256_of_file(network_file), technology.fingerprint, surrogates.fingerprint, dataset.name, chosen,
-        ngspice.version, *in_time,
-    )  # fmt: skip
+def require_images(settings: VerificationSettings, dataset: Dataset) -> None:
+    """ConfigurationError when there are not so many test images."""
+    if settings.images > len(dataset.test_inputs):
+        raise ConfigurationError(
+            f"verification.images = {settings.images}, but {dataset.name} has {len(dataset.test_inputs)} test images."
+        )
+
+
+def require_netlist(settings: VerificationSettings, technology: Technology) -> None:
+    """ConfigurationError when the reduced form is asked of devices that do not reduce."""
+    if settings.netlist == "reduced" and not technology.memristor.reduces:
+        raise ConfigurationError(
+            f"memristor.form = {technology.memristor.form!r} has no Thevenin equivalent: verify with --netlist flat."
+        )
 
 
 def named_voltages(layers: list[LayerVoltages]) -> dict[str, NDArray]:
@@ -162,67 +179,10 @@ def named_voltages(layers: list[LayerVoltages]) -> dict[str, NDArray]:
     return named
 
 
-def _write_tables(
-    folder: Path,
-    labels: NDArray,
-    outputs: list[str],
-    nodes: tuple[str, ...],
-    spice: NDArray,
-    model: dict[str, NDArray],
-) -> None:
-    import pandas as pd
-
-    by_node = dict(zip(nodes, spice.T, strict=True))
-    identity = {"image": np.arange(len(labels)), "label": labels}
-    tables = {"verification": outputs, "hidden": [node for node in nodes if node not in outputs]}
-    for name, chosen in tables.items():
-        path = folder / f"{name}.parquet"
-        if not chosen:
-            path.unlink(missing_ok=True)  # of an earlier verification that kept them
-            continue
-        columns = {f"model_{node}_V": model[node] for node in chosen} | {
-            f"spice_{node}_V": by_node[node] for node in chosen
-        }
-        with write_atomic(path) as temporary:
-            pd.DataFrame(identity | columns).to_parquet(temporary)
-
-
-def _write_transient(folder: Path, labels: NDArray, energy: Energy | None) -> None:
-    """Both tables; without an energy, those of an earlier verification go."""
-    import pandas as pd
-
-    if energy is None:
-        for name in _TRANSIENT:
-            (folder / name).unlink(missing_ok=True)
-        return
-    images = np.arange(len(energy.by_image["steps"]))
-    waves = [
-        {"image": np.full(len(wave.time_s), k), "time_s": wave.time_s, "power_W": wave.power_W}
-        | {f"o_{j}_V": v for j, v in enumerate(wave.v_out_V.T)}
-        for k, wave in enumerate(energy.waveforms)
-    ]
-    by_image = pd.DataFrame({"image": images, "label": labels[images], **energy.by_image})
-    for name, table in zip(_TRANSIENT, (by_image, pd.concat(map(pd.DataFrame, waves))), strict=True):
-        with write_atomic(folder / name) as temporary:
-            table.to_parquet(temporary, index=False)
-
-
-def _require_fit(network: Network, technology: Technology, dataset: Dataset, settings: VerificationSettings) -> None:
-    about = network.about
-    if about.get("technology_fingerprint") != technology.fingerprint:
-        raise ConfigurationError(
-            f"The network was trained for technology {about.get('technology')!r} as it was then; "
-            f"{technology.name!r} as it is now differs. Train again, or verify with the technology it was trained for."
-        )
-    network.require_layers(
-        (dataset.test_inputs.shape[1], *network.layers[1:-1], len(dataset.classes)), "network.safetensors"
+def _flat(flat: SimulatedVoltages, reduced_V: NDArray) -> FlatFigures:
+    images = len(flat.voltages)
+    return FlatFigures(
+        images=images,
+        difference_max_V=float(np.abs(flat.voltages - reduced_V[:images]).max()),
+        seconds_ngspice=flat.seconds_ngspice,
     )
-    require_images(settings, dataset)
-
-
-def require_images(settings: VerificationSettings, dataset: Dataset) -> None:
-    """ConfigurationError when there are not so many test images."""
-    if settings.images > len(dataset.test_inputs):
-        raise ConfigurationError(
-            f"verification.images = {settings.images}, but {dataset.name} has {len(dataset.test_inputs)} test images."
-        )

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PySpice.Spice.Netlist import Circuit
 
-from spicetrain.characterization.plan import CellCurrentPlan, MembraneCurrentPlan
-from spicetrain.characterization.sweep import Columns, Section, Sweep, swept
+from spicetrain.characterization.sweep import Asked, Columns, Subject, Sweep, swept
 from spicetrain.netlists.cells import VDD, VSS, text_of
 from spicetrain.spice.deck import Deck
+from spicetrain.spiking.characterization.plans import CellCurrentPlan, MembraneCurrentPlan
 from spicetrain.spiking.circuit import SIDES, Side, SpikingCircuit
 from spicetrain.spiking.netlists.cells import (
     access_transistor,
@@ -25,7 +25,6 @@ from spicetrain.spiking.netlists.cells import (
 )
 from spicetrain.technology import Technology
 
-VERSION = 1
 _CASES = tuple((side, spiking) for side in SIDES for spiking in (False, True))
 
 # A row leaves its level towards the other one, by some percent; columns on the far side of rest pull it beyond.
@@ -36,7 +35,7 @@ _MEMBRANE = 0.6  # how far a membrane leaves rest: share of the way to the rails
 
 
 @dataclass(frozen=True)
-class SpikingSweep(Sweep[Section], Generic[Section]):
+class SpikingSweep(Sweep[Asked], Generic[Asked]):
     """A sweep of a spiking circuit."""
 
     circuit: SpikingCircuit
@@ -153,23 +152,25 @@ def add_cell(
     circuit.raw_spice += access_transistor(name, word_line, f"m{k}", spiking, technology)
 
 
-def driver_sweeps(
-    plan: MembraneCurrentPlan, technology: Technology, circuit: SpikingCircuit
-) -> list[DriverCurrentSweep]:
-    return [DriverCurrentSweep(plan, technology, k, 4, circuit, *case) for k, case in enumerate(_CASES)]
+def driver_sweeps(plan: MembraneCurrentPlan, subject: Subject, parts: int) -> list[DriverCurrentSweep]:
+    return [DriverCurrentSweep(plan, subject.technology, k, 4, subject.circuit, *case) for k, case in enumerate(_CASES)]
 
 
-def cell_sweeps(plan: CellCurrentPlan, technology: Technology, circuit: SpikingCircuit) -> list[CellCurrentSweep]:
-    return [CellCurrentSweep(plan, technology, k, 4, circuit, *case) for k, case in enumerate(_CASES)]
+def cell_sweeps(plan: CellCurrentPlan, subject: Subject, parts: int) -> list[CellCurrentSweep]:
+    return [CellCurrentSweep(plan, subject.technology, k, 4, subject.circuit, *case) for k, case in enumerate(_CASES)]
 
 
-def leak_sweeps(plan: MembraneCurrentPlan, technology: Technology, circuit: SpikingCircuit) -> list[NeuronCurrentSweep]:
-    layers = circuit.distinct_layers
-    return [NeuronCurrentSweep(plan, technology, layer, layers, circuit, layer, False) for layer in range(layers)]
+def leak_sweeps(plan: MembraneCurrentPlan, subject: Subject, parts: int) -> list[NeuronCurrentSweep]:
+    layers = subject.circuit.distinct_layers
+    return [
+        NeuronCurrentSweep(plan, subject.technology, layer, layers, subject.circuit, layer, False)
+        for layer in range(layers)
+    ]
 
 
-def reset_sweeps(
-    plan: MembraneCurrentPlan, technology: Technology, circuit: SpikingCircuit
-) -> list[NeuronCurrentSweep]:
-    layers = circuit.distinct_layers
-    return [NeuronCurrentSweep(plan, technology, layer, layers, circuit, layer, True) for layer in range(layers)]
+def reset_sweeps(plan: MembraneCurrentPlan, subject: Subject, parts: int) -> list[NeuronCurrentSweep]:
+    layers = subject.circuit.distinct_layers
+    return [
+        NeuronCurrentSweep(plan, subject.technology, layer, layers, subject.circuit, layer, True)
+        for layer in range(layers)
+    ]

@@ -1,55 +1,28 @@
-"""Which tables a plan asks of a spiking circuit."""
+"""The tables of a spiking circuit, and which array has which."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
-from spicetrain.characterization.plan import Plan
-from spicetrain.characterization.sweep import Sweep
-from spicetrain.errors import ConfigurationError
-from spicetrain.schema import Definition
-from spicetrain.spiking.characterization import currents as currents
-from spicetrain.spiking.characterization import transients as transients
-from spicetrain.spiking.circuit import SpikingCircuit
-from spicetrain.technology import Technology
-
-Build = Callable[[Any, Technology, SpikingCircuit], list[Sweep[Any]]]
+from spicetrain.characterization.plan import TableKind
+from spicetrain.characterization.sweep import Subject
+from spicetrain.spiking.characterization import currents, plans, transients
+from spicetrain.spiking.circuit import ArrayKind
 
 
-@dataclass(frozen=True)
-class _Kind:
-    version: int
-    build: Callable[..., list[Any]]
-    arrays: tuple[str, ...] = ("1r", "1t1r")
+def _of(array: ArrayKind, subject: Subject) -> bool:
+    return bool(subject.circuit.array == array)
 
 
-_KINDS = {
-    "driver_current": _Kind(currents.VERSION, currents.driver_sweeps, ("1r",)),
-    "cell_current": _Kind(currents.VERSION, currents.cell_sweeps, ("1t1r",)),
-    "cell_pulse": _Kind(transients.VERSION, transients.pulse_sweeps, ("1t1r",)),
-    "cell_capacitance": _Kind(transients.VERSION, transients.capacitance_sweeps, ("1t1r",)),
-    "leak_current": _Kind(currents.VERSION, currents.leak_sweeps),
-    "reset_current": _Kind(currents.VERSION, currents.reset_sweeps),
-    "threshold": _Kind(transients.VERSION, transients.threshold_sweeps),
-    "reset_residue": _Kind(transients.VERSION, transients.residue_sweeps),
+_passive, _cells = partial(_of, "1r"), partial(_of, "1t1r")
+
+TABLES = {
+    "driver_current": TableKind(plans.MembraneCurrentPlan, currents.driver_sweeps, applies=_passive),
+    "cell_current": TableKind(plans.CellCurrentPlan, currents.cell_sweeps, applies=_cells),
+    "cell_pulse": TableKind(plans.CellPulsePlan, transients.pulse_sweeps, version=4, applies=_cells),
+    "cell_capacitance": TableKind(plans.CellCapacitancePlan, transients.capacitance_sweeps, version=4, applies=_cells),
+    "leak_current": TableKind(plans.MembraneCurrentPlan, currents.leak_sweeps),
+    "reset_current": TableKind(plans.MembraneCurrentPlan, currents.reset_sweeps),
+    "threshold": TableKind(plans.ThresholdPlan, transients.threshold_sweeps, version=4),
+    "reset_residue": TableKind(plans.ResetResiduePlan, transients.residue_sweeps, version=4),
 }
-
-
-def tables(plan: Plan, circuit: SpikingCircuit | None) -> Iterator[tuple[str, Definition, int, Build]]:
-    """Name, section, version and builder of the sweeps, of each table that the circuit's array has.
-
-    ConfigurationError when the plan has such tables and there is no circuit.
-    """
-    for name, kind in _KINDS.items():
-        section = getattr(plan, name)
-        if section is None:
-            continue
-        if circuit is None:
-            raise ConfigurationError(
-                f"The plan asks for {name}, a table of a spiking circuit, and none is given. The plan may be meant "
-                "for the spiking system: set system = 'spiking', or leave the section out."
-            )
-        if circuit.array in kind.arrays:
-            yield name, section, kind.version, kind.build

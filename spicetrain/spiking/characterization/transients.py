@@ -8,12 +8,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spicetrain.characterization.plan import CellCapacitancePlan, CellPulsePlan, ResetResiduePlan, ThresholdPlan
-from spicetrain.characterization.sweep import Columns
+from spicetrain.characterization.sweep import Columns, Subject
 from spicetrain.netlists.cells import VSS
 from spicetrain.spice.deck import Deck
 from spicetrain.spiking.characterization.currents import SpikingSweep, add_cell, conductances
-from spicetrain.spiking.circuit import SIDES, Side, SpikingCircuit
+from spicetrain.spiking.characterization.plans import (
+    CellCapacitancePlan,
+    CellPulsePlan,
+    ResetResiduePlan,
+    ThresholdPlan,
+)
+from spicetrain.spiking.circuit import SIDES, Side
 from spicetrain.spiking.netlists.cells import (
     add_membrane_transistors,
     add_pulses,
@@ -21,9 +26,7 @@ from spicetrain.spiking.netlists.cells import (
     add_threshold_supplies,
     row_levels,
 )
-from spicetrain.technology import Technology
 
-VERSION = 4
 _POINTS = 2000  # of a ramp
 # ngspice's own chgtol, 1e-14 C, is more than any charge of a cell.
 _OPTIONS = {"reltol": 1e-5, "vntol": 1e-9, "abstol": 1e-12, "chgtol": 1e-18}
@@ -198,25 +201,32 @@ def _charge(time: NDArray, current: NDArray) -> NDArray[np.float64]:
     return np.concatenate(([0.0], np.cumsum(steps)))
 
 
-def threshold_sweeps(plan: ThresholdPlan, technology: Technology, circuit: SpikingCircuit) -> list[ThresholdSweep]:
+def threshold_sweeps(plan: ThresholdPlan, subject: Subject, parts: int) -> list[ThresholdSweep]:
     slopes = (0.0, *plan.slopes_V_per_s, *(-slope for slope in plan.slopes_V_per_s))
-    return [ThresholdSweep(plan, technology, k, len(slopes), circuit, slope) for k, slope in enumerate(slopes)]
+    return [
+        ThresholdSweep(plan, subject.technology, k, len(slopes), subject.circuit, slope)
+        for k, slope in enumerate(slopes)
+    ]
 
 
-def residue_sweeps(plan: ResetResiduePlan, technology: Technology, circuit: SpikingCircuit) -> list[ResetResidueSweep]:
-    layers = circuit.distinct_layers
-    return [ResetResidueSweep(plan, technology, layer, layers, circuit, layer) for layer in range(layers)]
+def residue_sweeps(plan: ResetResiduePlan, subject: Subject, parts: int) -> list[ResetResidueSweep]:
+    layers = subject.circuit.distinct_layers
+    return [
+        ResetResidueSweep(plan, subject.technology, layer, layers, subject.circuit, layer) for layer in range(layers)
+    ]
 
 
-def pulse_sweeps(plan: CellPulsePlan, technology: Technology, circuit: SpikingCircuit) -> list[CellPulseSweep]:
-    swing = circuit.threshold_V(0) - circuit.rest_V
-    membranes = np.linspace(circuit.rest_V - swing, circuit.rest_V + swing, plan.v_points).tolist()
+def pulse_sweeps(plan: CellPulsePlan, subject: Subject, parts: int) -> list[CellPulseSweep]:
+    swing = subject.circuit.threshold_V(0) - subject.circuit.rest_V
+    membranes = np.linspace(subject.circuit.rest_V - swing, subject.circuit.rest_V + swing, plan.v_points).tolist()
     cases = [(side, v) for side in SIDES for v in membranes]
-    return [CellPulseSweep(plan, technology, k, len(cases), circuit, *case) for k, case in enumerate(cases)]
+    return [
+        CellPulseSweep(plan, subject.technology, k, len(cases), subject.circuit, *case) for k, case in enumerate(cases)
+    ]
 
 
-def capacitance_sweeps(
-    plan: CellCapacitancePlan, technology: Technology, circuit: SpikingCircuit
-) -> list[CellCapacitanceSweep]:
+def capacitance_sweeps(plan: CellCapacitancePlan, subject: Subject, parts: int) -> list[CellCapacitanceSweep]:
     cases = [(side, spiking) for side in SIDES for spiking in (False, True)]
-    return [CellCapacitanceSweep(plan, technology, k, 4, circuit, *case) for k, case in enumerate(cases)]
+    return [
+        CellCapacitanceSweep(plan, subject.technology, k, 4, subject.circuit, *case) for k, case in enumerate(cases)
+    ]

@@ -31,7 +31,7 @@ class CellCoefficients:
 
     spiking   [K + 1, rows + 1, columns], A / V^k: current into the column from a pair that spikes; last: the bias pair
     silent    [K + 1], A / V^k: the same of a pair that does not
-    reach     lowest and highest u up to which the currents hold; a membrane beyond goes along the tangent there, as in
+    domain     lowest and highest u up to which the currents hold; a membrane beyond goes along the tangent there, as in
               the model, because powers would run away
     late_s    by how much later than the word lines rise the currents begin, and ceases_s  by how much earlier than they
               fall the currents end
@@ -40,7 +40,7 @@ class CellCoefficients:
 
     spiking: NDArray[np.float64]
     silent: NDArray[np.float64]
-    reach: tuple[float, float] | None = None
+    domain: tuple[float, float] | None = None
     late_s: float = 0.0
     ceases_s: float = 0.0
     silent_F: float = 0.0
@@ -114,7 +114,7 @@ def _add_column_sources(circuit: Circuit, layer: int, cells: CellCoefficients, s
     for j in range(columns):
         name = f"{layer}_{j}"
         membrane, u = f"m{name}", f"(v(m{name})-({spiking.rest_V}))"
-        current = _add_polynomial(circuit, name, powers, u, cells.reach)
+        current = _add_polynomial(circuit, name, powers, u, cells.domain)
         circuit.B(f"a{name}", ground, membrane, current_expression=f"{_MICRO}*({current})")
         if cells.silent_F > 0:
             circuit.C(f"cells{name}", membrane, ground, pairs * cells.silent_F)
@@ -129,16 +129,16 @@ def _add_column_sources(circuit: Circuit, layer: int, cells: CellCoefficients, s
             circuit.B(f"f{name}", membrane, ground, current_expression=lost)
 
 
-def _add_polynomial(circuit: Circuit, name: str, powers: int, u: str, reach: tuple[float, float] | None) -> str:
+def _add_polynomial(circuit: Circuit, name: str, powers: int, u: str, domain: tuple[float, float] | None) -> str:
     """The column's current, microamperes, as an expression; every step of Horner's scheme, and of that of the slope, is
     a source of its own: ngspice derives an expression by each voltage in it, term by term, and takes a quarter longer
     for a whole network when each polynomial is one expression."""
-    held = u if reach is None else f"min(max({u},{reach[0]!r}),{reach[1]!r})"
+    held = u if domain is None else f"min(max({u},{domain[0]!r}),{domain[1]!r})"
     value, slope, lines = f"v(a{powers - 1}_{name})", "0", [f"Bu{name} u{name} 0 v={held}\n"]
     for k in range(powers - 2, -1, -1):
         p, d = f"p{k}_{name}", f"d{k}_{name}"
-        lines.append(f"B{d} {d} 0 v={value}+v(u{name})*{slope}\n" * (reach is not None))
+        lines.append(f"B{d} {d} 0 v={value}+v(u{name})*{slope}\n" * (domain is not None))
         lines.append(f"B{p} {p} 0 v=v(a{k}_{name})+v(u{name})*{value}\n")
         value, slope = f"v({p})", f"v({d})"
     circuit.raw_spice += "".join(lines)
-    return value if reach is None else f"{value}+({u}-v(u{name}))*{slope}"
+    return value if domain is None else f"{value}+({u}-v(u{name}))*{slope}"

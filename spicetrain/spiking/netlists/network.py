@@ -13,8 +13,7 @@ from PySpice.Spice.Netlist import Circuit
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.array.netlist import add_open_column
 from spicetrain.errors import ConfigurationError
-from spicetrain.inverter.netlists.network import Form
-from spicetrain.netlists.cells import VDD, VSS, text_of
+from spicetrain.netlists.cells import VDD, VSS, Form, text_of
 from spicetrain.spice.deck import Deck
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.netlists.cells import (

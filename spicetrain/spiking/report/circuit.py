@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from spicetrain.experiment import SpikingExperiment
-from spicetrain.report.artefacts import RunFolder
 from spicetrain.report.blocks import Block, Paragraph, Section, Table
+from spicetrain.report.page import Page
 from spicetrain.report.units import percent, quantity
-from spicetrain.spiking.circuit import Geometry, Pair, SpikingCircuit, load_circuit
+from spicetrain.spiking.circuit import Geometry, Pair, SpikingCircuit
 
 _ARRAYS = {
     "1r": "Passive array (1R): every device conducts at all times. A row's driver pulls it to its rail for a spike and "
@@ -16,36 +15,28 @@ _ARRAYS = {
 }
 
 
-def spiking_circuit(run: RunFolder) -> SpikingCircuit:
-    """As the run has it; ConfigurationError when its file is gone or bad."""
-    experiment = run.experiment
-    assert isinstance(experiment, SpikingExperiment)
-    settings = experiment.circuit
-    return load_circuit(settings.name).changed(settings.threshold_V, settings.capacitance_F)
-
-
-def thresholds_V(run: RunFolder) -> tuple[float, ...]:
+def thresholds_V(page: Page) -> tuple[float, ...]:
     """Of each layer: those of the trained network, which may have been scaled, else the circuit's."""
-    layers = run.experiment.network.layers
-    if run.network is None:
-        return tuple(spiking_circuit(run).threshold_V(layer) for layer in range(len(layers) - 1))
-    return run.network.thresholds_V  # type: ignore[union-attr]
+    layers = page.experiment.network.layers
+    if page.network is None:
+        return tuple(page.experiment.circuit.load().threshold_V(layer) for layer in range(len(layers) - 1))
+    return page.network.thresholds_V
 
 
-def spiking_circuit_section(run: RunFolder) -> Section:
+def spiking_circuit_section(page: Page) -> Section:
     """Array, clock, neuron, drivers in words and numbers."""
-    circuit = spiking_circuit(run)
+    circuit = page.experiment.circuit.load()
     text = (
         f"{_ARRAYS[circuit.array]} A column is tied straight to its membrane capacitor, without a virtual ground. At "
         "the end of the integrate phase a latch takes the threshold inverter's answer; a neuron that fired is then "
         "reset by a transistor to rest while the rows rest. Transistors throughout, but for the latch, which is ideal."
     )
-    blocks: list[Block] = [Paragraph(text), _values(run, circuit), _by_layer(run, circuit), _transistors(circuit)]
+    blocks: list[Block] = [Paragraph(text), _values(page, circuit), _by_layer(page, circuit), _transistors(circuit)]
     return Section("circuit", "The circuit", blocks)
 
 
-def _values(run: RunFolder, circuit: SpikingCircuit) -> Table:
-    clock, network = circuit.clock, run.experiment.network
+def _values(page: Page, circuit: SpikingCircuit) -> Table:
+    clock, network = circuit.clock, page.experiment.network
     runs = network.steps + len(network.layers) - 2
     rails = circuit.rails
     up, down = rails.vdd_V - circuit.rest_V, rails.vss_V - circuit.rest_V
@@ -65,7 +56,7 @@ def _values(run: RunFolder, circuit: SpikingCircuit) -> Table:
     return Table((), rows)
 
 
-def _by_layer(run: RunFolder, circuit: SpikingCircuit) -> Table:
+def _by_layer(page: Page, circuit: SpikingCircuit) -> Table:
     drive = circuit.rails.vdd_V - circuit.rest_V
     rows = [
         (
@@ -75,7 +66,7 @@ def _by_layer(run: RunFolder, circuit: SpikingCircuit) -> Table:
             percent((threshold_V - circuit.rest_V) / drive, 1),
             f"{circuit.reset_fingers(layer):g}",
         )
-        for layer, threshold_V in enumerate(thresholds_V(run))
+        for layer, threshold_V in enumerate(thresholds_V(page))
     ]
     caption = "The threshold's share of the driving force says how far the array is from a linear one."
     head = ("", "membrane capacitor", "threshold", "(V_th - V_rest) / (V_S - V_rest)", "reset fingers")

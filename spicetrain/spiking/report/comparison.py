@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from spicetrain.inverter.report.comparison import confusion
-from spicetrain.report.artefacts import RunFolder
 from spicetrain.report.blocks import Block, Drawing, Gallery, Notice, Paragraph, Section
+from spicetrain.report.confusion import confusion
 from spicetrain.report.drawing import ACCENT, DOTS, INK, axes, logarithmic, ordered_colours, svg
+from spicetrain.report.page import Page
 from spicetrain.report.units import count, percent, quantity
 from spicetrain.spiking.verification.figures import errors, subthreshold
 from spicetrain.spiking.verification.spikes_file import KeptSpikes
@@ -18,12 +18,12 @@ from spicetrain.spiking.verification.spikes_file import KeptSpikes
 _MOST_DOTS = 20_000
 
 
-def spiking_verification_section(run: RunFolder, kept: KeptSpikes | None, classes: tuple[str, ...]) -> Section:
+def spiking_verification_section(page: Page, kept: KeptSpikes | None, classes: tuple[str, ...]) -> Section:
     """What ngspice says of the trained network."""
     key, title = "verification", "SPICE against the model"
-    frame = run.frame("verification", ("image", "label", "class_spice", "class_model", "mismatches"))
+    frame = page.files.frame("verification.parquet", ("image", "label", "class_spice", "class_model", "mismatches"))
     if frame is None or kept is None:
-        missing = Notice("The network has not been simulated in ngspice.", run.command("verify"))
+        missing = Notice("The network has not been simulated in ngspice.", page.command("verify"))
         return Section(key, title, [missing])
     label, found = (frame[name].to_numpy(np.int64) for name in ("label", "class_spice"))
     drawings = [_membranes(kept), _errors(kept), _mismatches(frame), confusion(label, found, classes)]

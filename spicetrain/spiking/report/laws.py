@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from spicetrain.errors import StorageError
-from spicetrain.report.artefacts import RunFolder
 from spicetrain.report.blocks import Block, Drawing, Gallery, Notice, Paragraph, Section, Table
 from spicetrain.report.drawing import png
+from spicetrain.report.page import Page
 from spicetrain.report.units import percent, quantity
 
 _UNITS = ("A", "V", "C", "S", "F", "s")
 
 
-def laws_section(run: RunFolder) -> Section:
+def laws_section(page: Page) -> Section:
     """How well closed forms stand for the measured tables."""
     key, title = "surrogates", "The laws, fitted"
-    content = run.surrogates
+    content = page.surrogates
     if content is None:
-        missing = Notice("No laws have been fitted in this folder.", run.command("fit-surrogates"))
+        missing = Notice("No laws have been fitted in this folder.", page.command("fit-surrogates"))
         return Section(key, title, [missing])
     text = (
         "What the model knows of the circuit: closed forms fitted to what ngspice measured of drivers or cells, leak, "
@@ -29,10 +29,10 @@ def laws_section(run: RunFolder) -> Section:
         blocks: list[Block] = [Paragraph(text), Table(("law", "errors"), rows)]
     except (KeyError, TypeError, AttributeError) as error:
         raise StorageError(
-            f"{run.folder / 'surrogates.json'} is not what the fit writes ({error!r}). Remove it and run "
-            f"`{run.command('fit-surrogates')}` again."
+            f"{page.files.folder / 'surrogates.json'} is not what the fit writes ({error!r}). Remove it and run "
+            f"`{page.command('fit-surrogates')}` again."
         ) from error
-    return Section(key, title, [*blocks, Gallery(_plots(run))])
+    return Section(key, title, [*blocks, Gallery(_plots(page))])
 
 
 def _told(errors: dict[str, Any]) -> str:
@@ -52,9 +52,9 @@ def _figure(value: float, unit: str) -> str:
     return quantity(value, unit) if unit in _UNITS else f"{value:,.6g}"
 
 
-def _plots(run: RunFolder) -> list[Drawing]:
+def _plots(page: Page) -> list[Drawing]:
     drawings = []
-    for path in sorted(run.folder.glob("surrogates-*.png")):
+    for path in sorted(page.files.folder.glob("surrogates-*.png")):
         name = path.stem.removeprefix("surrogates-").replace("_", " ")
         picture = png(path.read_bytes(), f"Measured against fitted: {name}", "plate")
         drawings.append(

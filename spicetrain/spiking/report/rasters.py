@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from spicetrain.report.artefacts import RunFolder
 from spicetrain.report.blocks import Block, Drawing, Gallery, Notice, Paragraph, Section
 from spicetrain.report.drawing import DOTS, INK, SECOND, svg
+from spicetrain.report.page import Page
 from spicetrain.report.units import count
 from spicetrain.spiking.verification.figures import mismatches
 from spicetrain.spiking.verification.spikes_file import KeptSpikes
@@ -21,11 +21,11 @@ _MOST_DRAWN = 3
 _MOST_NAMED = 20
 
 
-def rasters_section(run: RunFolder, kept: KeptSpikes | None, classes: tuple[str, ...]) -> Section:
+def rasters_section(page: Page, kept: KeptSpikes | None, classes: tuple[str, ...]) -> Section:
     """Of the first images, and of the one with most spikes that only one of the two has."""
     key, title = "rasters", "Spikes"
     if kept is None:
-        missing = Notice("The network has not been simulated in ngspice.", run.command("verify"))
+        missing = Notice("The network has not been simulated in ngspice.", page.command("verify"))
         return Section(key, title, [missing])
     wrong = mismatches(kept.model, kept.spice)
     chosen = list(dict.fromkeys([*range(min(_MOST_DRAWN, len(wrong))), int(wrong.argmax())]))
@@ -34,7 +34,7 @@ def rasters_section(run: RunFolder, kept: KeptSpikes | None, classes: tuple[str,
         "Amber crosses: the model spikes alone; circles: ngspice spikes alone. Numbers at the outputs: their spikes "
         f"in ngspice. Of the {count(len(wrong), 'image')} kept, {int(np.sum(wrong == 0))} have the same spikes in both."
     )
-    frame = run.frame("verification", ("image", "label", "class_model", "class_spice"))
+    frame = page.files.frame("verification.parquet", ("image", "label", "class_model", "class_spice"))
     blocks: list[Block] = [Paragraph(text)]
     drawings = [_drawing(kept, image, frame, classes, int(wrong[image])) for image in chosen]
     return Section(key, title, [*blocks, Gallery(drawings)])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from spicetrain.array.layered import shape_text
 from spicetrain.report.blocks import Block, Figures, Notice, Paragraph, Table
+from spicetrain.report.provenance import conditions_blocks
 from spicetrain.report.units import count, percent, quantity, seconds
+from spicetrain.spiking.verification.summary import SpikingSummary
 
 _SUPPLIES = {
     "vdd": "upper rail",
@@ -23,13 +23,14 @@ _NOT_INSIDE = {
 }
 
 
-def result_blocks(summary: dict[str, Any], verify: str) -> list[Block]:
+def result_blocks(summary: SpikingSummary, verify: str) -> list[Block]:
     """Tiles, the netlist in words, accuracies, layers, energy, circumstances; KeyError when one is missing.
 
     verify  the command that made them
     """
     return [
         Figures(_tiles(summary)),
+        *conditions_blocks(summary),
         *_netlist(summary, verify),
         _accuracies(summary),
         _layers(summary),
@@ -38,25 +39,25 @@ def result_blocks(summary: dict[str, Any], verify: str) -> list[Block]:
     ]
 
 
-def _tiles(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
-    early = summary["before_mismatch"]["membrane_rms_V"]
+def _tiles(summary: SpikingSummary) -> list[tuple[str, str, str]]:
+    early = summary.before_mismatch.membrane_rms_V
     return [
-        (percent(summary["accuracy_spice"]), "accuracy in SPICE", f"of {count(int(summary['images']), 'test image')}"),
-        (percent(summary["accuracy_model"]), "accuracy of its own model", "the same images and spikes"),
-        (percent(summary["spike_agreement"], 3), "spike agreement", "every neuron in every step"),
+        (percent(summary.accuracy_spice), "accuracy in SPICE", f"of {count(int(summary.images), 'test image')}"),
+        (percent(summary.accuracy_model), "accuracy of its own model", "the same images and spikes"),
+        (percent(summary.spike_agreement, 3), "spike agreement", "every neuron in every step"),
         (
-            quantity(summary["membrane_rms_V"], "V"),
+            quantity(summary.membrane_rms_V, "V"),
             "membrane error, rms",
             f"below threshold; {quantity(early, 'V')} up to the first mismatch",
         ),
-        (quantity(summary["energy_per_inference_J"], "J"), "energy per inference", "all supplies, mean"),
-        (seconds(summary["seconds_per_image"]), "ngspice, an image", "one core"),
+        (quantity(summary.energy_per_inference_J, "J"), "energy per inference", "all supplies, mean"),
+        (seconds(summary.seconds_per_image), "ngspice, an image", "one core"),
     ]
 
 
-def _netlist(summary: dict[str, Any], verify: str) -> list[Block]:
-    flat, array = summary.get("flat"), summary["array"]
-    if summary["netlist"] == "flat":
+def _netlist(summary: SpikingSummary, verify: str) -> list[Block]:
+    flat, array = summary.flat, summary.array
+    if summary.netlist == "flat":
         return [Paragraph("Flat netlist: every device and every driver of the array is simulated.")]
     if array == "1r":
         text = (
@@ -74,20 +75,20 @@ def _netlist(summary: dict[str, Any], verify: str) -> list[Block]:
         missing = "It was not compared with the flat netlist, every device, in this run."
         # A flat 1t1r at full size takes hours an image.
         return [Paragraph(text), Notice(missing, f"{verify} --flat-images 3" if array == "1r" else "")]
-    images, difference = count(int(flat["images"]), "image"), quantity(flat["membrane_difference_max_V"], "V")
-    spikes = "the same spikes" if flat["same_spikes"] else f"{count(flat['spike_mismatches'], 'spike')} differing"
+    images, difference = count(int(flat.images), "image"), quantity(flat.membrane_difference_max_V, "V")
+    spikes = "the same spikes" if flat.same_spikes else f"{count(flat.spike_mismatches, 'spike')} differing"
     return [Paragraph(f"{text} Against every device (flat), on {images}: {spikes}, membranes within {difference}.")]
 
 
-def _accuracies(summary: dict[str, Any]) -> Table:
-    own = "as the circuit has it" if summary["method"] == "circuit" else "linear leaky integrate-and-fire neurons"
+def _accuracies(summary: SpikingSummary) -> Table:
+    own = "as the circuit has it" if summary.method == "circuit" else "linear leaky integrate-and-fire neurons"
     rows = [
-        (f"{summary['method']}, its own model", percent(summary["accuracy_model"]), own),
-        ("model of the circuit", percent(summary["accuracy_circuit_model"]), "with these weights"),
+        (f"{summary.method}, its own model", percent(summary.accuracy_model), own),
+        ("model of the circuit", percent(summary.accuracy_circuit_model), "with these weights"),
         (
             "SPICE",
-            percent(summary["accuracy_spice"]),
-            f"the class of the circuit's model in {percent(summary['agreement'])} of the images",
+            percent(summary.accuracy_spice),
+            f"the class of the circuit's model in {percent(summary.agreement)} of the images",
         ),
     ]
     return Table(
@@ -95,53 +96,56 @@ def _accuracies(summary: dict[str, Any]) -> Table:
     )
 
 
-def _layers(summary: dict[str, Any]) -> Table:
-    rows = [("input", str(summary["layers"][0]), "", f"{summary['spikes_per_image_input']:,.1f}", "", "")]
+def _layers(summary: SpikingSummary) -> Table:
+    rows = [("input", str(summary.layers[0]), "", f"{summary.spikes_per_image_input:,.1f}", "", "")]
     by_layer = zip(
-        summary["layers"][1:],
-        summary["spikes_per_image_model"],
-        summary["spikes_per_image_spice"],
-        summary["spike_agreement_by_layer"],
-        summary["membrane_rms_V_by_layer"],
+        summary.layers[1:],
+        summary.spikes_per_image_model,
+        summary.spikes_per_image_spice,
+        summary.spike_agreement_by_layer,
+        summary.membrane_rms_V_by_layer,
         strict=True,
     )
     for index, (width, model, spice, agreement, rms_V) in enumerate(by_layer, start=1):
         figures = (f"{model:,.2f}", f"{spice:,.2f}", percent(agreement, 3), quantity(rms_V, "V"))
         rows.append((f"layer {index}", str(width), *figures))
     caption = (
-        f"Means of an image, {summary['steps']} time steps. Agreement: share of neurons and steps in which model and "
+        f"Means of an image, {summary.steps} time steps. Agreement: share of neurons and steps in which model and "
         "SPICE both spike or both do not. The membrane error is taken at the latch, in steps in which the neuron "
         "fired in neither."
     )
     return Table(("", "neurons", "spikes, model", "spikes, SPICE", "agreement", "membrane error, rms"), rows, caption)
 
 
-def _energy(summary: dict[str, Any]) -> Table:
-    total = summary["energy_per_inference_J"]
+def _energy(summary: SpikingSummary) -> Table:
+    total = summary.energy_per_inference_J
     rows = [
         (_SUPPLIES.get(supply, supply), quantity(joule, "J"), percent(joule / total, 1) if total else "")
-        for supply, joule in summary["energy_by_supply_J"].items()
+        for supply, joule in summary.energy_by_supply_J.items()
     ]
-    caption = f"Energy of an image by supply, mean. Not inside: {_NOT_INSIDE[summary['array']]}."
+    caption = f"Energy of an image by supply, mean. Not inside: {_NOT_INSIDE[summary.array]}."
     return Table(("supply", "energy", "share"), rows, caption)
 
 
-def _circumstances(summary: dict[str, Any]) -> Table:
+def _circumstances(summary: SpikingSummary) -> Table:
     rows = [
-        *((key, str(summary[key])) for key in ("dataset", "method", "technology", "circuit", "array", "netlist")),
-        ("layers", shape_text(summary["layers"])),
-        ("time steps", str(summary["steps"])),
-        ("images", f"{int(summary['images']):,}"),
+        *(
+            (key, str(getattr(summary, key)))
+            for key in ("dataset", "method", "technology", "circuit", "array", "netlist")
+        ),
+        ("layers", shape_text(summary.layers)),
+        ("time steps", str(summary.steps)),
+        ("images", f"{int(summary.images):,}"),
         (
             "ngspice",
-            f"version {summary['ngspice_version']}, {seconds(summary['seconds_ngspice'])} summed over its processes",
+            f"version {summary.ngspice_version}, {seconds(summary.seconds_ngspice)} summed over its processes",
         ),
-        ("verified in", seconds(summary["seconds_total"])),
+        ("verified in", seconds(summary.seconds_total)),
     ]
-    if flat := summary.get("flat"):
+    if (flat := summary.flat) is not None:
         energy, reduced = (
-            quantity(flat[key], "J") for key in ("energy_per_inference_J", "energy_per_inference_reduced_J")
+            quantity(getattr(flat, key), "J") for key in ("energy_per_inference_J", "energy_per_inference_reduced_J")
         )
-        took = seconds(flat["seconds_ngspice"])
+        took = seconds(flat.seconds_ngspice)
         rows.append(("flat", f"{energy} an inference, reduced {reduced} of the same images; {took} in ngspice"))
     return Table((), rows)

@@ -14,12 +14,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from spicetrain.errors import ConfigurationError
-from spicetrain.report.artefacts import RunFolder
 from spicetrain.report.blocks import Drawing, Gallery, Notice, Paragraph, Section
 from spicetrain.report.drawing import ACCENT, GRID, INK, SECOND, STYLE, svg
+from spicetrain.report.page import Page
 from spicetrain.report.units import quantity
 from spicetrain.spiking.circuit import SpikingCircuit
-from spicetrain.spiking.report.circuit import spiking_circuit, thresholds_V
+from spicetrain.spiking.report.circuit import thresholds_V
 from spicetrain.spiking.verification.spikes_file import SPIKES, KeptSpikes, read_spikes
 from spicetrain.storage import write_atomic
 
@@ -29,20 +29,20 @@ _TITLE = "Membranes in ngspice against the model"
 _ALONE = {"currentColor": "#1c2733", "var(--rule)": "#dde3e4", "var(--accent)": "#0b7a82", "var(--second)": "#c05f00"}
 
 
-def kept_spikes(run: RunFolder) -> KeptSpikes | None:
+def kept_spikes(page: Page) -> KeptSpikes | None:
     """spikes.npz of the run; StorageError when it is not of its network."""
-    path = run.path(SPIKES)
-    return None if path is None else read_spikes(path, run.experiment.network.layers)
+    path = page.files.path(SPIKES)
+    return None if path is None else read_spikes(path, page.experiment.network.layers)
 
 
-def waveforms_section(run: RunFolder, kept: KeptSpikes | None) -> Section:
+def waveforms_section(page: Page, kept: KeptSpikes | None) -> Section:
     """Of every image whose waveforms were kept, a drawing."""
     key, title = "waveforms", "Waveforms, SPICE against the model"
-    waves = run.frame("waveforms", _COLUMNS)
+    waves = page.files.frame("waveforms.parquet", _COLUMNS)
     if waves is None or kept is None:
-        missing = Notice("No waveforms were kept of this network.", run.command("verify"))
+        missing = Notice("No waveforms were kept of this network.", page.command("verify"))
         return Section(key, title, [missing])
-    circuit, thresholds = spiking_circuit(run), thresholds_V(run)
+    circuit, thresholds = page.experiment.circuit.load(), thresholds_V(page)
     text = (
         "Line: the membrane in ngspice. Dots: where the model has it at each latch. Dotted: the threshold. Ticks "
         "above: spikes, of ngspice and, beside them, of the model. Shaded: the integrate phases of the layer. Of each "
@@ -56,21 +56,20 @@ def waveforms_section(run: RunFolder, kept: KeptSpikes | None) -> Section:
     return Section(key, title, [Paragraph(text), Gallery(drawings)])
 
 
-def write_waveform_svg(folder: Path, path: Path, image: int = 0) -> None:
+def write_waveform_svg(page: Page, path: Path, image: int = 0) -> None:
     """The waveforms of one image of a run folder as an SVG file that stands alone.
 
     ConfigurationError when none were kept of it; StorageError when an artefact is damaged or the file cannot be
     written.
     """
-    run = RunFolder(Path(folder))
-    kept, waves = kept_spikes(run), run.frame("waveforms", _COLUMNS)
+    kept, waves = kept_spikes(page), page.files.frame("waveforms.parquet", _COLUMNS)
     if kept is None or waves is None or image not in set(waves["image"]) or image >= len(kept.inputs):
         raise ConfigurationError(
-            f"{folder} holds no waveforms of test image {image}: verify with verification.waveform_images at least "
+            f"{page.files} holds no waveforms of test image {image}: verify with verification.waveform_images at least "
             f"{image + 1}."
         )
     with rc_context(STYLE):
-        figure = _draw(waves[waves["image"] == image], kept, spiking_circuit(run), thresholds_V(run))
+        figure = _draw(waves[waves["image"] == image], kept, page.experiment.circuit.load(), thresholds_V(page))
         picture = svg(figure, _TITLE)
     with write_atomic(path) as temporary:
         temporary.write_text(_alone(picture), encoding="utf-8")

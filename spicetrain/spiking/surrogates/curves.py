@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from spicetrain.surrogates.errors_of_fit import Errors, absolute_errors
-from spicetrain.surrogates.mlp import Mlp, Vector, fit_mlp
+from spicetrain.surrogates.levenberg_marquardt import Vector
+from spicetrain.surrogates.mlp import Mlp, fit_mlp
 from spicetrain.surrogates.settings import SurrogateSettings
 
 _HIDDEN = (5,)  # of the MLP beside a curve of one variable, or a small surface: some fifty points

@@ -9,19 +9,19 @@ from typing import Any
 import pandas as pd
 
 from spicetrain.errors import ConfigurationError, StorageError
-from spicetrain.inverter.surrogates.fit import REPORT
+from spicetrain.keyed import Recipe
 from spicetrain.progress import track
+from spicetrain.runfolder import FIT, SURROGATES
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.surrogates.fits import FITS
 from spicetrain.spiking.surrogates.laws import SpikingLaws, load_laws
-from spicetrain.storage import content_hash, sha256_of_file, write_json
-from spicetrain.surrogates.fitted_file import FILE, save_plot
+from spicetrain.storage import sha256_of_file, write_json
+from spicetrain.surrogates.fitted_file import save_plot
 from spicetrain.surrogates.settings import SurrogateSettings
-from spicetrain.surrogates.tables import read_measured
+from spicetrain.tables import read_measured
 from spicetrain.technology import Technology
 
-VERSION = 5
-"""Part of the key by which finished laws are recognised: raise it when a fit changes."""
+_FIT = Recipe("laws", 5)
 
 _TABLES = {
     "1r": ("driver_current", "leak_current", "reset_current", "threshold", "reset_residue"),
@@ -50,7 +50,7 @@ def fit_spiking_surrogates(
     paths = {name: characterization_folder / f"{name}.parquet" for name in _TABLES[circuit.array]}
     _require_tables(paths)
     checksums = {name: sha256_of_file(path) for name, path in paths.items()}
-    key = content_hash(VERSION, checksums, technology.fingerprint, circuit.fingerprint, settings.model_dump_json())
+    key = _FIT.key(tables=checksums, technology=technology, circuit=circuit, settings=settings)
     reports = _finished(folder, key)
     fitted_now = [] if reports else list(paths)
     if not reports:
@@ -70,7 +70,7 @@ def fit_spiking_surrogates(
         "fitted_now": fitted_now,
         "seconds": time.perf_counter() - start,
     }
-    write_json(folder / REPORT, summary)
+    write_json(folder / FIT, summary)
     return summary
 
 
@@ -86,7 +86,7 @@ def _require_tables(paths: dict[str, Path]) -> None:
 def _finished(folder: Path, key: str) -> dict[str, Any]:
     """Reports on the laws in the folder when they were made of the same; a missing or damaged file means none."""
     try:
-        reports = load_laws(folder / FILE)[1]
+        reports = load_laws(folder / SURROGATES)[1]
     except StorageError:
         return {}
     return reports if all(report.get("key") == key for report in reports.values()) else {}
@@ -107,5 +107,5 @@ def _fit_all(
                 "seconds": time.perf_counter() - begun,
             }  # fmt: skip
             bar.advance()
-    laws.save(folder / FILE, reports)
+    laws.save(folder / SURROGATES, reports)
     return reports

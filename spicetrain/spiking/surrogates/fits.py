@@ -19,9 +19,10 @@ from sklearn.model_selection import train_test_split
 from spicetrain.errors import ConfigurationError
 from spicetrain.spiking.circuit import SIDES, Side, SpikingCircuit, of_layer
 from spicetrain.spiking.surrogates.curves import Fit, Surface, errors, fit_curve
-from spicetrain.spiking.surrogates.laws import Driver, Range, SpikingLaws, Vector
+from spicetrain.spiking.surrogates.laws import Driver, Range, SpikingLaws
 from spicetrain.spiking.surrogates.plots import Curve, plot_curves
 from spicetrain.surrogates.errors_of_fit import absolute_errors
+from spicetrain.surrogates.levenberg_marquardt import Vector
 from spicetrain.surrogates.settings import SurrogateSettings
 
 Fitted = tuple[SpikingLaws, dict[str, Any], Figure]

@@ -21,15 +21,14 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from spicetrain.spiking.circuit import SIDES, Side
 from spicetrain.storage import content_hash, write_atomic
 from spicetrain.surrogates.fitted_file import header, read_fitted
+from spicetrain.surrogates.levenberg_marquardt import Vector
 
 FORMAT = "spicetrain-spiking-laws-2"
-Vector = NDArray[np.float64]
 Range = tuple[float, float]
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from spicetrain.surrogates.mlp import Vector
+from spicetrain.surrogates.levenberg_marquardt import Vector
 
 
 class Curve(NamedTuple):

@@ -12,9 +12,10 @@ from torch import Tensor
 from spicetrain.array.conductances import Conductances
 from spicetrain.progress import track
 from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.methods import METHODS
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.surrogates.laws import SpikingLaws
-from spicetrain.spiking.training.predict import layer_of, predict
+from spicetrain.spiking.training.predict import predict
 
 HALVINGS = 16
 """From the whole range between rest and vdd (0.5 V: to 8 uV, less than an inverter's threshold is known)."""
@@ -35,7 +36,7 @@ def calibrated(
     and what was reached.
     """
     wanted = [float(fired.mean()) for fired, _ in predict(network, spikes, circuit, None, "regular")]
-    layer = layer_of(network, circuit, laws, "circuit")
+    layer, _ = METHODS["circuit"].model(network, circuit, laws)
     signal = torch.as_tensor(spikes).transpose(0, 1).double()
     thresholds_V, reached = [], []
     with track("calibrate thresholds", len(wanted) * HALVINGS, "steps") as bar:
@@ -43,7 +44,7 @@ def calibrated(
             g = Conductances.of(crossbar, torch.float64)
 
             def fired(threshold_V: float, inputs: Tensor = signal, g: Conductances = g, index: int = index) -> Tensor:
-                return layer(inputs, g, index, threshold_V)[0]
+                return layer(inputs, g, index, threshold_V).spikes
 
             low_V, high_V = circuit.rest_V, circuit.rails.vdd_V
             for _ in range(HALVINGS):

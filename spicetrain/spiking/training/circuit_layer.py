@@ -21,28 +21,30 @@ from torch import Tensor
 from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.circuit import of_layer
 from spicetrain.spiking.training.columns import Columns
+from spicetrain.spiking.training.fitted import FittedSpikingCircuit
+from spicetrain.spiking.training.layers import LayerResponse
 from spicetrain.spiking.training.membrane import resting
 from spicetrain.spiking.training.rows import DrivenColumns
-from spicetrain.spiking.training.view import View
-
-__all__ = ["View", "circuit_layer"]
+from spicetrain.training.extrapolation import outside
 
 
-def circuit_layer(spikes: Tensor, g: Conductances, layer: int, threshold_V: float, view: View) -> tuple[Tensor, Tensor]:
-    """(spikes, v), both [steps, samples, columns]: which neurons fire, and the membranes at the latch, volts.
+def circuit_layer(
+    spikes: Tensor, g: Conductances, layer: int, threshold_V: float, fitted: FittedSpikingCircuit
+) -> LayerResponse:
+    """Which neurons fire, and their membranes at the latch.
 
-    spikes       [steps, samples, rows], 0 or 1 in the view's precision; the bias row pair spikes in every step
+    spikes       [steps, samples, rows], 0 or 1 in the fitted's precision; the bias row pair spikes in every step
     g            siemens
     threshold_V  absolute
     Differentiable in spikes and g; through the spike itself with snntorch's fast_sigmoid. A neuron that fired does not
     pass its gradient through its own reset, as in snntorch.
     """
-    laws, rest_V = view.laws, view.circuit.rest_V
-    driven = view.circuit.array == "1r" and (layer > 0 or view.circuit.inputs == "driven")
-    columns = DrivenColumns(spikes, g, layer, view) if driven else Columns(spikes, g, layer, view)
+    laws, rest_V = fitted.laws, fitted.circuit.rest_V
+    driven = fitted.circuit.array == "1r" and (layer > 0 or fitted.circuit.inputs == "driven")
+    columns = DrivenColumns(spikes, g, layer, fitted) if driven else Columns(spikes, g, layer, fitted)
     scale, trip = threshold_V - rest_V, threshold_V - rest_V + laws.trip_offset_V
     injected = of_layer(laws.reset_charge_C, layer) / columns.C
-    fire = surrogate.fast_sigmoid(view.slope)
+    fire = surrogate.fast_sigmoid(fitted.slope)
     u = resting(columns.quiet).expand(spikes.shape[1], g.bias_pos.shape[0])
     fires, latched = [], []
     for step in range(len(spikes)):
@@ -53,6 +55,7 @@ def circuit_layer(spikes: Tensor, g: Conductances, layer: int, threshold_V: floa
         held = fired.detach()
         u = columns.rest(u + slope * columns.phases.after_s, held, step) + injected * held
     membranes = torch.stack(latched)
-    if columns.reach is not None:
-        view.beyond.note("membrane", membranes, *columns.reach)
-    return torch.stack(fires), membranes + rest_V
+    asked = columns.extrapolation
+    if columns.domain is not None:
+        asked = asked + outside("membrane", membranes, columns.domain)
+    return LayerResponse(torch.stack(fires), membranes + rest_V, asked)

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.circuit import SIDES
+from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.membrane import advance, current
 from spicetrain.spiking.training.phases import Phases
-from spicetrain.spiking.training.view import View
+from spicetrain.training.extrapolation import NONE
 
 EXACT_PARTS, RESET_PARTS, COARSE_RESET_PARTS = 8, 8, 2
 """Of a phase, for laws of higher powers: the cells' and the leak's (in training one), the reset's, and in training."""
@@ -27,17 +28,18 @@ class Columns:
     quiet   per k [columns]: the same in the rest phase
     """
 
-    def __init__(self, spikes: Tensor, g: Conductances, layer: int, view: View) -> None:
-        self.phases, self.laws = Phases.of(view.circuit, view.laws), view.laws
-        cells = view.circuit.array == "1t1r"
-        driven, silent = (_cell_currents if cells else _ideal_row_currents)(spikes, g, view)
-        leak = [-a for a in view.leak(layer)]
+    def __init__(self, spikes: Tensor, g: Conductances, layer: int, fitted: FittedSpikingCircuit) -> None:
+        self.phases, self.laws = Phases.of(fitted.circuit, fitted.laws), fitted.laws
+        cells = fitted.circuit.array == "1t1r"
+        driven, silent = (_cell_currents if cells else _ideal_row_currents)(spikes, g, fitted)
+        leak = [-a for a in fitted.leak(layer)]
         driven, self.quiet = added(driven, leak), added(silent, leak)
-        self.C = view.circuit.capacitance_F(layer) + (spikes.shape[2] + 1) * view.laws.cell_silent_F
-        self.reset = Reset(silent, layer, self.C, self.phases.reset_s, view)
+        self.C = fitted.circuit.capacitance_F(layer) + (spikes.shape[2] + 1) * fitted.laws.cell_silent_F
+        self.reset = Reset(silent, layer, self.C, self.phases.reset_s, fitted)
         self.spiking_pairs = (spikes.sum(2, keepdim=True) + 1).unbind() if cells else ()
         self.driven = [a.unbind() if a.dim() == 3 else a for a in driven]
-        self.reach, self.parts = view.reach("leak", "cell"), 1 if view.coarse else EXACT_PARTS
+        self.extrapolation = NONE
+        self.domain, self.parts = fitted.domain("leak", "cell"), 1 if fitted.coarse else EXACT_PARTS
 
     def integrate(self, u: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """(u at the latch, its slope there in V/s)."""
@@ -48,7 +50,7 @@ class Columns:
             share = self.C / (self.C + pairs * self.laws.cell_spiking_F)
             u = share * (u + pairs * (self.laws.cell_on_C / self.C))
             a = [share * value for value in a]
-        u = advance(u, a, self.C, self.phases.driven_s, self.reach, self.parts)
+        u = advance(u, a, self.C, self.phases.driven_s, self.domain, self.parts)
         return u, current(u, a) / self.C
 
     def rest(self, u: Tensor, fired: Tensor, step: int) -> Tensor:
@@ -57,7 +59,7 @@ class Columns:
             # And give back what of it does not leave into the devices.
             off = self.laws.cell_off_C + self.laws.cell_off_F * u
             u = u + self.spiking_pairs[step] * (off / self.C)
-        quiet = advance(u, self.quiet, self.C, self.phases.rest_s, self.reach, self.parts)
+        quiet = advance(u, self.quiet, self.C, self.phases.rest_s, self.domain, self.parts)
         return self.reset.put(quiet, u, fired)
 
 
@@ -77,10 +79,10 @@ class Fired:
 class Reset:
     """The rest phase of neurons that fired. What a reset leaves is a millivolt or so, and passes no gradient."""
 
-    def __init__(self, silent: Sequence[Tensor], layer: int, C: float, t: float, view: View) -> None:
-        a = added(silent, [-a for a in view.reset(layer)])
-        self.a, self.C, self.t, self.reach = [value.detach() for value in a], C, t, view.reach("reset")
-        self.parts = COARSE_RESET_PARTS if view.coarse else RESET_PARTS
+    def __init__(self, silent: Sequence[Tensor], layer: int, C: float, t: float, fitted: FittedSpikingCircuit) -> None:
+        a = added(silent, [-a for a in fitted.reset(layer)])
+        self.a, self.C, self.t, self.domain = [value.detach() for value in a], C, t, fitted.domain("reset")
+        self.parts = COARSE_RESET_PARTS if fitted.coarse else RESET_PARTS
 
     def put(self, quiet: Tensor, u: Tensor, fired: Tensor) -> Tensor:
         """`quiet`, [samples, columns], with the membranes of the neurons that fired in their places."""
@@ -95,7 +97,7 @@ class Reset:
         path = [some.u]
         for part in range(self.parts):
             now = a if pull is None else [a[0] + pull[part * len(pull) // self.parts], *a[1:]]
-            path.append(advance(path[-1], now, self.C, self.t / self.parts, self.reach))
+            path.append(advance(path[-1], now, self.C, self.t / self.parts, self.domain))
         return path
 
 
@@ -105,21 +107,23 @@ def added(a: Sequence[Tensor], b: Sequence[Tensor]) -> list[Tensor]:
     return [value + shorter[k] if k < len(shorter) else value for k, value in enumerate(longer)]
 
 
-def _ideal_row_currents(spikes: Tensor, g: Conductances, view: View) -> tuple[list[Tensor], list[Tensor]]:
+def _ideal_row_currents(
+    spikes: Tensor, g: Conductances, fitted: FittedSpikingCircuit
+) -> tuple[list[Tensor], list[Tensor]]:
     """Every device always conducts: C du/dt = sum over spiking rows of g (level - rest) - G u."""
-    circuit = view.circuit
+    circuit = fitted.circuit
     up, down = circuit.rails.vdd_V - circuit.rest_V, circuit.rails.vss_V - circuit.rest_V
     pull = product(spikes, *g.pair_currents(up, down))
     G = g.column_sum()
     return [pull, -G], [torch.zeros_like(G), -G]
 
 
-def _cell_currents(spikes: Tensor, g: Conductances, view: View) -> tuple[list[Tensor], list[Tensor]]:
+def _cell_currents(spikes: Tensor, g: Conductances, fitted: FittedSpikingCircuit) -> tuple[list[Tensor], list[Tensor]]:
     """Spiking cells conduct as measured, the others leak."""
-    laws, rows = view.laws, spikes.shape[2]
-    one_row = added(*(list(view.tensor(np.trim_zeros(laws.silent_cells[side], "b"))) for side in SIDES))
-    pair = _pair(view, g.pos, g.neg)
-    bias = _pair(view, g.bias_pos, g.bias_neg)
+    laws, rows = fitted.laws, spikes.shape[2]
+    one_row = added(*(list(fitted.tensor(np.trim_zeros(laws.silent_cells[side], "b"))) for side in SIDES))
+    pair = _pair(fitted, g.pos, g.neg)
+    bias = _pair(fitted, g.bias_pos, g.bias_neg)
     less = [a - one_row[k] if k < len(one_row) else a for k, a in enumerate(pair)]
     always = [b + rows * one_row[k] if k < len(one_row) else b for k, b in enumerate(bias)]
     columns = g.bias_pos.shape[0]
@@ -128,10 +132,10 @@ def _cell_currents(spikes: Tensor, g: Conductances, view: View) -> tuple[list[Te
     return list(together.split(columns, 2)), silent
 
 
-def _pair(view: View, pos: Tensor, neg: Tensor) -> list[Tensor]:
+def _pair(fitted: FittedSpikingCircuit, pos: Tensor, neg: Tensor) -> list[Tensor]:
     """Per k the A / V^k of an excitatory and an inhibitory cell together."""
     sides = zip(SIDES, (pos, neg), strict=True)
-    return added(*(view.laws.cell_coefficients(side, g, coarse=view.coarse) for side, g in sides))
+    return added(*(fitted.laws.cell_coefficients(side, g, coarse=fitted.coarse) for side, g in sides))
 
 
 def product(spikes: Tensor, weights: Tensor, bias: Tensor) -> Tensor:

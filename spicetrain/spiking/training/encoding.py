@@ -12,7 +12,7 @@ from snntorch import spikegen
 from torch import Tensor
 
 from spicetrain.errors import DatasetError
-from spicetrain.spiking.training.settings import SpikingNetworkSettings
+from spicetrain.spiking.definition import SpikingNetworkSettings
 from spicetrain.training.common import require_unit_inputs
 
 

@@ -26,13 +26,13 @@ def advance(
     coefficients: Sequence[Tensor],
     C: float,
     t: float,
-    reach: tuple[float, float] | None = None,
+    domain: tuple[float, float] | None = None,
     parts: int = 1,
 ) -> Tensor:
     """u (volts) after t seconds of C du/dt = sum_k coefficients[k] u^k, C in farads, coefficients in A / V^k.
 
     coefficients  broadcast against u
-    reach         lowest and highest u up to which the polynomial holds: a membrane that starts beyond goes along the
+    domain         lowest and highest u up to which the polynomial holds: a membrane that starts beyond goes along the
                   tangent there, so that no power runs away
     parts         equal ones of t, one after another; the error falls with their fourth power
 
@@ -42,7 +42,7 @@ def advance(
     if len(b) == 2:
         return u + _way([b[0] + b[1] * u, b[1]])
     for _ in range(parts):
-        u = u + _way_in_part(b, u, reach)
+        u = u + _way_in_part(b, u, domain)
     return u
 
 
@@ -64,11 +64,11 @@ def current(u: Tensor, coefficients: Sequence[Tensor]) -> Tensor:
     return value
 
 
-def _way_in_part(b: Sequence[Tensor], u: Tensor, reach: tuple[float, float] | None) -> Tensor:
-    b = _around(b, u, reach)
+def _way_in_part(b: Sequence[Tensor], u: Tensor, domain: tuple[float, float] | None) -> Tensor:
+    b = _around(b, u, domain)
     if len(b) > 3:
         end = _way(b[:2])
-        b = _parabola_through(b, end if reach is None else (u + end).clamp(*reach) - u)
+        b = _parabola_through(b, end if domain is None else (u + end).clamp(*domain) - u)
     return _way(b)
 
 
@@ -92,14 +92,14 @@ def _signed_tanh_ratio(square: Tensor) -> Tensor:
     return torch.where(square < _SERIES, series, _tanh_ratio(square))
 
 
-def _around(b: Sequence[Tensor], u: Tensor, reach: tuple[float, float] | None) -> list[Tensor]:
+def _around(b: Sequence[Tensor], u: Tensor, domain: tuple[float, float] | None) -> list[Tensor]:
     """Coefficients in powers of the distance from u (Horner's scheme, repeated)."""
-    held = u if reach is None else u.clamp(*reach)
+    held = u if domain is None else u.clamp(*domain)
     shifted = list(b)
     for lowest in range(len(b) - 1):
         for k in range(len(b) - 2, lowest - 1, -1):
             shifted[k] = shifted[k] + held * shifted[k + 1]
-    if reach is None:
+    if domain is None:
         return shifted
     inside = (held == u).to(u.dtype)
     return [shifted[0] + shifted[1] * (u - held), shifted[1], *(a * inside for a in shifted[2:])]

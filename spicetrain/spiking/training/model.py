@@ -9,64 +9,53 @@ import torch
 from torch import Tensor, nn
 
 from spicetrain.array.device import Device
-from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.definition import SpikingNetworkSettings, SpikingTrainingSettings
+from spicetrain.spiking.methods import METHODS
 from spicetrain.spiking.network import SpikingNetwork
-from spicetrain.spiking.training.circuit_layer import circuit_layer
-from spicetrain.spiking.training.parameters import SynapseParameters, mapped, programmed
-from spicetrain.spiking.training.regular_layer import leaky
-from spicetrain.spiking.training.settings import SpikingNetworkSettings, SpikingTrainingSettings
-from spicetrain.spiking.training.view import View
+from spicetrain.spiking.training.fitted import FittedSpikingCircuit
+from spicetrain.spiking.training.layers import LayerResponse, Layers
+from spicetrain.spiking.training.parameters import SynapseParameters, programmed
 
 
 class TrainableSpikingNetwork(nn.Module):
-    """Layers with trainable synapses, as the circuit has them, or as a regular network has."""
+    """Layers with trainable synapses, as their method has them."""
 
     def __init__(
         self,
         shape: SpikingNetworkSettings,
         settings: SpikingTrainingSettings,
-        circuit: SpikingCircuit,
-        memristor: Device,
-        view: View,
+        device: Device,
+        fitted: FittedSpikingCircuit,
     ):
         super().__init__()
-        self.settings, self.circuit, self.memristor, self.view = settings, circuit, memristor, view
+        self.device = device
+        self.method: Layers = METHODS[settings.method].layers(fitted, device, settings)
         generator = torch.Generator().manual_seed(settings.seed)
         self.layers = nn.ModuleList(SynapseParameters(*widths, generator) for widths in pairwise(shape.layers))
-        self.to(view.device)
+        self.to(fitted.device)
 
     @property
     def parameters_of_layers(self) -> list[SynapseParameters]:
         return [cast(SynapseParameters, layer) for layer in self.layers]
 
-    def forward(self, spikes: Tensor) -> list[Tensor]:
-        """Spikes of every layer [steps, samples, columns] for input spikes [steps, samples, rows]."""
+    def forward(self, spikes: Tensor) -> list[LayerResponse]:
+        """The answer of every layer to input spikes [steps, samples, rows]."""
         answers = []
         for index, parameters in enumerate(self.parameters_of_layers):
-            if self.settings.method == "regular":
-                spikes, _ = leaky(spikes, parameters.weights, self.settings.beta, self.settings.surrogate_slope)
-            else:
-                g, threshold_V = parameters.conductances(self.memristor), self.circuit.threshold_V(index)
-                spikes, _ = circuit_layer(spikes, g, index, threshold_V, self.view)
-            answers.append(spikes)
+            answers.append(self.method.forward(spikes, parameters, index))
+            spikes = answers[-1].spikes
         return answers
 
     def keep_possible(self) -> None:
-        """After a step; see SynapseParameters. Weights of a regular network know no bounds."""
-        if self.settings.method == "circuit":
-            for parameters in self.parameters_of_layers:
-                parameters.keep_possible()
+        """After a step of the optimizer."""
+        for parameters in self.parameters_of_layers:
+            self.method.keep_possible(parameters)
 
     @torch.no_grad()
     def network(self, about: dict[str, Any]) -> SpikingNetwork:
-        """What is programmed into the chip. about["regular_thresholds_V"] are those of the same network as a regular
-        one; a regular network's own thresholds still have to be set (calibrate.py)."""
-        layers = [self._layer(index, parameters) for index, parameters in enumerate(self.parameters_of_layers)]
-        crossbars = tuple(programmed(g, self.memristor) for g, _ in layers)
+        """What is programmed into the chip, before the method's finishing touches. about["regular_thresholds_V"] are
+        the thresholds of the same network as a regular one."""
+        layers = [self.method.programmed(one, index) for index, one in enumerate(self.parameters_of_layers)]
+        crossbars = tuple(programmed(g, self.device) for g, _ in layers)
         thresholds_V = tuple(threshold_V for _, threshold_V in layers)
         return SpikingNetwork(crossbars, thresholds_V, about | {"regular_thresholds_V": list(thresholds_V)})
-
-    def _layer(self, index: int, parameters: SynapseParameters) -> Any:
-        if self.settings.method == "regular":
-            return mapped(parameters.weights, self.circuit, index, self.memristor, self.settings.clip_quantile)
-        return parameters.conductances(self.memristor), self.circuit.threshold_V(index)

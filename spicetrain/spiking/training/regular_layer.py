@@ -20,7 +20,7 @@ from spicetrain.spiking.circuit import SpikingCircuit
 
 
 @dataclass(frozen=True)
-class RegularView:
+class RegularNeuron:
     """What the regular model takes of a circuit: its reversal potentials, integration time and capacitances.
 
     beta   what a step leaves of a membrane
@@ -52,13 +52,13 @@ def leaky(spikes: Tensor, weights: Tensor, beta: float, slope: float) -> tuple[T
 
 
 def regular_layer(
-    spikes: Tensor, g: Conductances, layer: int, threshold_V: float, view: RegularView
+    spikes: Tensor, g: Conductances, layer: int, threshold_V: float, neuron: RegularNeuron
 ) -> tuple[Tensor, Tensor]:
     """(spikes, membranes in volts) [steps, samples, columns] for input spikes [steps, samples, rows], siemens and the
     threshold of the layer; the bias pair spikes in every step."""
-    rest_V = view.circuit.rest_V
+    rest_V = neuron.circuit.rest_V
     swing_V = threshold_V - rest_V
-    fired, v = leaky(spikes, spike_volts(g, view.circuit, layer) / swing_V, view.beta, view.slope)
+    fired, v = leaky(spikes, spike_volts(g, neuron.circuit, layer) / swing_V, neuron.beta, neuron.slope)
     return fired, rest_V + swing_V * v
 
 

@@ -29,9 +29,10 @@ from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.circuit import SIDES, Side
 from spicetrain.spiking.surrogates.laws import Range
 from spicetrain.spiking.training.columns import Fired, Reset, added, product
+from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.membrane import advance, current
 from spicetrain.spiking.training.phases import Phases
-from spicetrain.spiking.training.view import View
+from spicetrain.training.extrapolation import Extrapolation, outside
 
 # Of a stretch that one parabola covers, in time constants of the fastest membrane; in training and otherwise.
 COARSE_STRETCH, STRETCH = 4.0, 2.0
@@ -44,22 +45,23 @@ Coupling = Callable[[Tensor], Tensor]
 class DrivenColumns:
     """The columns of one layer, with their rows and their neurons; the same interface as columns.Columns."""
 
-    def __init__(self, spikes: Tensor, g: Conductances, layer: int, view: View) -> None:
-        self.phases, self.C = Phases.of(view.circuit, view.laws), view.circuit.capacitance_F(layer)
+    def __init__(self, spikes: Tensor, g: Conductances, layer: int, fitted: FittedSpikingCircuit) -> None:
+        self.phases, self.C = Phases.of(fitted.circuit, fitted.laws), fitted.circuit.capacitance_F(layer)
         # Excitatory rows and their bias row, then inhibitory ones and theirs.
         self.g = torch.cat([g.pos, g.bias_pos[None], g.neg, g.bias_neg[None]])
-        silent, spiking = (_rows(self.g, view, state) for state in (False, True))
+        (silent, below), (spiking, above) = (_rows(self.g, fitted, state) for state in (False, True))
+        self.extrapolation = below + above
         self.silent, self.change = silent, [b - a for a, b in zip(silent, spiking, strict=True)]
         active = torch.cat([spikes, torch.ones_like(spikes[..., :1])], 2)
         active = torch.cat([active, active], 2)
         at_rest, S = silent[0] @ self.g, self.g.sum(0)
-        leak = [-a for a in view.leak(layer)]
+        leak = [-a for a in fitted.leak(layer)]
         pull = product(active, self.change[0][:, None] * self.g, at_rest)
-        self.fastest_S, self.corrections = float(S.detach().max()), 1 if view.coarse else 2
-        self.longest = COARSE_STRETCH if view.coarse else STRETCH
-        self.reach = view.reach("leak")
+        self.fastest_S, self.corrections = float(S.detach().max()), 1 if fitted.coarse else 2
+        self.longest = COARSE_STRETCH if fitted.coarse else STRETCH
+        self.domain = fitted.domain("leak")
         self.quiet = added([at_rest, -S], leak)
-        self.reset = Reset([at_rest, -S], layer, self.C, self.phases.reset_s, view)
+        self.reset = Reset([at_rest, -S], layer, self.C, self.phases.reset_s, fitted)
         self.rate_per_s = float(S.detach().mean()) / self.C
         self.active, self.pull = active.unbind(), (pull + leak[0]).unbind()
 
@@ -118,7 +120,7 @@ class DrivenColumns:
         """(u, R(u) nearly) after t seconds of C du/dt = sum_k a_k u^k + R(u)."""
         stretches = max(1, math.ceil(self.fastest_S * t / self.C / self.longest))
         for _ in range(stretches):
-            u, coupled = _stretch(u, a, coupling, self.C, t / stretches, self.corrections, self.reach)
+            u, coupled = _stretch(u, a, coupling, self.C, t / stretches, self.corrections, self.domain)
         return u, coupled
 
 
@@ -163,11 +165,11 @@ def _stretch(
     C: float,
     t: float,
     corrections: int,
-    reach: Range | None,
+    domain: Range | None,
 ) -> tuple[Tensor, Tensor]:
     before = coupling(u)
     held = [a[0] + before, *a[1:]]
-    ends = predicted = [advance(u, held, C, share * t, reach) for share in (0.5, 1.0)]
+    ends = predicted = [advance(u, held, C, share * t, domain) for share in (0.5, 1.0)]
     z = -a[1] * (t / C)
     weights = [(share, *_weights(share * z)) for share in (0.5, 1.0)]
     for _ in range(corrections):
@@ -186,15 +188,20 @@ def _weights(z: Tensor) -> tuple[Tensor, Tensor]:
     return first, (1 - 2 * first) / z
 
 
-def _rows(g: Tensor, view: View, spiking: bool) -> list[Tensor]:
-    """Taylor coefficients of y(h) of every row in one state, [rows] each: V, V/A, V/A^2, V/A^3."""
+def _rows(g: Tensor, fitted: FittedSpikingCircuit, spiking: bool) -> tuple[list[Tensor], Extrapolation]:
+    """Taylor coefficients of y(h) of every row in one state, [rows] each: V, V/A, V/A^2, V/A^3; and where the drivers'
+    currents were asked outside their domain."""
     G, half = g.sum(1).double(), len(g) // 2
-    parts = [_sides_rows(part, view, SIDES[index], spiking) for index, part in enumerate((G[:half], G[half:]))]
-    return [torch.cat(pair).to(view.dtype) for pair in zip(*parts, strict=True)]
+    parts = [_sides_rows(part, fitted, SIDES[index], spiking) for index, part in enumerate((G[:half], G[half:]))]
+    (excitatory, below), (inhibitory, above) = parts
+    pairs = zip(excitatory, inhibitory, strict=True)
+    return [torch.cat(pair).to(fitted.dtype) for pair in pairs], below + above
 
 
-def _sides_rows(G: Tensor, view: View, side: Side, spiking: bool) -> list[Tensor]:
-    driver, rest_V = view.laws.drivers[side, spiking], view.circuit.rest_V
+def _sides_rows(
+    G: Tensor, fitted: FittedSpikingCircuit, side: Side, spiking: bool
+) -> tuple[list[Tensor], Extrapolation]:
+    driver, rest_V = fitted.laws.drivers[side, spiking], fitted.circuit.rest_V
     level = driver.level_V - rest_V
     low, high = (end - rest_V for end in driver.domain_V)
     powers = (np.polynomial.polynomial.polyder(driver.current, order) for order in range(4))
@@ -217,8 +224,7 @@ def _sides_rows(G: Tensor, view: View, side: Side, spiking: bool) -> list[Tensor
                 break
         slope = supplied(y, 1) - G
     y = y - (supplied(y, 0) - G * y) / slope
-    view.beyond.note(f"{side} driver", y + rest_V, *driver.domain_V)
     first = 1 / (G - supplied(y, 1))
     second = supplied(y, 2) * first**3
     third = supplied(y, 3) * first**4 + 3 * second**2 / first
-    return [y, first, second / 2, third / 6]
+    return [y, first, second / 2, third / 6], outside(f"{side} driver", y + rest_V, driver.domain_V)

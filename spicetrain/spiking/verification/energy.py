@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spicetrain.array.crossbar import Crossbar
-from spicetrain.inverter.netlists.network import Form
+from spicetrain.netlists.cells import VDD, VSS, Form
 from spicetrain.spiking.circuit import Clock, SpikingCircuit
-from spicetrain.spiking.netlists.cells import REST, VDD, VSS, threshold_supplies
+from spicetrain.spiking.netlists.cells import REST, threshold_supplies
 from spicetrain.spiking.verification.netlist import Netlist, Sides
 
 Array = NDArray[np.float64]
@@ -46,7 +46,7 @@ def energy_by_supply(
         given["rows"] = row_energy(time_s, membranes[0], inputs, netlist.network.crossbars[0], circuit)
     if circuit.array == "1t1r" and form == "reduced":
         given["cells"] = sum(
-            cell_energy(time_s, v, spikes, layer, sides, circuit, netlist.reach)
+            cell_energy(time_s, v, spikes, layer, sides, circuit, netlist.domain)
             for layer, (v, spikes, sides) in enumerate(zip(membranes, (inputs, *latched), netlist.sides, strict=False))
         )
     return given
@@ -72,14 +72,14 @@ def cell_energy(
     layer: int,
     sides: Sides,
     circuit: SpikingCircuit,
-    reach: tuple[float, float] | None = None,
+    domain: tuple[float, float] | None = None,
 ) -> float:
     """Of vdd and vss through the cells of a layer of a `1t1r`: membranes_V [points, columns], spikes [steps, rows];
-    beyond `reach` the cells' currents are tangents, as in the deck (CellCoefficients)."""
+    beyond `domain` the cells' currents are tangents, as in the deck (CellCoefficients)."""
     enable, step = _enable(time_s, circuit.clock), _step(time_s, circuit.clock) - layer
     active = np.hstack([spikes, np.ones((len(spikes), 1), bool)]).astype(float)
     u, power = membranes_V - circuit.rest_V, np.zeros(len(time_s))
-    held = u if reach is None else np.clip(u, *reach)
+    held = u if domain is None else np.clip(u, *domain)
     for level_V, coefficients in zip((circuit.rails.vdd_V, circuit.rails.vss_V), sides, strict=True):
         current, slope = np.zeros_like(u), np.zeros_like(u)
         for a in coefficients[::-1]:  # Horner's scheme, and that of the derivative

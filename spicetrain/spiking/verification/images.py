@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spicetrain.inverter.netlists.network import Form
-from spicetrain.spice.ngspice import Ngspice
-from spicetrain.spice.simulate import Simulation, simulate
+from spicetrain.keyed import Recipe
+from spicetrain.netlists.cells import Form
+from spicetrain.spice.simulate import Simulation
+from spicetrain.spice.simulator import Simulator
 from spicetrain.spiking.netlists.network import latched, membranes_at_latch
 from spicetrain.spiking.verification.energy import energy_by_supply
 from spicetrain.spiking.verification.figures import Layer
 from spicetrain.spiking.verification.netlist import Netlist
-from spicetrain.storage import content_hash
-from spicetrain.verification.pieces import TIMEOUT_S, Arrays, run_pieces
+from spicetrain.verification.pieces import Arrays, Piece, run_pieces
 
 Neuron = tuple[int, int]
 """(layer, column)."""
@@ -28,11 +26,14 @@ _ENERGY = "energy_J_"
 
 
 @dataclass(frozen=True)
-class Piece:
+class Presented:
     """One image: its input spikes [steps, rows], and the neurons whose course is kept at all points in time."""
 
     spikes: NDArray[np.bool_]
     drawn: tuple[Neuron, ...] = ()
+
+
+_IMAGE = Recipe("spiking image", 2)
 
 
 @dataclass(frozen=True)
@@ -67,42 +68,31 @@ class SimulatedImages:
         return kept["time_s"], kept["drawn_V"], kept["drawn_spike"]
 
 
-def simulate_images(
-    netlist: Netlist,
-    form: Form,
-    pieces: Sequence[Piece],
-    ngspice: Ngspice,
-    scratch: Path,
-    *,
-    workers: int | None = None,
-    executor: Executor | None = None,
-) -> SimulatedImages:
-    """Every piece simulated.
+def simulate_images(netlist: Netlist, form: Form, images: Sequence[Presented], simulator: Simulator) -> SimulatedImages:
+    """Every image simulated.
 
-    scratch  where finished pieces are kept until the caller removes it; a later call with the same netlist, form,
-             spikes and ngspice goes on from them
+    Finished ones are kept in the simulator's scratch folder; a later call with the same netlist, form, spikes and
+    ngspice goes on from them.
 
     Raises SimulationError, StorageError; ConfigurationError when the reduced form does not exist.
     """
-    files = [scratch / f"spiking-{form}-{_key(netlist, form, piece, ngspice)[:16]}.npz" for piece in pieces]
-    run = partial(simulate_piece, netlist, form, ngspice)
-    ones = [1] * len(pieces)
-    kept = run_pieces(run, pieces, files, ones, f"verify {form}", workers=workers, executor=executor)
+    pieces = [Piece(image, _key(netlist, form, image, simulator)) for image in images]
+    kept = run_pieces(simulator, partial(simulate_image, netlist, form), pieces, f"verify {form}")
     return SimulatedImages(kept, len(netlist.network.crossbars))
 
 
-def simulate_piece(netlist: Netlist, form: Form, ngspice: Ngspice, piece: Piece) -> dict[str, ArrayLike]:
+def simulate_image(netlist: Netlist, form: Form, simulator: Simulator, image: Presented) -> dict[str, ArrayLike]:
     """One image in ngspice; for a worker, which need not load torch for it."""
-    answer = simulate(netlist.deck(piece.spikes, form), ngspice, timeout_s=TIMEOUT_S)
-    of_deck = answer.values, netlist.network, netlist.circuit, len(piece.spikes)
+    answer = simulator.simulate(netlist.deck(image.spikes, form))
+    of_deck = answer.values, netlist.network, netlist.circuit, len(image.spikes)
     spikes = latched(*of_deck)
-    energy = energy_by_supply(answer.values, netlist, piece.spikes, spikes, form)
+    energy = energy_by_supply(answer.values, netlist, image.spikes, spikes, form)
     return {
         "seconds": answer.seconds,
         **{f"spikes_{layer}": array for layer, array in enumerate(spikes)},
         **{f"v_{layer}": array for layer, array in enumerate(membranes_at_latch(*of_deck))},
         **{_ENERGY + supply: joule for supply, joule in energy.items()},
-        **_drawn(answer, piece.drawn),
+        **_drawn(answer, image.drawn),
     }
 
 
@@ -116,7 +106,8 @@ def _drawn(answer: Simulation, drawn: Sequence[Neuron]) -> dict[str, ArrayLike]:
     return {"time_s": answer.values["time"], **courses}
 
 
-def _key(netlist: Netlist, form: Form, piece: Piece, ngspice: Ngspice) -> str:
-    return content_hash(
-        netlist.key, form, piece.spikes.shape, np.packbits(piece.spikes).tobytes(), piece.drawn, ngspice.version
-    )
+def _key(netlist: Netlist, form: Form, image: Presented, simulator: Simulator) -> str:
+    return _IMAGE.key(
+        netlist=netlist, form=form, spikes=np.packbits(image.spikes), shape=image.spikes.shape, drawn=image.drawn,
+        ngspice=simulator.version,
+    )  # fmt: skip

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spicetrain.array.crossbar import Crossbar
-from spicetrain.inverter.netlists.network import Form
+from spicetrain.keyed import Recipe
+from spicetrain.netlists.cells import Form
 from spicetrain.spice.deck import Deck
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.netlists.columns import CellCoefficients
 from spicetrain.spiking.netlists.network import spiking_deck
 from spicetrain.spiking.network import SpikingNetwork
-from spicetrain.storage import content_hash, sha256_of_file
 from spicetrain.technology import Technology
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ class Netlist:
 
     sides  of every crossbar of a `1t1r`; none of a `1r`
     cells  the same crossbars as the reduced form of their netlist has them; None of a `1r`
-    key    hash of everything here
+    fingerprint  hash of everything here
     """
 
     network: SpikingNetwork
@@ -41,22 +40,21 @@ class Netlist:
     technology: Technology
     sides: tuple[Sides, ...]
     cells: tuple[CellCoefficients, ...] | None
-    key: str
+    fingerprint: str
 
     @classmethod
-    def of(cls, network_file: Path, circuit: SpikingCircuit, technology: Technology, laws: SpikingLaws) -> Self:
-        """StorageError when the file cannot be read."""
-        network = SpikingNetwork.load(network_file)
-        key = content_hash(sha256_of_file(network_file), circuit.fingerprint, technology.fingerprint, laws.fingerprint)
+    def of(cls, network: SpikingNetwork, circuit: SpikingCircuit, technology: Technology, laws: SpikingLaws) -> Self:
+        """The cells of a `1t1r` are as the laws have them."""
+        key = Recipe("netlist").key(network=network, circuit=circuit, technology=technology, laws=laws)
         if circuit.array == "1r":
             return cls(network, circuit, technology, (), None, key)
         sides = tuple(_sides(crossbar, laws) for crossbar in network.crossbars)
         return cls(network, circuit, technology, sides, tuple(_cells(both, laws) for both in sides), key)
 
     @property
-    def reach(self) -> tuple[float, float] | None:
+    def domain(self) -> tuple[float, float] | None:
         """See CellCoefficients."""
-        return self.cells[0].reach if self.cells else None
+        return self.cells[0].domain if self.cells else None
 
     def deck(self, spikes: NDArray[np.bool_], form: Form) -> Deck:
         """Of one image, `spikes` [steps, rows]; ConfigurationError as `spiking_deck` raises it."""

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spicetrain.runfolder import VERIFICATION, WAVEFORMS
 from spicetrain.spiking.verification.figures import Layer, by_image, classes, output_counts
 from spicetrain.spiking.verification.images import Neuron, SimulatedImages
 from spicetrain.storage import write_atomic
-
-VERIFICATION, WAVEFORMS = "verification.parquet", "waveforms.parquet"
 
 
 def drawn_neurons(model: Sequence[Layer], image: int) -> tuple[Neuron, ...]:

@@ -12,10 +12,18 @@ import pytest
 from bent import with_sinh
 
 from spicetrain.characterization import memristor_iv
-from spicetrain.characterization.plan import CurrentSurfacePlan, EffectiveLoadPlan, LoadedVtcPlan, MemristorIvPlan
+from spicetrain.characterization.memristor_iv import MemristorIvPlan
 from spicetrain.characterization.sweep import Sweep, measure
 from spicetrain.inverter.characterization import current_surface, effective_load, loaded_vtc
-from spicetrain.inverter.characterization.crossbars import Specimen, random_crossbar, random_rows, specimens
+from spicetrain.inverter.characterization.crossbars import (
+    EffectiveLoadPlan,
+    Specimen,
+    random_crossbar,
+    random_rows,
+    specimens,
+)
+from spicetrain.inverter.characterization.current_surface import CurrentSurfacePlan
+from spicetrain.inverter.characterization.loaded_vtc import LoadedVtcPlan
 from spicetrain.inverter.network import Network
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.errors import ConfigurationError
-from spicetrain.inverter.netlists.network import Form, network_deck, saved_nodes
+from spicetrain.inverter.netlists.network import network_deck, saved_nodes
 from spicetrain.inverter.network import Network, encode
-from spicetrain.netlists.cells import VDD, VSS
+from spicetrain.netlists.cells import VDD, VSS, Form
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate

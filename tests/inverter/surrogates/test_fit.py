@@ -14,11 +14,11 @@ from PIL import Image
 from spicetrain.errors import ConfigurationError, StorageError
 from spicetrain.inverter.surrogates import fit
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface, inverter_current
-from spicetrain.inverter.surrogates.fit import REPORT, fit_surrogates
+from spicetrain.inverter.surrogates.fit import fit_surrogates
 from spicetrain.inverter.surrogates.store import Surrogates, load_surrogates, save_surrogates
+from spicetrain.runfolder import FIT, SURROGATES
 from spicetrain.schema import parse
 from spicetrain.storage import sha256_of_file
-from spicetrain.surrogates.fitted_file import FILE
 from spicetrain.surrogates.settings import SurrogateSettings
 from spicetrain.technology import Technology
 
@@ -34,7 +34,7 @@ def tables(measured: Measured, tmp_path: Path) -> Path:
 
 
 def test_what_is_written(measured: Measured) -> None:
-    report = json.loads((measured.folder / REPORT).read_text())
+    report = json.loads((measured.folder / FIT).read_text())
     assert report == measured.report
     assert set(report["surrogates"]) == {"current_surface", "loaded_vtc", "effective_load"} and not report["skipped"]
     surface = report["surrogates"]["current_surface"]
@@ -50,14 +50,14 @@ def test_what_is_written(measured: Measured) -> None:
 
 
 def test_round_trip(surface: CurrentSurface, tmp_path: Path) -> None:
-    save_surrogates(tmp_path / FILE, {"current_surface": surface}, {"current_surface": {"key": "k"}})
+    save_surrogates(tmp_path / SURROGATES, {"current_surface": surface}, {"current_surface": {"key": "k"}})
     loaded = Surrogates.load(tmp_path).current_surface
     v = torch.rand(2, 50, dtype=torch.float64) / 2 - 0.25
     assert all(map(torch.equal, inverter_current(surface, *v), inverter_current(loaded, *v)))
     assert loaded.domain_V == surface.domain_V and loaded.vdd_V == surface.vdd_V
-    assert load_surrogates(tmp_path / FILE)[1] == {"current_surface": {"key": "k"}}
+    assert load_surrogates(tmp_path / SURROGATES)[1] == {"current_surface": {"key": "k"}}
     assert Surrogates.load(tmp_path).loaded_vtc is None
-    save_surrogates(tmp_path / FILE, {}, {})
+    save_surrogates(tmp_path / SURROGATES, {}, {})
     with pytest.raises(StorageError, match=r"has no current_surface: .*\[current_surface\]"):
         Surrogates.load(tmp_path)
 
@@ -117,9 +117,9 @@ def test_a_table_of_another_technology_is_refused(tables: Path, tmp_path: Path, 
 def test_a_damaged_file_is_refused(
     measured: Measured, tmp_path: Path, content: bytes | str | None, message: str
 ) -> None:
-    path = tmp_path / FILE
+    path = tmp_path / SURROGATES
     if content is not None:
-        whole = (measured.folder / FILE).read_bytes()
+        whole = (measured.folder / SURROGATES).read_bytes()
         path.write_bytes(whole[: len(whole) // 2] if isinstance(content, str) else content)
     with pytest.raises(StorageError, match=message):
         Surrogates.load(path)
@@ -128,7 +128,7 @@ def test_a_damaged_file_is_refused(
 def test_a_damaged_file_is_fitted_anew(tables: Path, tmp_path: Path, ptm90: Technology) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    (out / FILE).write_bytes(b"half a file")
+    (out / SURROGATES).write_bytes(b"half a file")
     assert len(fit_surrogates(tables, ptm90, QUICK, out)["fitted_now"]) == 3
     assert Surrogates.load(out).effective_load is not None
 

@@ -12,7 +12,10 @@ import pytest
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.characterization.characterize import characterize
-from spicetrain.characterization.plan import CurrentSurfacePlan, EffectiveLoadPlan, LoadedVtcPlan, Plan
+from spicetrain.characterization.plan import Plan
+from spicetrain.inverter.characterization.crossbars import EffectiveLoadPlan
+from spicetrain.inverter.characterization.current_surface import CurrentSurfacePlan
+from spicetrain.inverter.characterization.loaded_vtc import LoadedVtcPlan
 from spicetrain.inverter.network import Encoding, Network
 from spicetrain.inverter.surrogates.current_fit import fit_current_surface
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.inverter.surrogates.store import Surrogates
-from spicetrain.inverter.training.circuit import Circuit
 from spicetrain.inverter.training.inverters import Inverters, inverters_of
 from spicetrain.technology import Technology
 

@@ -10,10 +10,10 @@ import torch
 
 from spicetrain.datasets import load_dataset
 from spicetrain.errors import ConfigurationError
+from spicetrain.inverter.definition import NetworkSettings, TrainingSettings
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.loop import train
-from spicetrain.inverter.training.settings import NetworkSettings, TrainingSettings
 from spicetrain.technology import Technology
 from spicetrain.training.augmentation import augmented
 from spicetrain.training.settings import Augmentation

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PySpice.Spice.Netlist import Circuit
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.inverter.netlists.network import network_deck, saved_nodes
 from spicetrain.inverter.network import Network
-from spicetrain.inverter.training.circuit import Circuit
 from spicetrain.inverter.training.inverters import Inverters
 from spicetrain.inverter.training.kcl import kcl
 from spicetrain.inverter.training.parameters import row_signal
-from spicetrain.inverter.training.stage import Effort, Tolerance, solve_output, solve_stage
+from spicetrain.inverter.training.stage import Tolerance, solve_output, solve_stage
 from spicetrain.inverter.training.voltages import LayerVoltages
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate

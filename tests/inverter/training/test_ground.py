@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PySpice.Spice.Netlist import Circuit
 
-from spicetrain.inverter.netlists.network import Form, network_deck, saved_nodes
-from spicetrain.inverter.training.circuit import Circuit
+from spicetrain.inverter.netlists.network import network_deck, saved_nodes
 from spicetrain.inverter.training.model import predict
 from spicetrain.inverter.verification.verify import named_voltages
+from spicetrain.netlists.cells import Form
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
 from spicetrain.technology import Technology

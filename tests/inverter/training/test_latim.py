@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PySpice.Spice.Netlist import Circuit
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.errors import ConfigurationError
+from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.netlists.network import network_deck
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.store import Surrogates
-from spicetrain.inverter.training.circuit import Circuit
 from spicetrain.inverter.training.inverters import Inverters
 from spicetrain.inverter.training.latim import predicted_loads
-from spicetrain.inverter.training.methods import METHODS
 from spicetrain.inverter.training.model import predict
-from spicetrain.inverter.training.stage import Effort, solve_output
+from spicetrain.inverter.training.stage import solve_output
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
 from spicetrain.technology import Technology

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 from interrupted import interrupt_at, metrics
+from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.datasets import Dataset, load_dataset
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError, StorageError
+from spicetrain.inverter.definition import NetworkSettings, TrainingSettings
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training import loop
-from spicetrain.inverter.training.circuit import Circuit
 from spicetrain.inverter.training.model import predict
-from spicetrain.inverter.training.settings import NetworkSettings, TrainingSettings
 from spicetrain.technology import Technology
 from spicetrain.training.common import parts_of
 

@@ -9,17 +9,17 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from PySpice.Spice.Netlist import Circuit
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.datasets import load_dataset
+from spicetrain.inverter.definition import NetworkSettings, TrainingSettings
+from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.network import Network, encode
 from spicetrain.inverter.surrogates.store import Surrogates
-from spicetrain.inverter.training.circuit import Circuit
 from spicetrain.inverter.training.loop import train
-from spicetrain.inverter.training.methods import METHODS
 from spicetrain.inverter.training.model import TrainableNetwork, predict
-from spicetrain.inverter.training.settings import NetworkSettings, TrainingSettings
 from spicetrain.inverter.training.voltages import LayerVoltages
 from spicetrain.technology import Technology
 

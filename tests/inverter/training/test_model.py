@@ -7,15 +7,15 @@ import pytest
 import torch
 from bent import with_sinh
 from numpy.typing import NDArray
+from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError
+from spicetrain.inverter.definition import NetworkSettings
 from spicetrain.inverter.netlists.network import network_deck, saved_nodes
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.inverter.surrogates.store import Surrogates
-from spicetrain.inverter.training.circuit import Circuit
 from spicetrain.inverter.training.model import TrainableNetwork, predict
-from spicetrain.inverter.training.settings import NetworkSettings
 from spicetrain.inverter.training.voltages import LayerVoltages
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate

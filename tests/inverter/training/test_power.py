@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.inverter.netlists.network import network_deck
 from spicetrain.inverter.network import Network
-from spicetrain.inverter.training.circuit import Circuit
 from spicetrain.inverter.training.model import predict
 from spicetrain.inverter.training.power import rail_power
 from spicetrain.inverter.training.voltages import LayerVoltages

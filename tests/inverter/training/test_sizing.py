@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.datasets import load_dataset
 from spicetrain.errors import ConfigurationError
+from spicetrain.inverter.definition import NetworkSettings, Sizing, TrainingSettings
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.inverter.surrogates.store import Surrogates
-from spicetrain.inverter.training.circuit import Circuit
 from spicetrain.inverter.training.erim import largest_load_per_finger
 from spicetrain.inverter.training.loop import train
 from spicetrain.inverter.training.model import TrainableNetwork
-from spicetrain.inverter.training.settings import NetworkSettings, TrainingSettings
-from spicetrain.inverter.training.sizing import InverterSizes, Sizing
+from spicetrain.inverter.training.sizing import InverterSizes
 from spicetrain.technology import Technology
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.inverter.training.inverters import Inverters, inverters_of
-from spicetrain.inverter.training.stage import Effort, Tolerance, solve_output, solve_stage
+from spicetrain.inverter.training.stage import Tolerance, solve_output, solve_stage
 from spicetrain.inverter.training.tabulated import tabulate
 from spicetrain.technology import Technology
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PySpice.Spice.Netlist import Circuit
 from torch import Tensor
 
 from spicetrain.errors import ConfigurationError
-from spicetrain.experiment.definition import InverterExperiment
+from spicetrain.inverter.definition import InverterExperiment
 from spicetrain.inverter.netlists.cells import MID, add_ground_resistor, add_inverter, new_circuit
-from spicetrain.inverter.training.circuit import Circuit
 from spicetrain.inverter.training.inverters import Inverters
 from spicetrain.inverter.training.model import predict
 from spicetrain.inverter.training.tanh_vtc import TanhVtc, fit_tanh, loaded_curve, tanh_pairs

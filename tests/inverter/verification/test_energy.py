@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from inverter.training.circuits import random_network
 from inverter.verification.linear import GAIN, GDS, GM, H, linear_technology, one_column
 from spicetrain.errors import ConfigurationError, SimulationError
+from spicetrain.inverter.definition import EnergySettings
 from spicetrain.inverter.netlists.transient import Timing, Wiring, transient_deck
 from spicetrain.inverter.network import Network, encode
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface, supply_currents
 from spicetrain.inverter.verification import energy as module
 from spicetrain.inverter.verification.energy import Energy, measure_energy
 from spicetrain.inverter.verification.present import rail_power
-from spicetrain.inverter.verification.settings import EnergySettings
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
 from spicetrain.technology import Technology

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from spicetrain.errors import VerificationError
-from spicetrain.inverter.verification.figures import compare, require_within, summary_table
-from spicetrain.inverter.verification.settings import VerificationSettings
+from spicetrain.inverter.definition import VerificationSettings
+from spicetrain.inverter.verification.figures import compare, require_within
 
 MODEL = np.array([[0.2, -0.1], [0.1, 0.0], [-0.2, 0.1], [0.25, 0.05]])
 SPICE = np.array([[0.2, -0.2], [-0.1, 0.0], [-0.2, 0.1], [0.25, 0.05]])  # 0.1 V off, 0.2 V off and another class

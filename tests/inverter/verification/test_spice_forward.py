@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from inverter.training.circuits import random_network
 from spicetrain.datasets import load_dataset
 from spicetrain.errors import ConfigurationError, SimulationError
+from spicetrain.inverter.definition import NetworkSettings, TrainingSettings
 from spicetrain.inverter.netlists.network import network_deck, saved_nodes
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training import loop
-from spicetrain.inverter.training.settings import NetworkSettings, TrainingSettings
 from spicetrain.inverter.training.voltages import LayerVoltages, Simulate
 from spicetrain.inverter.verification.spice_forward import spice_forward
 from spicetrain.inverter.verification.verify import named_voltages

@@ -14,17 +14,17 @@ import pytest
 import torch
 from bent import with_sinh
 from counted import Counted
+from PySpice.Spice.Netlist import Circuit
 
 from inverter.training.circuits import random_network
 from spicetrain.datasets import load_dataset
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError, VerificationError
+from spicetrain.inverter.definition import EnergySettings, VerificationSettings
 from spicetrain.inverter.network import Network, encode
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.inverter.surrogates.store import Surrogates
-from spicetrain.inverter.training.circuit import Circuit
 from spicetrain.inverter.training.model import predict
 from spicetrain.inverter.verification import simulate_network as module
-from spicetrain.inverter.verification.settings import EnergySettings, VerificationSettings
 from spicetrain.inverter.verification.simulate_network import simulate_network
 from spicetrain.inverter.verification.verify import kept_verification, verify
 from spicetrain.spice.ngspice import Ngspice

@@ -12,12 +12,12 @@ import pytest
 
 from spicetrain.characterization.characterize import characterize
 from spicetrain.characterization.plan import Plan
-from spicetrain.characterization.table import read_about, read_table
 from spicetrain.errors import ConfigurationError, SimulationError
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
 from spicetrain.spiking.circuit import SpikingCircuit, load_circuit
+from spicetrain.tables import read_about, read_table
 from spicetrain.technology import Technology
 
 PLAN: dict[str, Any] = {

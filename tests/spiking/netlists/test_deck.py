@@ -12,18 +12,13 @@ from scipy.integrate import solve_ivp
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.errors import ConfigurationError
-from spicetrain.inverter.netlists.network import Form
+from spicetrain.netlists.cells import Form
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
 from spicetrain.spiking.circuit import SpikingCircuit, load_circuit
-from spicetrain.spiking.netlists.network import (
-    CellCoefficients,
-    latched,
-    membranes_at_latch,
-    saved_vectors,
-    spiking_deck,
-)
+from spicetrain.spiking.netlists.columns import CellCoefficients
+from spicetrain.spiking.netlists.network import latched, membranes_at_latch, saved_vectors, spiking_deck
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.technology import Technology
 

@@ -22,6 +22,7 @@ from spicetrain.array.crossbar import Crossbar
 from spicetrain.characterization.characterize import characterize
 from spicetrain.characterization.plan import load_plan
 from spicetrain.errors import ConfigurationError, StorageError
+from spicetrain.runfolder import SURROGATES
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
 from spicetrain.spiking.circuit import SIDES, SpikingCircuit, load_circuit, of_layer
@@ -33,7 +34,6 @@ from spicetrain.spiking.surrogates.fit import fit_spiking_surrogates
 from spicetrain.spiking.surrogates.laws import SpikingLaws, load_laws
 from spicetrain.spiking.training.predict import predict
 from spicetrain.spiking.verification.netlist import Netlist
-from spicetrain.surrogates.fitted_file import FILE
 from spicetrain.surrogates.settings import SurrogateSettings
 from spicetrain.technology import Technology
 
@@ -66,13 +66,13 @@ def every_law(array: str = "1t1r") -> SpikingLaws:
 @pytest.mark.parametrize("array", ["1r", "1t1r"])
 def test_a_file_holds_all_of_the_laws(array: str, tmp_path: Path) -> None:
     laws = every_law(array)
-    laws.save(tmp_path / FILE, {"leak_current": {"key": "k"}})
+    laws.save(tmp_path / SURROGATES, {"leak_current": {"key": "k"}})
     loaded = SpikingLaws.load(tmp_path)
     assert loaded.fingerprint == laws.fingerprint
     for name, value in vars(laws).items():
         if name != "fingerprint":
             assert repr(getattr(loaded, name)) == repr(value), name
-    assert load_laws(tmp_path / FILE)[1] == {"leak_current": {"key": "k"}}
+    assert load_laws(tmp_path / SURROGATES)[1] == {"leak_current": {"key": "k"}}
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,11 @@ def test_whatever_changes_changes_the_fingerprint(change: dict[str, Any]) -> Non
 def test_files_that_hold_no_laws(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"no surrogates at .*fit-surrogates"):
         SpikingLaws.load(tmp_path)
-    save_file({"a": np.zeros(2)}, tmp_path / FILE, {"format": "spicetrain-surrogates-1"})
+    save_file({"a": np.zeros(2)}, tmp_path / SURROGATES, {"format": "spicetrain-surrogates-1"})
     with pytest.raises(StorageError, match="no surrogates of this kind"):
         SpikingLaws.load(tmp_path)
-    every_law().save(tmp_path / FILE, {})
-    (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:-8])
+    every_law().save(tmp_path / SURROGATES, {})
+    (tmp_path / SURROGATES).write_bytes((tmp_path / SURROGATES).read_bytes()[:-8])
     with pytest.raises(StorageError, match="damaged"):
         SpikingLaws.load(tmp_path)
 

@@ -18,7 +18,7 @@ from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.circuit import SIDES, SpikingCircuit, load_circuit
 from spicetrain.spiking.surrogates.laws import SpikingLaws
 from spicetrain.spiking.training import circuit_layer as module
-from spicetrain.spiking.training.circuit_layer import View, circuit_layer
+from spicetrain.spiking.training.circuit_layer import circuit_layer
 
 SHAPES = [(1, 1), (5, 3), (3, 7), (60, 20)]
 STEPS, SAMPLES = 12, 9

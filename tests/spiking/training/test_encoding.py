@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from spicetrain.errors import DatasetError, DomainError
+from spicetrain.spiking.definition import SpikingNetworkSettings
 from spicetrain.spiking.training.encoding import encode, load_spikes, training_spikes
-from spicetrain.spiking.training.settings import SpikingNetworkSettings
 
 INPUTS = np.array([[0.0, 0.2, 0.5, 1.0, 0.9]], dtype=np.float32)
 

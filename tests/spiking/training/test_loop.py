@@ -13,11 +13,11 @@ from interrupted import interrupt_at, metrics
 from spicetrain.datasets import Dataset, load_dataset
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError
 from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.definition import SpikingNetworkSettings, SpikingTrainingSettings
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.training import loop
 from spicetrain.spiking.training.encoding import encode
 from spicetrain.spiking.training.predict import predict
-from spicetrain.spiking.training.settings import SpikingNetworkSettings, SpikingTrainingSettings
 from spicetrain.technology import Technology
 from spicetrain.training.settings import Augmentation
 

@@ -11,7 +11,7 @@ from spicetrain.array.conductances import Conductances
 from spicetrain.array.devices.ohmic import Ohmic
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.training.parameters import mapped, programmed
-from spicetrain.spiking.training.regular_layer import RegularView, leaky, regular_layer
+from spicetrain.spiking.training.regular_layer import leaky, regular_layer
 from spicetrain.technology import Technology
 
 from .simple import lif

@@ -15,7 +15,7 @@ from torch import Tensor
 from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.circuit import SIDES, SpikingCircuit, load_circuit
 from spicetrain.spiking.surrogates.laws import Driver, SpikingLaws
-from spicetrain.spiking.training.circuit_layer import View, circuit_layer
+from spicetrain.spiking.training.circuit_layer import circuit_layer
 from spicetrain.spiking.training.phases import Phases
 
 LAYER, THRESHOLD_V = 1, 0.02

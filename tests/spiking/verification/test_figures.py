@@ -9,9 +9,8 @@ import pytest
 from rich.console import Console
 
 from spicetrain.errors import VerificationError
-from spicetrain.inverter.verification.figures import summary_table
+from spicetrain.spiking.definition import SpikingVerificationSettings
 from spicetrain.spiking.verification.figures import Layer, accuracies, by_image, classes, compare_spikes, require_within
-from spicetrain.spiking.verification.settings import SpikingVerificationSettings
 
 IMAGES, STEPS, WIDTHS = 6, 4, (3, 2)
 

@@ -16,18 +16,17 @@ from ideal_laws import ideal_laws
 
 from spicetrain.datasets import load_dataset
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError, DatasetError, VerificationError
-from spicetrain.inverter.netlists.network import Form
+from spicetrain.netlists.cells import Form
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.definition import SpikingNetworkSettings, SpikingVerificationSettings
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.training.encoding import encode
-from spicetrain.spiking.training.settings import SpikingNetworkSettings
 from spicetrain.spiking.verification import images as module
 from spicetrain.spiking.verification.netlist import Netlist
-from spicetrain.spiking.verification.settings import SpikingVerificationSettings
 from spicetrain.spiking.verification.spikes_file import read_spikes
 from spicetrain.spiking.verification.tables import drawn_neurons
-from spicetrain.spiking.verification.verify import kept_spiking_verification, verify_spiking, write_spiking_deck
+from spicetrain.spiking.verification.verify import kept_spiking_verification, verify_spiking
 from spicetrain.technology import Technology
 from spiking.verification.nets import DRIVER_S, random_spiking_network, saved, small_circuit
 

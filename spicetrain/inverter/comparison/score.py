@@ -1,0 +1,33 @@
+"""How right a network is on training images that were kept out, in the circuit: what a search goes by.
+
+In the circuit, not in the method's own view: as kcl predicts it, which is asked to choose ngspice's class for at least
+99.95 % of images. Test images are not looked at.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from spicetrain.inverter.methods import METHODS
+from spicetrain.inverter.network import Network
+from spicetrain.inverter.surrogates.store import Surrogates
+from spicetrain.inverter.training.fitted import FittedCircuit
+from spicetrain.inverter.training.model import predict
+from spicetrain.runfolder import SURROGATES
+from spicetrain.system import Bench
+from spicetrain.training.kept_out import kept_out
+
+
+def score(bench: Bench, network: Network) -> dict[str, float]:
+    """accuracy_circuit as kcl predicts it, accuracy_model in the method's own view, shares."""
+    kept = kept_out(bench.dataset, bench.experiment.training.validation)[1]
+    inputs, labels = bench.dataset.train_inputs[kept], bench.dataset.train_labels[kept]
+    circuit = FittedCircuit(bench.technology, Surrogates.load(bench.files / SURROGATES), torch.float32)
+    method = str(network.about["method"])
+    own = METHODS[method].settings.model_validate(network.about.get(method, {}))
+    accuracies = {}
+    for name, predictor, settings in (("circuit", "kcl", None), ("model", method, own)):
+        outputs = predict(network, inputs, circuit, predictor, settings).outputs.numpy()
+        accuracies[f"accuracy_{name}"] = float(np.mean(outputs.argmax(1) == labels))
+    return accuracies

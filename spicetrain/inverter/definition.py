@@ -1,0 +1,155 @@
+"""What an experiment of the inverter system says: its tables of a TOML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from spicetrain.experiment import Experiment, absolute
+from spicetrain.inverter.methods import METHODS, Method
+from spicetrain.registry import Registry
+from spicetrain.schema import Definition
+from spicetrain.training.settings import LoopSettings, Positive
+from spicetrain.verification.settings import Tolerance, VerificationBase, Volts
+
+_ABSOLUTE = ("error_mean_max_V", "error_max_max_V", "flat_error_max_V")
+Sizing = Literal["fixed", "erim", "layer", "neuron", "inverter"]
+
+
+class NetworkSettings(Definition):
+    """Shape of an inverter-based network.
+
+    layers          inputs, hidden neurons ..., outputs
+    inverter_sizes  unit fingers of every inverter behind each crossbar, one number a crossbar
+    encoding        unipolar: an input of 0 puts both rows of its pair at mid-rail; bipolar: at opposite rails
+    ground_ohm      resistor from every inverter output to mid-rail, as RIM has them; None: there is none
+    """
+
+    layers: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(784, 100, 10), min_length=2)
+    inverter_sizes: tuple[Positive, ...] = (1.0, 1.0)
+    encoding: Literal["unipolar", "bipolar"] = "unipolar"
+    ground_ohm: Positive | None = None
+
+    @property
+    def ground_S(self) -> float:
+        return 0.0 if self.ground_ohm is None else 1 / self.ground_ohm
+
+    @model_validator(mode="after")
+    def _one_size_a_crossbar(self) -> Self:
+        if len(self.inverter_sizes) != len(self.layers) - 1:
+            raise ValueError(
+                f"inverter_sizes has {len(self.inverter_sizes)} numbers for {len(self.layers) - 1} crossbars "
+                f"(layers = {list(self.layers)}): give one a crossbar"
+            )
+        return self
+
+
+class TrainingSettings(LoopSettings):
+    """How the network is trained; see LoopSettings for the rest.
+
+    method         one of inverter.methods.METHODS
+    logit_V        output voltage that counts as one unit of the softmax
+    sizing         of the hidden inverters. "fixed": as network.inverter_sizes says. "erim": every one the smallest that
+                   carries its row's conductances, as training.erim has it. "layer", "neuron", "inverter": trained
+                   from inverter_sizes on, one number for all first and one for all second inverters of a layer, one
+                   for both of a pair, or every inverter by itself. Sizes change in the first half of the epochs; then
+                   they are whole, and kept
+    power_weight_per_W  weight in the loss of the mean static power drawn from the rails
+    forward        "model": the method's own view; "spice": every minibatch simulated in ngspice, the backward pass
+                   through kcl's Jacobian at the simulated operating point
+    initial        network.safetensors of another run to start from
+    """
+
+    methods: ClassVar[Registry[Method]] = METHODS
+
+    method: Annotated[str, METHODS.validator()] = "kcl"
+    logit_V: Positive = 0.05
+    sizing: Sizing = "fixed"
+    power_weight_per_W: float = Field(default=0.0, ge=0)
+    forward: Literal["model", "spice"] = "model"
+    initial: Path | None = None
+
+
+class VerificationSettings(VerificationBase):
+    """How a trained network is verified; see VerificationBase for the rest.
+
+    netlist         "reduced": the first crossbar as exact Thevenin sources; "flat": every device
+    hidden          keep the voltages of every inner node as well
+    error_mean_max, error_max_max   of the output error, as a share of the rails' swing
+    flat_error_max  of the largest difference between flat and reduced, likewise: the two are the same circuit
+    """
+
+    images: int = Field(default=1000, ge=1)
+    netlist: Literal["reduced", "flat"] = "reduced"
+    flat_images: int = Field(default=3, ge=0)
+    hidden: bool = False
+    error_mean_max: Tolerance | None = None
+    error_max_max: Tolerance | None = None
+    flat_error_max: Tolerance = 1e-5
+
+
+class EnergySettings(Definition):
+    """How energy and delay are measured, in a transient over the first so many test images.
+
+    images                how many; the last of them comes before the first. 0 leaves it out, 1 would have no step
+    column_capacitance_F  of every crossbar column's wire to ground, besides the transistors' own
+    row_capacitance_F     of every inverter output's, likewise
+    edge_s                in which the rows go linearly from one image to the next
+    settled               an output has settled when it stays within this share of its step
+    step_min_V            smaller steps of an output are not waited for
+    """
+
+    images: int = Field(default=0, ge=0)
+    column_capacitance_F: float = Field(default=0.0, ge=0)
+    row_capacitance_F: float = Field(default=0.0, ge=0)
+    edge_s: float = Field(default=1e-11, gt=0)
+    settled: float = Field(default=0.1, gt=0, lt=1)
+    step_min_V: Volts = 1e-3
+
+    @model_validator(mode="after")
+    def _has_a_step(self) -> Self:
+        if self.images == 1:
+            raise ValueError("energy.images = 1: from one image to itself there is no step; give 2 or more, or 0")
+        return self
+
+
+class InverterExperiment(Experiment):
+    """Everything a run of the inverter system depends on."""
+
+    system: Literal["inverter"] = "inverter"
+    network: NetworkSettings = Field(default_factory=NetworkSettings)
+    training: TrainingSettings = Field(default_factory=TrainingSettings)
+    verification: VerificationSettings = Field(default_factory=VerificationSettings)
+    energy: EnergySettings = Field(default_factory=EnergySettings)
+
+    @model_validator(mode="after")
+    def _rim_has_its_resistors(self) -> Self:
+        if self.training.method == "rim" and self.network.ground_ohm is None:
+            raise ValueError(
+                "training.method = 'rim' needs the resistors from every inverter output to mid-rail that it relies on: "
+                "give network.ground_ohm, e.g. 1e5"
+            )
+        return self
+
+    @classmethod
+    def of_today(cls, content: dict[str, Any]) -> dict[str, Any]:
+        verification = without(content.get("verification", {}), *_ABSOLUTE)
+        training = training_of_today(content.get("training", {}))
+        return content | {"verification": verification, "training": training}
+
+    def _paths(self, base: Path) -> dict[str, Any]:
+        initial = self.training.model_copy(update={"initial": absolute(self.training.initial, base)})
+        return super()._paths(base) | {"training": initial}
+
+
+def training_of_today(table: dict[str, Any]) -> dict[str, Any]:
+    """[training], or what a checkpoint says of it, as older versions wrote it, in today's words."""
+    own = {"load_S": table["phax_load_S"]} if table.get("method") == "phax" and "phax_load_S" in table else None
+    return without(table, "phax_load_S") | ({} if own is None else {"phax": own})
+
+
+def without(table: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """A table without keys that have gone."""
+    return {key: value for key, value in table.items() if key not in keys}

@@ -1,0 +1,44 @@
+"""The figures of a verification of the inverter system."""
+
+from __future__ import annotations
+
+from spicetrain.array.layered import shape_text
+from spicetrain.inverter.verification.summary import InverterSummary
+from spicetrain.report.blocks import Block, Figures, Table
+from spicetrain.report.provenance import conditions_blocks
+from spicetrain.report.units import count, percent, quantity, seconds
+
+
+def result_blocks(summary: InverterSummary, verify: str) -> list[Block]:
+    """Tiles and circumstances."""
+    return [Figures(_tiles(summary)), *conditions_blocks(summary), _circumstances(summary)]
+
+
+def _tiles(summary: InverterSummary) -> list[tuple[str, str, str]]:
+    images = int(summary.images)
+    return [
+        (percent(summary.accuracy_spice), "accuracy in SPICE", f"of {count(images, 'test image')}"),
+        (percent(summary.accuracy_model), "accuracy of the model", "the same images"),
+        (percent(summary.agreement), "agreement", "same class in both"),
+        (quantity(summary.error_mean_V, "V"), "mean output error", f"rms {quantity(summary.error_rms_V, 'V')}"),
+        (quantity(summary.error_max_V, "V"), "largest output error", f"of {count(images, 'image')}, all outputs"),
+    ]
+
+
+def _circumstances(summary: InverterSummary) -> Table:
+    took = seconds(summary.seconds_ngspice)
+    rows = [
+        ("dataset", str(summary.dataset)),
+        ("layers", shape_text(summary.layers)),
+        ("method", str(summary.method)),
+        ("technology", str(summary.technology)),
+        ("netlist", str(summary.netlist)),
+        ("images", f"{int(summary.images):,}"),
+        ("ngspice", f"version {summary.ngspice_version}, {took} summed over its processes"),
+        ("verified in", seconds(summary.seconds_total)),
+    ]
+    if (flat := summary.flat) is not None:
+        difference, took = quantity(flat.difference_max_V, "V"), seconds(flat.seconds_ngspice)
+        text = f"{difference} at most, on {count(int(flat.images), 'image')} ({took} in ngspice, summed likewise)"
+        rows.append(("flat less reduced netlist", text))
+    return Table((), rows)

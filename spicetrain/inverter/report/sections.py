@@ -1,0 +1,47 @@
+"""The inverter system's page, section by section."""
+
+from __future__ import annotations
+
+from spicetrain.inverter.report.circuit import circuit_section
+from spicetrain.inverter.report.comparison import verification_section
+from spicetrain.inverter.report.energy import energy_section
+from spicetrain.inverter.report.fits import surrogates_section
+from spicetrain.inverter.report.learning import solver_told
+from spicetrain.inverter.report.worst import Inputs, worst_section
+from spicetrain.inverter.verification.outputs import Outputs
+from spicetrain.report.blocks import Section
+from spicetrain.report.conductances import conductances_section
+from spicetrain.report.learning import training_section
+from spicetrain.report.page import Page
+from spicetrain.runfolder import VERIFICATION
+
+
+def inverter_sections(page: Page) -> list[Section]:
+    """Behind the result and before the provenance."""
+    surrogates = surrogates_section(page)
+    frame = page.files.frame(VERIFICATION, ("image", "label"))
+    outputs = None if frame is None else Outputs.of(frame)
+    inputs, classes, why_not = _test_images(page, outputs)
+    return [
+        circuit_section(page),
+        surrogates,
+        training_section(page, solver_told),
+        verification_section(page, outputs, classes),
+        energy_section(page),
+        conductances_section(page),
+        worst_section(page, outputs, inputs, classes, why_not),
+    ]
+
+
+def _test_images(page: Page, outputs: Outputs | None) -> tuple[Inputs | None, tuple[str, ...], str]:
+    """(test images or None, names of the classes, why there are none)."""
+    if outputs is None:
+        return None, (), ""
+    dataset, number = page.dataset, outputs.spice_V.shape[1]
+    if isinstance(dataset, str):
+        return None, page.classes(number), dataset
+    known = outputs.image[-1] < len(dataset.test_labels) and len(dataset.classes) == number
+    if not known or (dataset.test_labels[outputs.image] != outputs.label).any():
+        foreign = f"the labels of {page.experiment.dataset.name} are not those of verification.parquet."
+        return None, tuple(str(j) for j in range(number)), foreign
+    return dataset.test_inputs, dataset.classes, ""

@@ -1,0 +1,215 @@
+"""The inverter system: what stands in its place wherever a system is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spicetrain.characterization.characterize import characterize
+from spicetrain.characterization.plan import Plan
+from spicetrain.characterization.sweep import Subject
+from spicetrain.experiment import Experiment
+from spicetrain.inverter.characterization.tables import TABLES
+from spicetrain.inverter.definition import InverterExperiment
+from spicetrain.inverter.methods import METHODS
+from spicetrain.inverter.network import Network
+from spicetrain.inverter.verification.summary import InverterSummary
+from spicetrain.netlists.cells import Form
+from spicetrain.runfolder import TABLES as TABLES_FOLDER
+from spicetrain.system import Bench, Column, System
+from spicetrain.verification.conditions import conditions_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from spicetrain.inverter.surrogates.store import Surrogates
+    from spicetrain.inverter.training.voltages import Simulate
+    from spicetrain.inverter.verification.verify import Verification
+    from spicetrain.report.blocks import Block, Section, Table
+    from spicetrain.report.page import Page
+
+
+class InverterSystem(System):
+    name = "inverter"
+    definition = InverterExperiment
+    tables = TABLES
+    summary = InverterSummary
+    metrics = ("epoch", "loss", "learning_rate", "solver_step_V", "solver_unconverged", "seconds")
+    first_fit = "current_surface"
+    searches = True
+    columns = (
+        Column("error, mean", "error_mean_V", "V"),
+        Column("error, rms", "error_rms_V", "V"),
+        Column("error, max", "error_max_V", "V"),
+        Column("unconverged", "solver_unconverged", "number"),
+        Column("hold time", "hold_time_s", "s", cost=True),
+        Column("static power", "static_power_W", "W", cost=True),
+        Column("source power", "source_power_W", "W", cost=True),
+        Column("fingers", "fingers", "number", cost=True),
+    )
+
+    def trained_by_ngspice(self, experiment: InverterExperiment) -> bool:
+        return experiment.training.forward == "spice"
+
+    def require(self, bench: Bench) -> None:
+        from spicetrain.inverter.training.loop import require_fit
+        from spicetrain.inverter.verification.energy import require_energy
+        from spicetrain.inverter.verification.verify import require_images, require_netlist
+
+        experiment, rails = _experiment(bench), bench.technology.rails
+        conditions = conditions_of(bench.technology, experiment.verification.conditions)
+        bench.technology.memristor.require_nearly_ohmic(rails.vdd_V - rails.vss_V)
+        require_netlist(experiment.verification, conditions.simulated)
+        require_fit(experiment.network, experiment.training, bench.dataset)
+        require_images(experiment.verification, bench.dataset)
+        require_energy(experiment.energy, bench.dataset, conditions.simulated)
+        require_tables(experiment.training.method, experiment.characterization.plan)
+
+    def characterize(self, bench: Bench, plan: Plan) -> dict[str, Path]:
+        return characterize(Subject(bench.technology), plan, bench.simulator, bench.files / TABLES_FOLDER)
+
+    def fit(self, bench: Bench) -> dict[str, Any]:
+        from spicetrain.inverter.surrogates.fit import fit_surrogates
+
+        tables, settings = bench.files / TABLES_FOLDER, bench.experiment.surrogates
+        return fit_surrogates(tables, bench.technology, settings, bench.files.folder)
+
+    def load_surrogates(self, path: Path) -> tuple[Surrogates, dict[str, Any]]:
+        from spicetrain.inverter.surrogates.store import Surrogates, load_surrogates
+
+        return Surrogates.load(path), load_surrogates(path)[1]
+
+    def solving(self, bench: Bench) -> AbstractContextManager[Any]:
+        if not self.trained_by_ngspice(_experiment(bench)):
+            return nullcontext()
+        from spicetrain.inverter.verification.spice_forward import spice_forward
+
+        return spice_forward(bench.technology, bench.simulator)
+
+    def train(self, bench: Bench, surrogates: Surrogates, simulate: Simulate | None) -> Network:
+        from spicetrain.inverter.training.loop import train
+
+        experiment = _experiment(bench)
+        return train(
+            experiment.network, experiment.training, bench.dataset, bench.technology, surrogates, bench.files.folder,
+            simulate=simulate,
+        )  # fmt: skip
+
+    def load_network(self, path: Path) -> Network:
+        return Network.load(path)
+
+    def plain_form(self, bench: Bench) -> Form:
+        return "reduced" if bench.technology.memristor.reduces else "flat"
+
+    def deck(self, bench: Bench, network: Network, image: int, form: Form) -> str:
+        from spicetrain.inverter.netlists.network import network_deck
+
+        inputs = bench.dataset.test_inputs
+        network.require_layers((inputs.shape[1], *network.layers[1:]), "network.safetensors")
+        conditions = conditions_of(bench.technology, bench.experiment.verification.conditions)
+        return network_deck(network, conditions.simulated, inputs[image : image + 1], form).text()
+
+    def verify(self, bench: Bench, network: Network, surrogates: Surrogates) -> InverterSummary:
+        from spicetrain.inverter.verification.verify import verify
+
+        return verify(_verification(bench, network, surrogates), bench.simulator, bench.files)
+
+    def kept_verification(self, bench: Bench, network: Network, surrogates: Surrogates) -> InverterSummary | None:
+        from spicetrain.inverter.verification.verify import kept_verification
+
+        return kept_verification(_verification(bench, network, surrogates), bench.simulator, bench.files)
+
+    def require_within(self, experiment: InverterExperiment, summary: InverterSummary) -> None:
+        from spicetrain.inverter.verification.figures import require_within
+
+        require_within(summary, experiment.verification)
+
+    def told(self, summary: InverterSummary) -> tuple[str, list[tuple[str, str]]]:
+        from spicetrain.inverter.verification.figures import told
+
+        return told(summary)
+
+    def result(self, summary: InverterSummary, verify: str) -> list[Block]:
+        from spicetrain.inverter.report.result import result_blocks
+
+        return result_blocks(summary, verify)
+
+    def sections(self, page: Page) -> list[Section]:
+        from spicetrain.inverter.report.sections import inverter_sections
+
+        return inverter_sections(page)
+
+    # A comparison's part
+
+    def cell(self, network: Network | None, summary: InverterSummary | None) -> dict[str, Any]:
+        from spicetrain.inverter.comparison.tables import sizes_text
+
+        energy = None if summary is None else summary.energy
+        names = ("energy_per_inference_J", "hold_time_s", "static_power_W", "source_power_W")
+        row: dict[str, Any] = {} if energy is None else {name: getattr(energy, name) for name in names}
+        if network is not None:
+            fingers = sum(float(sizes.sum()) for sizes in network.sizes)
+            row |= {"fingers": fingers, "inverter_sizes": sizes_text(network.sizes)}
+        return row
+
+    def score(self, bench: Bench, network: Network) -> dict[str, float]:
+        from spicetrain.inverter.comparison.score import score
+
+        return score(bench, network)
+
+    def after_cell(self, bench: Bench, others: Iterable[Experiment]) -> None:
+        from spicetrain.inverter.comparison.cross import cross_scores
+
+        cross_scores(bench, others)
+
+    def comparison_frames(self, ours: pd.DataFrame, root: Path) -> dict[str, pd.DataFrame]:
+        from spicetrain.inverter.comparison.cross import cross_table
+
+        return {"cross": cross_table(ours, root)}
+
+    def comparison_tables(self, ours: pd.DataFrame, root: Path, dataset: str) -> list[Table]:
+        from spicetrain.inverter.comparison.blocks import comparison_tables
+
+        return comparison_tables(ours, root, dataset)
+
+    def comparison_blocks(self, ours: pd.DataFrame, root: Path, dataset: str) -> list[Block]:
+        from spicetrain.inverter.comparison.blocks import comparison_blocks
+
+        return comparison_blocks(ours, root, dataset)
+
+    def comparison_remarks(self, ours: pd.DataFrame) -> list[str]:
+        from spicetrain.inverter.comparison.published import CAVEAT
+
+        return [CAVEAT] if ours["error_mean_V"].notna().any() else []
+
+
+def require_tables(method: str, plan: str) -> None:
+    """ConfigurationError when the plan does not measure what the method needs."""
+    from spicetrain.characterization.plan import load_plan
+    from spicetrain.errors import ConfigurationError
+
+    sections: Mapping[str, Any] = load_plan(plan, TABLES).sections
+    missing = [name for name in METHODS[method].surrogates if name not in sections]
+    if missing:
+        raise ConfigurationError(
+            f"The method {method!r} needs {', '.join(missing)}, which the plan {plan!r} does not measure: give it "
+            f"{', '.join(f'[{name}]' for name in missing)}, or take the shipped plan 'inverter'."
+        )
+
+
+def _experiment(bench: Bench) -> InverterExperiment:
+    assert isinstance(bench.experiment, InverterExperiment)
+    return bench.experiment
+
+
+def _verification(bench: Bench, network: Network, surrogates: Surrogates) -> Verification:
+    from spicetrain.inverter.verification.verify import Verification
+
+    experiment = _experiment(bench)
+    conditions = conditions_of(bench.technology, experiment.verification.conditions)
+    return Verification(network, conditions, surrogates, bench.dataset, experiment.verification, experiment.energy)
+
+
+SYSTEM = InverterSystem()

@@ -1,0 +1,55 @@
+"""What every method needs of the circuit, in one precision on one device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+
+from spicetrain.inverter.surrogates.current_surface import CurrentSurface, require_inside
+from spicetrain.inverter.surrogates.store import Surrogates
+from spicetrain.inverter.training.inverters import Inverters, inverters_of
+from spicetrain.inverter.training.stage import Tolerance
+from spicetrain.rails import Rails
+from spicetrain.technology import Technology
+
+
+@dataclass(frozen=True)
+class FittedCircuit:
+    """A technology and what was fitted of it.
+
+    DomainError when the surface was not measured up to the technology's rails, between which every node stays;
+    ConfigurationError when the memristors are not ohmic enough.
+    """
+
+    technology: Technology
+    surrogates: Surrogates
+    dtype: torch.dtype = torch.float32
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    tolerance: Tolerance = field(default_factory=Tolerance)
+
+    def __post_init__(self) -> None:
+        rails = self.technology.rails
+        self.technology.memristor.require_nearly_ohmic(rails.vdd_V - rails.vss_V)
+        corners = torch.tensor([rails.vss_V, rails.vdd_V], dtype=torch.float64)
+        require_inside(self.surrogates.current_surface, corners, corners)
+
+    @property
+    def rails(self) -> Rails:
+        return self.technology.rails
+
+    @cached_property
+    def surface(self) -> CurrentSurface:
+        """In the circuit's own precision."""
+        return self.surrogates.current_surface.to(self.dtype, self.device)
+
+    @cached_property
+    def inverters(self) -> Inverters:
+        """In the circuit's own precision."""
+        return inverters_of(self.surface)
+
+    @cached_property
+    def exact_inverters(self) -> Inverters:
+        """In float64 on the CPU: what curves are fitted to."""
+        return inverters_of(self.surrogates.current_surface.to(torch.float64))

@@ -1,0 +1,30 @@
+"""From crossbar to crossbar with a closed form for every inverter pair: what all methods do that solve nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from spicetrain.array.conductances import Conductances
+from spicetrain.inverter.training.voltages import LayerVoltages, Prediction
+from spicetrain.rails import Rails
+
+Pair = Callable[[int, Tensor, Conductances | None, Tensor], tuple[Tensor, Tensor | None]]
+"""(layer, its columns v_col [samples, columns], the crossbar that its inverters drive, their fingers [columns, 2]) ->
+(v_n, v_p), [samples, columns] volts; of the last layer, which drives nothing: crossbar None, [columns, 1], v_p None."""
+
+
+def walk(
+    crossbars: Sequence[Conductances], sizes: Sequence[Tensor], signal: Tensor, rails: Rails, pair: Pair
+) -> Prediction:
+    """Voltages of every layer, differentiable in conductances, sizes and signal; arguments as in kcl_voltages."""
+    layers = []
+    v_col = crossbars[0].open_columns(signal, rails)
+    for layer, (driven, size) in enumerate(zip(crossbars[1:], sizes[:-1], strict=True)):
+        v_n, v_p = pair(layer, v_col, driven, size)
+        assert v_p is not None  # only the last layer has none
+        layers.append(LayerVoltages(v_col, v_n, v_p))
+        v_col = driven.column_voltages(v_n, v_p, rails)
+    v_out, _ = pair(len(crossbars) - 1, v_col, None, sizes[-1])
+    return Prediction([*layers, LayerVoltages(v_col, v_out)])

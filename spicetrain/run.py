@@ -1,0 +1,292 @@
+"""The verbs of spicetrain, as the command line and Python have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import tomli_w
+
+from spicetrain.errors import ArchitectureMismatch, ConfigurationError, StorageError, VerificationError
+from spicetrain.experiment import Experiment
+from spicetrain.netlists.cells import Form
+from spicetrain.pages import write_report
+from spicetrain.provenance import origin
+from spicetrain.runfolder import CHECKPOINT, FIT, NETWORK, SCRATCH, SURROGATES, TABLES, RunFolder
+from spicetrain.spice.ngspice import find_ngspice
+from spicetrain.spice.simulator import Simulator
+from spicetrain.storage import copy_into, read_json, sha256_of_file, write_atomic
+from spicetrain.system import Network, System
+from spicetrain.systems import default_folder, load_experiment, system_of
+from spicetrain.technology import load_technology
+
+if TYPE_CHECKING:
+    from spicetrain.datasets import Dataset
+    from spicetrain.verification.summary import Summary
+
+
+class Run:
+    """An experiment and the folder that holds everything of it. Each verb reads what the one before wrote.
+
+    characterize, fit_surrogates and train keep a result that is there already, made from the same inputs; verify
+    always simulates. A folder with trained work keeps its definition: only [verification] and [energy] may change,
+    another training is refused and nothing is overwritten. What a verb needs and does not find is said before torch is
+    loaded.
+
+    experiment  or what `load_experiment` takes: a preset's name, the path of a TOML, a run folder
+    ngspice     an executable (None: $SPICETRAIN_NGSPICE, else the one on the PATH), or a Simulator
+    workers     processes at a time (None: one a core)
+    executor    any concurrent.futures executor instead of processes of our own
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment | str | Path,
+        folder: str | Path,
+        *,
+        ngspice: str | Path | Simulator | None = None,
+        workers: int | None = None,
+        executor: Executor | None = None,
+    ):
+        if workers is not None and workers < 1:
+            raise ConfigurationError(f"workers = {workers}: at least one process is needed.")
+        if not isinstance(experiment, Experiment):
+            experiment = load_experiment(experiment)
+        self.experiment, self.files = experiment.with_absolute_paths(Path.cwd()), RunFolder(Path(folder))
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ConfigurationError(f"{self.folder} is a file, not a run folder: choose another with --out.")
+        self._ngspice, self._workers, self._executor = ngspice, workers, executor
+        self.technology = load_technology(experiment.technology)
+
+    @classmethod
+    def open(cls, target: str | Path, folder: str | Path | None = None, **options: Any) -> Self:
+        """A run of a preset, a TOML or a run folder; `folder` by default as the command line has it."""
+        return cls(load_experiment(target), default_folder(target) if folder is None else folder, **options)
+
+    @property
+    def folder(self) -> Path:
+        return self.files.folder
+
+    @cached_property
+    def simulator(self) -> Simulator:
+        """NgspiceError when there is none that can be used."""
+        if isinstance(self._ngspice, Simulator):
+            return self._ngspice
+        return Simulator(find_ngspice(self._ngspice), self._workers, self._executor)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        from spicetrain.datasets import load_dataset
+
+        return load_dataset(self.experiment.dataset.name, self.experiment.dataset.folder)
+
+    @cached_property
+    def system(self) -> System:
+        """The rooms of the experiment's system."""
+        return system_of(self.experiment)
+
+    def characterize(self) -> dict[str, Path]:
+        """Measure the technology: characterization/<table>.parquet, by table name."""
+        from spicetrain.characterization.plan import load_plan
+
+        asked, version = self.experiment.characterization, self.simulator.version
+        plan = load_plan(asked.plan, self.system.tables)
+        inputs = {"plan": plan.key(), "ngspice that characterized": str(version)}
+        with self._room("characterize", inputs, ngspice=version), self._simulating(asked.timeout_s):
+            return self.system.characterize(self, plan)
+
+    def fit_surrogates(self) -> dict[str, Any]:
+        """Fit the small NNs: surrogates.safetensors, surrogates.json (returned), plots."""
+        with self._room("fit-surrogates", seed=self.experiment.surrogates.seed):
+            return self.system.fit(self)
+
+    def train(self) -> Network:
+        """Train: network.safetensors, metrics.jsonl; with training.forward = "spice" every minibatch in ngspice."""
+        settings = self.experiment.training
+        version = {"ngspice": self.simulator.version} if self.system.trained_by_ngspice(self.experiment) else {}
+        inputs = {f"{name} that trained": str(value) for name, value in version.items()}
+        surrogates = self._surrogates()
+        inputs |= self.dataset.checksums
+        with (
+            self._room("train", inputs, seed=settings.seed, device=settings.device, **version),
+            self.system.solving(self) as simulate,
+        ):
+            network = self.system.train(self, surrogates, simulate)
+            self._keep(network)
+        return network
+
+    def verify(self) -> Summary:
+        """Simulate the trained network in ngspice: verification.parquet, summary.json (returned), network.cir; of the
+        inverter system with [energy] images also transient.parquet and waveforms.parquet, of the spiking system
+        spikes.npz and waveforms.parquet.
+
+        VerificationError, after all is written, when a figure is outside what [verification] asks.
+        """
+        network, surrogates = self._network(), self._surrogates()
+        inputs, timeout_s = self.dataset.checksums, self.experiment.verification.timeout_s
+        with (
+            self._room("verify", inputs, ngspice=self.simulator.version),
+            self._simulating(timeout_s, scratch=self.files / SCRATCH),
+        ):
+            self.netlist(0, self.system.plain_form(self))
+            summary = self.system.verify(self, network, surrogates)
+            self.system.require_within(self.experiment, summary)
+            return summary
+
+    def netlist(self, image: int, form: Form = "flat") -> Path:
+        """Write the deck of one test image for plain ngspice: network.cir (reduced) or network-flat-<image>.cir."""
+        network, images = self._network(), len(self.dataset.test_inputs)
+        if not 0 <= image < images:
+            raise ConfigurationError(f"There is no test image {image}: {self.dataset.name} has 0 .. {images - 1}.")
+        path = self.files / ("network.cir" if form == "reduced" else f"network-flat-{image}.cir")
+        text = self.system.deck(self, network, image, form)
+        with write_atomic(path) as temporary:
+            temporary.write_text(text)
+        return path
+
+    def report(self) -> Path:
+        """Everything the folder holds so far on one page: report.html."""
+        pass
+
+        return write_report(self.folder)
+
+    def all(self) -> Summary:
+        """characterize, fit_surrogates, train, verify, report; the verification's summary.
+
+        A verification of the same inputs is kept; its figures are judged again.
+        """
+        self.require()
+        self.characterize()
+        self.fit_surrogates()
+        self.train()
+        try:
+            summary = self.verified()
+        except VerificationError:
+            self.report()
+            raise
+        self.report()
+        return summary
+
+    def require(self) -> None:
+        """What is missing or does not fit, before the work begins."""
+        from spicetrain.characterization.plan import load_plan
+
+        self.simulator  # noqa: B018
+        load_plan(self.experiment.characterization.plan, self.system.tables)
+        self.system.require(self)
+
+    def verified(self) -> Summary:
+        """`verify`, unless a verification of the same inputs is there: then its summary, judged again."""
+        summary = self.system.kept_verification(self, self._network(), self._surrogates())
+        if summary is None:
+            return self.verify()
+        self.system.require_within(self.experiment, summary)
+        return summary
+
+    def adopt(self, other: Run) -> None:
+        """Take the characterization and the surrogates of another folder, instead of making them again.
+
+        ConfigurationError when that one is of another technology, plan or fit, StorageError when it holds none.
+        """
+        ours, theirs = self.experiment.measured_as(), other.experiment.measured_as()
+        differing = [name for name, value in ours.items() if theirs.get(name) != value]
+        if differing:
+            raise ConfigurationError(f"{other.folder} was made with another {' and '.join(differing)} than this asks.")
+        other._surrogates()
+        known = ("plan", "ngspice that characterized")
+        inputs = {name: value for name, value in other.files.manifest["inputs_sha256"].items() if name in known}
+        with self._room("characterize", inputs, copied_from=str(other.folder)):
+            copy_into(self.files / TABLES, (other.files / TABLES).iterdir())
+        with self._room("fit-surrogates", seed=self.experiment.surrogates.seed, copied_from=str(other.folder)):
+            fit = [path for path in other.folder.glob("surrogates*") if path.name != FIT]
+            copy_into(self.folder, [*fit, other.files / FIT])  # the last, by which it is recognised
+
+    def _keep(self, network: Network) -> None:
+        """Write network.safetensors, unless it is this network already."""
+        path = self.files / NETWORK
+        with suppress(StorageError):  # absent or damaged
+            if self.system.load_network(path).fingerprint == network.fingerprint:
+                return
+        network.save(path)
+
+    def _network(self) -> Network:
+        return self.system.load_network(self.files.made_by("train", NETWORK))
+
+    def _surrogates(self) -> Any:
+        """What was fitted; ConfigurationError when it is not of this technology and this folder's fit."""
+        path, report = (self.files.made_by("fit-surrogates", name) for name in (SURROGATES, FIT))
+        surrogates, kept = self.system.load_surrogates(path)
+        fit, first = read_json(report), self.system.first_fit
+        again = self.files.again("fit-surrogates")
+        try:
+            fingerprint, key = fit["technology_fingerprint"], fit["surrogates"][first]["key"]
+        except (KeyError, TypeError) as error:
+            raise StorageError(f"{report} is not what a fit writes ({error!r}). {again}") from error
+        if fingerprint != self.technology.fingerprint:
+            raise ConfigurationError(
+                f"{path} was fitted for another technology than {self.technology.name!r} as it is now: its file or its "
+                "library has changed since, or another one is named. Characterize and fit again, or name that one; to "
+                "simulate the network in another technology, name it in verification.conditions.technology."
+            )
+        if kept[first].get("key") != key:
+            raise ConfigurationError(
+                f"{path} is not of the fit that {report.name} describes: it was copied here, or a fit was interrupted. "
+                + again
+            )
+        return surrogates
+
+    @contextmanager
+    def _room(self, name: str, inputs: dict[str, str] | None = None, **details: Any) -> Iterator[None]:
+        """Write the resolved experiment, do the work, and note in the manifest what it was done with."""
+        technology = self.technology
+        inputs = {"technology": technology.fingerprint} | self.system.inputs(self) | (inputs or {})
+        self._require_same_training(inputs)
+        made_of = {
+            "name": technology.name,
+            "fingerprint": technology.fingerprint,
+            "library_sha256": sha256_of_file(technology.library),
+        }
+        definition = tomli_w.dumps(self.experiment.model_dump(mode="json", exclude_none=True))
+        with (
+            self.files.room(name, inputs, origin() | {"technology": made_of}, **details),
+            self.files.defined(definition),
+        ):
+            yield
+
+    @contextmanager
+    def _simulating(self, timeout_s: float, **changes: Any) -> Iterator[None]:
+        """The simulator with the settings of a room."""
+        before = self.simulator
+        self.simulator = before.changed(timeout_s=timeout_s, **changes)
+        try:
+            yield
+        finally:
+            self.simulator = before
+
+    def _require_same_training(self, inputs: dict[str, str]) -> None:
+        """A folder with trained work in it belongs to the training that made it."""
+        if not self.files.is_one or self.files.path(CHECKPOINT) is None:
+            return
+        found = self.files.manifest["inputs_sha256"] | load_experiment(self.folder).trained_as()
+        wanted = inputs | self.experiment.trained_as()
+        differing = [
+            f"{key} {_short(found[key])} there, {_short(value)} here"
+            for key, value in wanted.items()
+            # The network it started from is known by what it holds, which the checkpoint says.
+            if key in found and found[key] != value and key != "training.initial"
+        ]
+        if differing:
+            raise ArchitectureMismatch(
+                f"{self.folder} holds a network trained otherwise ({'; '.join(differing)}). It is left as it is: "
+                "choose another folder with --out, or remove this one."
+            )
+
+
+def _short(value: object) -> str:
+    """A setting as it is, a checksum by its beginning."""
+    text = value if isinstance(value, str) else repr(value)
+    return f"{text[:12]}..." if len(text) == 64 else text

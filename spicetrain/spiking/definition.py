@@ -1,0 +1,125 @@
+"""What an experiment of the spiking system says: its tables of a TOML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from spicetrain.experiment import CharacterizationSettings, Experiment, absolute, absolute_toml
+from spicetrain.registry import Registry
+from spicetrain.schema import Definition
+from spicetrain.spiking.circuit import PerLayer, SpikingCircuit, load_circuit
+from spicetrain.spiking.methods import METHODS, Method
+from spicetrain.training.settings import Augmentation, LoopSettings, Positive
+from spicetrain.verification.settings import Share, Tolerance, VerificationBase
+
+SpikeEncoder = Literal["rate", "latency"]
+
+
+class CircuitSettings(Definition):
+    """name: a shipped spiking circuit's, or the path of a TOML; the others, when given, stand in place of its own."""
+
+    name: str = "lif-1r"
+    threshold_V: PerLayer | None = None
+    capacitance_F: PerLayer | None = None
+
+    def load(self) -> SpikingCircuit:
+        """The circuit; ConfigurationError when its file is gone or bad."""
+        return load_circuit(self.name).changed(self.threshold_V, self.capacitance_F)
+
+
+class SpikingNetworkSettings(Definition):
+    """Shape of a spiking network, and how an input becomes spikes.
+
+    layers        inputs, hidden neurons ..., outputs
+    steps         clock steps that an image is shown for
+    encoder       rate: an input x in 0..1 spikes in every step with probability x; latency: once, the earlier the
+                  larger it is, below 0.01 never (snntorch.spikegen)
+    encoder_seed  of the spikes of the test images: training's test accuracy and the verification see the same ones
+    """
+
+    layers: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(784, 100, 10), min_length=2)
+    steps: int = Field(default=10, ge=1)
+    encoder: SpikeEncoder = "rate"
+    encoder_seed: int = Field(default=0, ge=0)
+
+
+class SpikingTrainingSettings(LoopSettings):
+    """How a spiking network is trained; see LoopSettings for the rest.
+
+    method           one of spiking.methods.METHODS
+    surrogate_slope  of snntorch's fast sigmoid, over membranes in units of their threshold
+    rate_logit       what an output that spikes in every step counts in the softmax
+    """
+
+    methods: ClassVar[Registry[Method]] = METHODS
+
+    method: Annotated[str, METHODS.validator()] = "circuit"
+    epochs: int = Field(default=25, ge=1)
+    learning_rate: Positive = 0.02
+    warm_up: float = Field(default=0.15, ge=0, lt=1)
+    augmentation: Augmentation = Augmentation(shift_pixels=1.0)
+    surrogate_slope: Positive = 3.0
+    rate_logit: Positive = 15.0
+
+
+class SpikingVerificationSettings(VerificationBase):
+    """How a trained spiking network is verified; see VerificationBase for the rest.
+
+    netlist              "reduced": on `1r` the first layer's columns as exact Thevenin sources; on `1t1r` all cells of
+                         a column as their measured currents, not exact; "flat": every device and every driver
+    waveform_images      of so many of them, chosen neurons are kept at all points in time; 0: of none
+    spikes               file of input spikes to take instead of encoding the images
+    accuracy_gap_max     between the method's own model and SPICE
+    membrane_rms_max     below the threshold, as a share of the first threshold's distance from rest
+    flat_membrane_max    of the largest difference between flat and reduced, likewise, and of no differing spike; None:
+                         reported only
+    """
+
+    images: int = Field(default=500, ge=1)
+    netlist: Literal["reduced", "flat"] = "reduced"
+    waveform_images: int = Field(default=1, ge=0)
+    spikes: Path | None = None
+    accuracy_gap_max: Share | None = None
+    spike_agreement_min: Share | None = None
+    membrane_rms_max: Tolerance | None = None
+    flat_membrane_max: Tolerance | None = None
+
+
+class SpikingExperiment(Experiment):
+    """Everything a run of the spiking system depends on."""
+
+    system: Literal["spiking"] = "spiking"
+    circuit: CircuitSettings = Field(default_factory=CircuitSettings)
+    characterization: CharacterizationSettings = CharacterizationSettings(plan="spiking")
+    network: SpikingNetworkSettings = Field(default_factory=SpikingNetworkSettings)
+    training: SpikingTrainingSettings = Field(default_factory=SpikingTrainingSettings)
+    verification: SpikingVerificationSettings = Field(default_factory=SpikingVerificationSettings)
+
+    @classmethod
+    def of_today(cls, content: dict[str, Any]) -> dict[str, Any]:
+        gone = ("membrane_rms_max_V", "flat_membrane_max_V")
+        verification = {key: value for key, value in content.get("verification", {}).items() if key not in gone}
+        training = training_of_today(content.get("training", {}))
+        return content | {"verification": verification, "training": training}
+
+    def trained_as(self) -> dict[str, Any]:
+        return super().trained_as() | {f"circuit.{key}": value for key, value in self.circuit.model_dump().items()}
+
+    def measured_as(self) -> dict[str, Any]:
+        return super().measured_as() | {"circuit": self.circuit}
+
+    def _paths(self, base: Path) -> dict[str, Any]:
+        circuit = self.circuit.model_copy(update={"name": absolute_toml(self.circuit.name, base)})
+        settled = super()._paths(base)
+        spikes = {"spikes": absolute(self.verification.spikes, base)}
+        return settled | {"circuit": circuit, "verification": settled["verification"].model_copy(update=spikes)}
+
+
+def training_of_today(table: dict[str, Any]) -> dict[str, Any]:
+    """[training], or what a checkpoint says of it, as older versions wrote it, in today's words."""
+    moved = {key: table[key] for key in ("beta", "clip_quantile", "calibration_images") if key in table}
+    rest = {key: value for key, value in table.items() if key not in moved}
+    return rest | ({"regular": moved} if moved and table.get("method") == "regular" else {})

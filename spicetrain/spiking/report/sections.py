@@ -1,0 +1,29 @@
+"""The spiking system's page, section by section."""
+
+from __future__ import annotations
+
+from spicetrain.report.blocks import Section
+from spicetrain.report.conductances import conductances_section
+from spicetrain.report.learning import training_section
+from spicetrain.report.page import Page
+from spicetrain.spiking.report.circuit import spiking_circuit_section
+from spicetrain.spiking.report.comparison import spiking_verification_section
+from spicetrain.spiking.report.laws import laws_section
+from spicetrain.spiking.report.learning import spikes_told
+from spicetrain.spiking.report.rasters import rasters_section
+from spicetrain.spiking.report.waveforms import kept_spikes, waveforms_section
+
+
+def spiking_sections(page: Page) -> list[Section]:
+    """Behind the result and before the provenance."""
+    laws, kept = laws_section(page), kept_spikes(page)
+    classes = page.classes(page.experiment.network.layers[-1])
+    return [
+        spiking_circuit_section(page),
+        laws,
+        training_section(page, spikes_told),
+        spiking_verification_section(page, kept, classes),
+        waveforms_section(page, kept),
+        rasters_section(page, kept, classes),
+        conductances_section(page),
+    ]

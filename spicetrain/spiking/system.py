@@ -1,0 +1,171 @@
+"""The spiking system: what stands in its place wherever a system is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spicetrain.characterization.characterize import characterize
+from spicetrain.characterization.plan import Plan
+from spicetrain.characterization.sweep import Subject
+from spicetrain.netlists.cells import Form
+from spicetrain.runfolder import TABLES as TABLES_FOLDER
+from spicetrain.spiking.characterization.tables import TABLES
+from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.definition import SpikingExperiment
+from spicetrain.spiking.network import SpikingNetwork
+from spicetrain.spiking.verification.summary import SpikingSummary
+from spicetrain.system import Bench, Column, System
+from spicetrain.verification.conditions import conditions_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from spicetrain.report.blocks import Block, Section, Table
+    from spicetrain.report.page import Page
+    from spicetrain.spiking.surrogates.laws import SpikingLaws
+    from spicetrain.spiking.verification.verify import SpikingVerification
+
+
+class SpikingSystem(System):
+    name = "spiking"
+    definition = SpikingExperiment
+    tables = TABLES
+    summary = SpikingSummary
+    metrics = ("epoch", "loss", "learning_rate", "spike_rates", "seconds")
+    first_fit = "leak_current"
+    columns = (
+        Column("circuit model", "accuracy_circuit_model", "percent"),
+        Column("spike agreement", "spike_agreement", "percent"),
+        Column("membrane, rms", "membrane_rms_V", "V"),
+    )
+
+    def inputs(self, bench: Bench) -> dict[str, str]:
+        return {"circuit": circuit_of(bench).fingerprint}
+
+    def require(self, bench: Bench) -> None:
+        from spicetrain.spiking.netlists.network import require_reduced
+        from spicetrain.spiking.training.loop import require_spiking_fit
+        from spicetrain.spiking.verification.verify import require_spiking_verification
+
+        experiment, circuit, technology = _experiment(bench), circuit_of(bench), bench.technology
+        if circuit.array == "1r":  # of a 1t1r the cells are measured, whatever the device does
+            technology.memristor.require_nearly_ohmic(circuit.rails.vdd_V - circuit.rails.vss_V)
+        conditions = conditions_of(technology, experiment.verification.conditions)
+        if experiment.verification.netlist == "reduced":
+            require_reduced(circuit, conditions.simulated)
+        require_spiking_fit(experiment.network, experiment.training, bench.dataset, circuit, technology)
+        require_spiking_verification(experiment.verification, bench.dataset, experiment.network)
+
+    def characterize(self, bench: Bench, plan: Plan) -> dict[str, Path]:
+        subject = Subject(bench.technology, circuit_of(bench))
+        return characterize(subject, plan, bench.simulator, bench.files / TABLES_FOLDER)
+
+    def fit(self, bench: Bench) -> dict[str, Any]:
+        from spicetrain.spiking.surrogates.fit import fit_spiking_surrogates
+
+        tables, settings = bench.files / TABLES_FOLDER, bench.experiment.surrogates
+        return fit_spiking_surrogates(tables, bench.technology, circuit_of(bench), settings, bench.files.folder)
+
+    def load_surrogates(self, path: Path) -> tuple[SpikingLaws, dict[str, Any]]:
+        from spicetrain.spiking.surrogates.laws import load_laws
+
+        return load_laws(path)
+
+    def train(self, bench: Bench, surrogates: SpikingLaws, simulate: None) -> SpikingNetwork:
+        from spicetrain.spiking.training.loop import train
+
+        experiment = _experiment(bench)
+        return train(
+            experiment.network, experiment.training, bench.dataset, bench.technology, circuit_of(bench), surrogates,
+            bench.files.folder,
+        )  # fmt: skip
+
+    def load_network(self, path: Path) -> SpikingNetwork:
+        return SpikingNetwork.load(path)
+
+    def plain_form(self, bench: Bench) -> Form:
+        return "flat" if circuit_of(bench).inputs == "driven" else "reduced"
+
+    def deck(self, bench: Bench, network: SpikingNetwork, image: int, form: Form) -> str:
+        from spicetrain.runfolder import SURROGATES
+        from spicetrain.spiking.training.encoding import encode
+
+        laws = self.load_surrogates(bench.files / SURROGATES)[0]
+        asked, shape = _verification(bench, network, laws), _experiment(bench).network
+        asked.require()
+        inputs = bench.dataset.test_inputs[image : image + 1]
+        return asked.netlist.deck(encode(inputs, shape, shape.encoder_seed, first=image)[0], form).text()
+
+    def verify(self, bench: Bench, network: SpikingNetwork, surrogates: SpikingLaws) -> SpikingSummary:
+        from spicetrain.spiking.verification.verify import verify_spiking
+
+        return verify_spiking(_verification(bench, network, surrogates), bench.simulator, bench.files)
+
+    def kept_verification(
+        self, bench: Bench, network: SpikingNetwork, surrogates: SpikingLaws
+    ) -> SpikingSummary | None:
+        from spicetrain.spiking.verification.verify import kept_spiking_verification
+
+        return kept_spiking_verification(_verification(bench, network, surrogates), bench.simulator, bench.files)
+
+    def require_within(self, experiment: SpikingExperiment, summary: SpikingSummary) -> None:
+        from spicetrain.spiking.verification.figures import require_within
+
+        require_within(summary, experiment.verification)
+
+    def told(self, summary: SpikingSummary) -> tuple[str, list[tuple[str, str]]]:
+        from spicetrain.spiking.verification.figures import told
+
+        return told(summary)
+
+    def result(self, summary: SpikingSummary, verify: str) -> list[Block]:
+        from spicetrain.spiking.report.result import result_blocks
+
+        return result_blocks(summary, verify)
+
+    def sections(self, page: Page) -> list[Section]:
+        from spicetrain.spiking.report.sections import spiking_sections
+
+        return spiking_sections(page)
+
+    # A comparison's part
+
+    def cell(self, network: SpikingNetwork | None, summary: SpikingSummary | None) -> dict[str, Any]:
+        return {} if summary is None else {"array": summary.array, "threshold_share": summary.threshold_share}
+
+    def comparison_tables(self, ours: pd.DataFrame, root: Path, dataset: str) -> list[Table]:
+        from spicetrain.spiking.comparison.severity import severity
+
+        table = severity(ours, dataset)
+        return [] if table is None else [table]
+
+    def comparison_blocks(self, ours: pd.DataFrame, root: Path, dataset: str) -> list[Block]:
+        from spicetrain.report.blocks import Gallery
+        from spicetrain.spiking.comparison.severity import severity_drawing
+
+        drawing = severity_drawing(ours, dataset)
+        return [*self.comparison_tables(ours, root, dataset), *([] if drawing is None else [Gallery([drawing])])]
+
+
+def circuit_of(bench: Bench) -> SpikingCircuit:
+    """As the run has it."""
+    return _experiment(bench).circuit.load()
+
+
+def _experiment(bench: Bench) -> SpikingExperiment:
+    assert isinstance(bench.experiment, SpikingExperiment)
+    return bench.experiment
+
+
+def _verification(bench: Bench, network: SpikingNetwork, laws: SpikingLaws) -> SpikingVerification:
+    from spicetrain.spiking.verification.verify import SpikingVerification
+
+    experiment = _experiment(bench)
+    return SpikingVerification(
+        network, circuit_of(bench), conditions_of(bench.technology, experiment.verification.conditions), laws,
+        bench.dataset, experiment.network, experiment.verification,
+    )  # fmt: skip
+
+
+SYSTEM = SpikingSystem()

@@ -1,0 +1,48 @@
+"""What a spiking method makes of the synapses of a layer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spicetrain.array.conductances import Conductances
+from spicetrain.spiking.network import SpikingNetwork
+from spicetrain.spiking.training.parameters import SynapseParameters
+from spicetrain.training.extrapolation import NONE, Extrapolation
+
+
+class LayerResponse(NamedTuple):
+    """spikes, 0 or 1, and membranes at the latch in volts, both [steps, samples, columns]; what was asked of the laws
+    outside their domain."""
+
+    spikes: Tensor
+    membranes: Tensor
+    extrapolation: Extrapolation = NONE
+
+
+# (spikes [steps, samples, rows], conductances, layer, threshold in volts) -> the layer's answer
+Layer = Callable[[Tensor, Conductances, int, float], LayerResponse]
+
+
+class Layers(ABC):
+    """The layers of a network while it is trained by one method."""
+
+    @abstractmethod
+    def forward(self, spikes: Tensor, parameters: SynapseParameters, layer: int) -> LayerResponse:
+        """Of input spikes [steps, samples, rows]; differentiable."""
+
+    @abstractmethod
+    def programmed(self, parameters: SynapseParameters, layer: int) -> tuple[Conductances, float]:
+        """(siemens, threshold in volts) of the layer on the chip."""
+
+    def keep_possible(self, parameters: SynapseParameters) -> None:
+        """After a step of the optimizer."""
+
+    def finished(self, network: SpikingNetwork, spikes: Callable[[int], NDArray[np.bool_]]) -> SpikingNetwork:
+        """The network as it is programmed; `spikes` encodes so many training images, [images, steps, rows]."""
+        return network

@@ -1,0 +1,88 @@
+"""The regular method: the weights of a leaky integrate-and-fire network as everybody trains it, mapped to conductances
+afterwards, thresholds then set to its own spike rates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from spicetrain.array.conductances import Conductances
+from spicetrain.array.device import Device
+from spicetrain.errors import ConfigurationError
+from spicetrain.schema import Definition
+from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.definition import SpikingTrainingSettings
+from spicetrain.spiking.methods import Method
+from spicetrain.spiking.network import SpikingNetwork
+from spicetrain.spiking.surrogates.laws import SpikingLaws
+from spicetrain.spiking.training.calibrate import calibrated
+from spicetrain.spiking.training.fitted import FittedSpikingCircuit
+from spicetrain.spiking.training.layers import Layer, LayerResponse, Layers
+from spicetrain.spiking.training.parameters import SynapseParameters, mapped
+from spicetrain.spiking.training.regular_layer import RegularNeuron, leaky, regular_layer
+
+
+class RegularSettings(Definition):
+    """beta                what a step leaves of a membrane
+    clip_quantile       the share of a layer's weights that keep their size; g_max is what the largest of these gets,
+                        and larger ones no more
+    calibration_images  training images on which the circuit's thresholds are set; 0 leaves them as a linear neuron
+                        would have them
+    """
+
+    beta: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    clip_quantile: Annotated[float, Field(gt=0, le=1)] = 0.999
+    calibration_images: int = Field(default=300, ge=0)
+
+
+class RegularLayers(Layers):
+    """Layers as snntorch has them; synapses know no bounds."""
+
+    def __init__(self, fitted: FittedSpikingCircuit, device: Device, settings: SpikingTrainingSettings) -> None:
+        self.fitted, self.device, self.slope = fitted, device, settings.surrogate_slope
+        self.settings: RegularSettings = settings.of("regular")
+
+    def forward(self, spikes: Tensor, parameters: SynapseParameters, layer: int) -> LayerResponse:
+        return LayerResponse(*leaky(spikes, parameters.weights, self.settings.beta, self.slope))
+
+    def programmed(self, parameters: SynapseParameters, layer: int) -> tuple[Conductances, float]:
+        return mapped(parameters.weights, self.fitted.circuit, layer, self.device, self.settings.clip_quantile)
+
+    def finished(self, network: SpikingNetwork, spikes: Callable[[int], NDArray[np.bool_]]) -> SpikingNetwork:
+        images = self.settings.calibration_images
+        return calibrated(network, spikes(images), self.fitted.circuit, self.fitted.laws) if images else network
+
+
+def regular_model(
+    network: SpikingNetwork, circuit: SpikingCircuit, laws: SpikingLaws | None
+) -> tuple[Layer, Sequence[float]]:
+    """(one layer, thresholds in volts) of a network as a regular one, in float64; it wants no laws. ConfigurationError
+    when the network does not say what it needs."""
+    neuron = RegularNeuron(circuit, float(stated(network, "beta", "regular")))
+    thresholds_V = tuple(stated(network, "regular_thresholds_V"))
+    return lambda spikes, g, layer, threshold_V: LayerResponse(
+        *regular_layer(spikes, g, layer, threshold_V, neuron)
+    ), thresholds_V
+
+
+def stated(network: SpikingNetwork, key: str, table: str | None = None) -> Any:
+    """What the network's provenance says of its regular model, in `table` or beside it."""
+    about = network.about.get(table, {}) if table else {}
+    if key in about:
+        return about[key]
+    if key not in network.about:
+        raise ConfigurationError(
+            f"The network does not state {key!r} in `about`, which its regular model needs. Networks that spicetrain "
+            "trained do: train it again, or set it there."
+        )
+    return network.about[key]
+
+
+REGULAR = Method(
+    RegularLayers, regular_model, settings=RegularSettings, images=lambda settings: settings.calibration_images
+)

@@ -1,0 +1,63 @@
+"""What a verification of the spiking system finds: summary.json."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from spicetrain.verification.summary import Record, Summary
+
+
+class MembraneFigures(Record):
+    """Model less SPICE at the latch, over the membranes that are compared: rms and largest, volts, and how many."""
+
+    membrane_rms_V: float
+    membrane_max_V: float
+    membrane_points: int
+
+
+class FlatFigures(Record):
+    """Every device against the reduced netlist, on the first images."""
+
+    images: int
+    same_spikes: bool
+    spike_mismatches: int
+    membrane_difference_max_V: float
+    energy_per_inference_J: float
+    energy_by_supply_J: dict[str, float]
+    energy_per_inference_reduced_J: float
+    seconds_ngspice: float
+
+
+class SpikingSummary(Summary):
+    """accuracy_model       by the method's own model; accuracy_circuit_model  by the circuit's, with these weights
+    accuracy_gap            between the first of them and SPICE
+    agreement               same class in the circuit's model and in SPICE
+    threshold_share         (V_th - V_rest) / (V_S - V_rest) of the first layer
+    threshold_V             of the first layer, from rest
+    membrane_*              of subthreshold steps, see `figures`; before_mismatch  up to the first differing spike
+    """
+
+    system: Literal["spiking"] = "spiking"
+    circuit: str
+    array: Literal["1r", "1t1r"]
+    threshold_share: float
+    threshold_V: float | None = None
+    steps: int
+    accuracy_circuit_model: float
+    accuracy_gap: float
+    spike_agreement: float
+    spike_agreement_by_layer: tuple[float, ...]
+    spike_mismatches: int
+    images_without_mismatch: int
+    membrane_rms_V: float
+    membrane_max_V: float
+    membrane_points: int
+    membrane_rms_V_by_layer: tuple[float, ...]
+    before_mismatch: MembraneFigures
+    spikes_per_image_input: float
+    spikes_per_image_model: tuple[float, ...]
+    spikes_per_image_spice: tuple[float, ...]
+    energy_per_inference_J: float
+    energy_by_supply_J: dict[str, float]
+    seconds_per_image: float
+    flat: FlatFigures | None = None

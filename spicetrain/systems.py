@@ -1,0 +1,86 @@
+"""The systems by name: the only place that knows both. An experiment by name, path or folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from spicetrain import assets
+from spicetrain.errors import ConfigurationError, nearest
+from spicetrain.experiment import Experiment
+from spicetrain.registry import Registry
+from spicetrain.runfolder import DEFINITION, RunFolder
+from spicetrain.schema import parse, read_toml
+from spicetrain.system import System
+
+SYSTEMS: Registry[System] = Registry(
+    "system", {"inverter": "spicetrain.inverter.system:SYSTEM", "spiking": "spicetrain.spiking.system:SYSTEM"}
+)
+
+
+def system_of(experiment: Experiment) -> System:
+    """The rooms of an experiment's system."""
+    return SYSTEMS[experiment.system]
+
+
+def parse_experiment(content: dict[str, Any], source: str) -> Experiment:
+    """The experiment that tables of settings describe; ConfigurationError, naming `source`, when it is none."""
+    name = content.get("system", "inverter")
+    if name not in SYSTEMS:
+        raise ConfigurationError(f"{source}: unknown system {name!r}.{nearest(str(name), SYSTEMS)}")
+    return parse(SYSTEMS[name].definition, content, source)
+
+
+def load_experiment(target: str | Path) -> Experiment:
+    """An experiment by preset name, by the path of a TOML, or of an existing run folder. ConfigurationError otherwise.
+
+    Relative paths in a TOML are relative to it. A run folder of an older version is read in today's words; what cannot
+    be is refused, with the command that makes it again.
+    """
+    path = _definition_of(target)
+    content = read_toml(path)
+    if path.name == DEFINITION and content.get("system", "inverter") in SYSTEMS:
+        content = SYSTEMS[content.get("system", "inverter")].definition.of_today(content)
+    try:
+        experiment = parse_experiment(content, str(path))
+    except ConfigurationError as error:
+        if path.name != DEFINITION:
+            raise
+        raise ConfigurationError(
+            f"{error}. If another version of spicetrain wrote this run folder: bring the file up to date, or make the "
+            f"run again in another folder, `spicetrain run EXPERIMENT --out FOLDER`."
+        ) from error
+    return experiment.with_absolute_paths(path.resolve().parent)
+
+
+def presets() -> list[str]:
+    """Names of the shipped experiments."""
+    return sorted(path.stem for path in assets.presets_folder().glob("*.toml"))
+
+
+def default_folder(target: str | Path) -> Path:
+    """runs/<name> for a preset or TOML; a run folder is its own."""
+    path = Path(target).expanduser()
+    return path if RunFolder(path).is_one else Path("runs") / path.stem
+
+
+def _definition_of(target: str | Path) -> Path:
+    path = Path(target).expanduser()
+    if RunFolder(path).is_one:
+        return path / DEFINITION
+    if path.suffix == ".toml":
+        if not path.is_file():
+            beside = [other.name for other in path.parent.glob("*.toml")]
+            raise ConfigurationError(f"There is no experiment {path}.{nearest(path.name, beside)}")
+        return path
+    if str(target) in presets():
+        return assets.presets_folder() / f"{target}.toml"
+    if path.is_dir():
+        raise ConfigurationError(
+            f"{path} is a folder without {DEFINITION}: not a run of spicetrain. Likely a misspelt name, or a run that "
+            "never began."
+        )
+    raise ConfigurationError(
+        f"Unknown preset {str(target)!r}.{nearest(str(target), presets())} "
+        "An experiment may also be named by the path of its TOML or of a run folder."
+    )

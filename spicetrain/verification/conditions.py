@@ -1,0 +1,81 @@
+"""Under which conditions a network is simulated, apart from those it was trained in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from spicetrain.rails import Rails
+from spicetrain.schema import Definition
+from spicetrain.technology import Technology, load_technology
+
+Celsius = Annotated[float, Field(gt=-273.15, lt=500)]
+
+
+class ConditionSettings(Definition):
+    """The [verification.conditions] table; what is not given is as it was in training.
+
+    technology     another technology of the same terminals, by name or by the path of its TOML
+    section        another section of its library: a corner
+    temperature_C  of all devices
+    vdd_scale      the rails' distance from their middle, by this factor
+    """
+
+    technology: str | None = None
+    section: str | None = None
+    temperature_C: Celsius | None = None
+    vdd_scale: Annotated[float, Field(gt=0, le=10)] = 1.0
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """trained    the technology as the run has it: of the surrogates, and of the model's predictions
+    simulated  the technology as ngspice gets it
+    vdd_scale  by which the simulated rails differ
+    """
+
+    trained: Technology
+    simulated: Technology
+    vdd_scale: float = 1.0
+
+    @property
+    def same(self) -> bool:
+        """Whether the model is asked about the very circuit that is simulated."""
+        return self.trained.fingerprint == self.simulated.fingerprint
+
+    def told(self) -> dict[str, dict[str, Any]]:
+        """Both, for a summary."""
+        return {"trained_in": _told(self.trained), "simulated_in": _told(self.simulated)}
+
+
+def conditions_of(trained: Technology, settings: ConditionSettings) -> Conditions:
+    """TechnologyError when the technology that is named cannot be had."""
+    simulated = trained if settings.technology is None else load_technology(settings.technology)
+    changes: dict[str, Any] = {}
+    if settings.section is not None:
+        changes["transistors"] = simulated.transistors.model_copy(update={"section": settings.section})
+    if settings.temperature_C is not None:
+        changes["temperature_C"] = settings.temperature_C
+    if settings.vdd_scale != 1:
+        changes["rails"] = scaled(simulated.rails, settings.vdd_scale)
+    return Conditions(trained, simulated.changed(**changes), settings.vdd_scale)
+
+
+def scaled(rails: Rails, factor: float, middle_V: float | None = None) -> Rails:
+    """The rails, their distance from `middle_V` (None: their own middle) by `factor`."""
+    middle = rails.mid_V if middle_V is None else middle_V
+    low, high = (middle + factor * (v - middle) for v in (rails.vss_V, rails.vdd_V))
+    return Rails(vdd_V=high, vss_V=low)
+
+
+def _told(technology: Technology) -> dict[str, Any]:
+    return {
+        "technology": technology.name,
+        "fingerprint": technology.fingerprint,
+        "section": technology.transistors.section,
+        "temperature_C": technology.temperature_C,
+        "vdd_V": technology.rails.vdd_V,
+        "vss_V": technology.rails.vss_V,
+    }

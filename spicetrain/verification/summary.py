@@ -1,0 +1,49 @@
+"""What a verification found, as a record: summary.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Record(BaseModel):
+    """Base of everything in summary.json: frozen; what a later version adds is left aside."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, ser_json_inf_nan="constants")
+
+
+class Summary(Record):
+    """What the summaries of all systems hold; accuracies and agreement are shares.
+
+    accuracy_model     in the method's own view
+    trained_in         technology, temperature and rails of the training, and of the model
+    simulated_in       those that ngspice simulated
+    key                of everything that the figures depend on
+    """
+
+    system: str
+    method: str
+    dataset: str
+    technology: str
+    layers: tuple[int, ...]
+    netlist: str
+    images: int
+    accuracy_model: float
+    accuracy_spice: float
+    agreement: float
+    trained_in: dict[str, Any] | None = None
+    simulated_in: dict[str, Any] | None = None
+    seconds_ngspice: float
+    seconds_total: float
+    ngspice_version: int
+    key: str
+
+    @property
+    def conditions_are_its_own(self) -> bool:
+        """Whether it was simulated as it was trained; also where an older version did not say."""
+        return self.trained_in == self.simulated_in
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return self.model_dump(mode="json")
