@@ -253,7 +253,7 @@ def _print_figures(run: Run) -> None:
 
     from spicetrain.pages import read_summary
 
-    title, rows = run.system.told(read_summary(run.files))
+    title, rows = run.system.summary_rows(read_summary(run.files))
     table = Table(title=title)
     table.add_column("figure")
     table.add_column("value", justify="right")

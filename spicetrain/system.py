@@ -132,7 +132,7 @@ class System(ABC):
         """VerificationError when a figure is outside what the experiment asks, or the method claims."""
 
     @abstractmethod
-    def told(self, summary: Any) -> tuple[str, list[tuple[str, str]]]:
+    def summary_rows(self, summary: Any) -> tuple[str, list[tuple[str, str]]]:
         """The summary for a terminal: a title, and rows (figure, value)."""
 
     @abstractmethod

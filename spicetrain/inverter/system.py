@@ -126,10 +126,10 @@ class InverterSystem(System):
 
         require_within(summary, experiment.verification)
 
-    def told(self, summary: InverterSummary) -> tuple[str, list[tuple[str, str]]]:
-        from spicetrain.inverter.verification.figures import told
+    def summary_rows(self, summary: InverterSummary) -> tuple[str, list[tuple[str, str]]]:
+        from spicetrain.inverter.verification.figures import summary_rows
 
-        return told(summary)
+        return summary_rows(summary)
 
     def result(self, summary: InverterSummary, verify: str) -> list[Block]:
         from spicetrain.inverter.report.result import result_blocks

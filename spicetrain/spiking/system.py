@@ -114,10 +114,10 @@ class SpikingSystem(System):
 
         require_within(summary, experiment.verification)
 
-    def told(self, summary: SpikingSummary) -> tuple[str, list[tuple[str, str]]]:
-        from spicetrain.spiking.verification.figures import told
+    def summary_rows(self, summary: SpikingSummary) -> tuple[str, list[tuple[str, str]]]:
+        from spicetrain.spiking.verification.figures import summary_rows
 
-        return told(summary)
+        return summary_rows(summary)
 
     def result(self, summary: SpikingSummary, verify: str) -> list[Block]:
         from spicetrain.spiking.report.result import result_blocks

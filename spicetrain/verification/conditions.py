@@ -45,9 +45,9 @@ class Conditions:
         """Whether the model is asked about the very circuit that is simulated."""
         return self.trained.fingerprint == self.simulated.fingerprint
 
-    def told(self) -> dict[str, dict[str, Any]]:
+    def recorded(self) -> dict[str, dict[str, Any]]:
         """Both, for a summary."""
-        return {"trained_in": _told(self.trained), "simulated_in": _told(self.simulated)}
+        return {"trained_in": _recorded(self.trained), "simulated_in": _recorded(self.simulated)}
 
 
 def conditions_of(trained: Technology, settings: ConditionSettings) -> Conditions:
@@ -70,7 +70,7 @@ def scaled(rails: Rails, factor: float, middle_V: float | None = None) -> Rails:
     return Rails(vdd_V=high, vss_V=low)
 
 
-def _told(technology: Technology) -> dict[str, Any]:
+def _recorded(technology: Technology) -> dict[str, Any]:
     return {
         "technology": technology.name,
         "fingerprint": technology.fingerprint,

@@ -62,7 +62,7 @@ def require_within(summary: InverterSummary, settings: VerificationSettings) -> 
     )
 
 
-def told(summary: InverterSummary) -> tuple[str, list[tuple[str, str]]]:
+def summary_rows(summary: InverterSummary) -> tuple[str, list[tuple[str, str]]]:
     """For a terminal: a title, and rows (figure, value)."""
     title = f"{summary.dataset} {shape_text(summary.layers)}, {summary.method}, {summary.images} images in ngspice"
     rows = [

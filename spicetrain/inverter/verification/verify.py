@@ -128,7 +128,7 @@ def verify(asked: Verification, simulator: Simulator, files: RunFolder) -> Inver
         "layers": network.layers,
         "netlist": settings.netlist,
         **compare(np.stack([model_V[node] for node in outputs], 1), spice_out, asked.labels),
-        **asked.conditions.told(),
+        **asked.conditions.recorded(),
         "swing_V": 2 * technology.rails.half_swing_V,
         "solver_unconverged": prediction.convergence.unconverged,
         "flat": flat,

@@ -139,7 +139,7 @@ def require_within(summary: SpikingSummary, settings: SpikingVerificationSetting
     require(limits)
 
 
-def told(summary: SpikingSummary) -> tuple[str, list[tuple[str, str]]]:
+def summary_rows(summary: SpikingSummary) -> tuple[str, list[tuple[str, str]]]:
     """For a terminal: a title, and rows (figure, value)."""
     title = f"{summary.dataset} {shape_text(summary.layers)}, spiking, {summary.method}, {summary.circuit}"
     early, flat = summary.before_mismatch.membrane_rms_V, summary.flat

@@ -123,7 +123,7 @@ def verify_spiking(asked: SpikingVerification, simulator: Simulator, files: RunF
     threshold_V = network.thresholds_V[0] - circuit.rest_V
     figures: dict[str, Any] = {
         **{key: network.about[key] for key in ("method", "dataset", "technology")},
-        **asked.conditions.told(),
+        **asked.conditions.recorded(),
         "circuit": circuit.name,
         "array": circuit.array,
         "threshold_share": threshold_V / (circuit.rails.vdd_V - circuit.rest_V),

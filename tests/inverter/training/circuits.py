@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from bench import plan_of, simulator
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.characterization.characterize import characterize
-from spicetrain.characterization.plan import Plan
+from spicetrain.characterization.plan import PlanSection
+from spicetrain.characterization.sweep import Subject
 from spicetrain.inverter.characterization.crossbars import EffectiveLoadPlan
 from spicetrain.inverter.characterization.current_surface import CurrentSurfacePlan
 from spicetrain.inverter.characterization.loaded_vtc import LoadedVtcPlan
@@ -23,7 +25,6 @@ from spicetrain.inverter.surrogates.effective_load import fit_effective_load
 from spicetrain.inverter.surrogates.loaded_vtc import fit_loaded_vtc
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.stage import Tolerance
-from spicetrain.spice.ngspice import find_ngspice
 from spicetrain.surrogates.settings import SurrogateSettings
 from spicetrain.technology import Technology, load_technology
 
@@ -32,13 +33,13 @@ LOAD_SETTINGS = SurrogateSettings(hidden=(16, 16), points=2700, load_iterations=
 EXACT = Tolerance(step_V=1e-11, iterations=40)
 
 
-def measured(**sections: object) -> dict[str, pd.DataFrame]:
+def measured(**sections: PlanSection) -> dict[str, pd.DataFrame]:
     """Tables of ptm90 for a plan of these sections, in a cache of their own."""
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
         folder = Path(name)
         patch.setenv("SPICETRAIN_CACHE", str(folder / "cache"))
-        plan = Plan(folder=folder, **sections)  # type: ignore[arg-type]
-        files = characterize(load_technology("ptm90"), plan, find_ngspice(), folder / "tables", workers=1)
+        subject = Subject(load_technology("ptm90"))
+        files = characterize(subject, plan_of(**sections), simulator(), folder / "tables")
         return {name: pd.read_parquet(file) for name, file in files.items()}
 
 

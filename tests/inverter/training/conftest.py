@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.inverter.surrogates.store import Surrogates
+from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.inverters import Inverters, inverters_of
 from spicetrain.technology import Technology
 
@@ -31,5 +31,5 @@ def surrogates() -> Surrogates:
 
 
 @pytest.fixture
-def circuit(ptm90: Technology, surface: CurrentSurface) -> Circuit:
-    return Circuit(ptm90, Surrogates(surface), torch.float64, tolerance=EXACT)
+def circuit(ptm90: Technology, surface: CurrentSurface) -> FittedCircuit:
+    return FittedCircuit(ptm90, Surrogates(surface), torch.float64, tolerance=EXACT)

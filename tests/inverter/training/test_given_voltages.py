@@ -10,21 +10,22 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PySpice.Spice.Netlist import Circuit
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.array.crossbar import Crossbar
+from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.netlists.network import network_deck, saved_nodes
 from spicetrain.inverter.network import Network
+from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.inverters import Inverters
-from spicetrain.inverter.training.kcl import kcl
 from spicetrain.inverter.training.parameters import row_signal
 from spicetrain.inverter.training.stage import Tolerance, solve_output, solve_stage
-from spicetrain.inverter.training.voltages import LayerVoltages
+from spicetrain.inverter.training.voltages import Convergence, LayerVoltages, Prediction
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
 from spicetrain.technology import Technology
+from spicetrain.training.settings import NoSettings
 
 from .circuits import EXACT, random_network
 from .test_stage import stage
@@ -35,19 +36,23 @@ SHAPES = [(4, 3, 3), (7, 5, 4, 3), (2, 1, 1), (3, 2)]
 class Differentiable:
     """A network's voltages as functions of the logarithms of its conductances and sizes, one tensor each."""
 
-    def __init__(self, network: Network, circuit: Circuit, inputs: NDArray) -> None:
+    def __init__(self, network: Network, circuit: FittedCircuit, inputs: NDArray) -> None:
         self.circuit, self.network = circuit, network
         arrays = [value for box in network.crossbars for value in vars(box).values()] + list(network.sizes)
         self.logs = [torch.tensor(np.log(array), requires_grad=True) for array in arrays]
         self.signal = row_signal(torch.from_numpy(inputs), network.encoding, circuit.rails)
-        self.predictor = kcl(circuit, [], network.ground_S)
+        self.predictor = METHODS["kcl"].predictor(circuit, [], network.ground_S, NoSettings())
         shape = (len(inputs), network.layers[-1])
         self.weights = torch.from_numpy(np.random.default_rng(5).normal(size=shape))
 
-    def voltages(self, given: list[LayerVoltages] | None = None) -> list[LayerVoltages]:
+    def predicted(self, given: list[LayerVoltages] | None = None) -> Prediction:
         values, depth = [log.exp() for log in self.logs], len(self.network.crossbars)
         boxes = [Conductances(*values[4 * i : 4 * i + 4]) for i in range(depth)]
-        return self.predictor(boxes, values[4 * depth :], self.signal, given)
+        found: Prediction = self.predictor(boxes, values[4 * depth :], self.signal, given)
+        return found
+
+    def voltages(self, given: list[LayerVoltages] | None = None) -> list[LayerVoltages]:
+        return self.predicted(given).layers
 
     def gradients(self, given: list[LayerVoltages] | None = None) -> list[Tensor]:
         """Of the weighted sum of the outputs."""
@@ -60,14 +65,14 @@ def detached(layers: list[LayerVoltages]) -> list[LayerVoltages]:
 
 @pytest.mark.parametrize("layers", SHAPES)
 def test_at_kcls_own_solution_the_gradients_are_kcls(
-    layers: tuple[int, ...], ptm90: Technology, circuit: Circuit
+    layers: tuple[int, ...], ptm90: Technology, circuit: FittedCircuit
 ) -> None:
-    circuit.tolerance = Tolerance(step_V=1e-30, iterations=8)  # down to the last digit: kcl's own is a step behind
+    # Down to the last digit: kcl's own is a step behind.
+    circuit = replace(circuit, tolerance=Tolerance(step_V=1e-30, iterations=8))
     inputs = np.random.default_rng(1).random((6, layers[0]))
     grounded = replace(random_network(ptm90, *layers), ground_S=2e-5)  # else an output's size counts for nothing
     net = Differentiable(grounded, circuit, inputs)
     given = detached(net.voltages())
-    circuit.effort = Effort()
     expected = net.gradients()
     largest = max(float(gradient.abs().max()) for gradient in expected)
     for found, gradient in zip(net.gradients(given), expected, strict=True):
@@ -75,7 +80,7 @@ def test_at_kcls_own_solution_the_gradients_are_kcls(
         assert found.abs().max() > 0
 
 
-def test_the_values_are_the_given_ones_and_nothing_is_solved(ptm90: Technology, circuit: Circuit) -> None:
+def test_the_values_are_the_given_ones_and_nothing_is_solved(ptm90: Technology, circuit: FittedCircuit) -> None:
     net = Differentiable(random_network(ptm90, 4, 3, 3), circuit, np.random.default_rng(1).random((6, 4)))
     rng = np.random.default_rng(2)
 
@@ -83,17 +88,16 @@ def test_the_values_are_the_given_ones_and_nothing_is_solved(ptm90: Technology, 
         return torch.from_numpy(rng.uniform(-0.2, 0.2, (6, columns)))
 
     given = [LayerVoltages(anything(3), anything(3), anything(3)), LayerVoltages(anything(3), anything(3))]
-    net.gradients(given)
+    assert net.predicted(given).convergence == Convergence()
     for layer, known in zip(net.voltages(given), given, strict=True):
         for v, expected in zip(vars(layer).values(), vars(known).values(), strict=True):
             assert (v is None) == (expected is None)
             assert v is None or torch.equal(v, expected)
-    assert circuit.effort.iterations == 0
     assert not any(v.requires_grad for layer in given for v in vars(layer).values() if v is not None)
 
 
 @pytest.mark.parametrize("layers", SHAPES[:2])
-def test_they_are_finite_differences_of_kcl(layers: tuple[int, ...], ptm90: Technology, circuit: Circuit) -> None:
+def test_they_are_finite_differences_of_kcl(layers: tuple[int, ...], ptm90: Technology, circuit: FittedCircuit) -> None:
     net = Differentiable(random_network(ptm90, *layers), circuit, np.random.default_rng(1).random((6, layers[0])))
     found = net.gradients(detached(net.voltages()))
     step, rng = 1e-5, np.random.default_rng(3)
@@ -146,7 +150,9 @@ def test_anywhere_they_are_those_of_kirchhoffs_law_linearized_there(ptm90: Techn
     leaves = [torch.zeros(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
     moved = [arrays[0] + leaves[0], *(a * u.exp() for a, u in zip(arrays[1:], leaves[1:], strict=True))]
     given = tuple(torch.from_numpy(part)[None] for part in np.split(v, [rows, 2 * rows]))
-    out = torch.cat(solve_stage(*moved, inverters, EXACT, Effort(), given), dim=1)  # type: ignore[call-arg,arg-type]
+    v_in, g, sizes = moved[0], Conductances(*moved[1:5]), torch.stack(moved[5:], 1)
+    solution = solve_stage(v_in, g, sizes, inverters, EXACT, given)  # type: ignore[arg-type]
+    out = torch.cat((solution.v_n, solution.v_p, solution.v_col), dim=1)
     found = torch.autograd.grad((out * torch.from_numpy(weights)).sum(), leaves)
     assert np.abs(currents(v, nothing)).min() > 1e-3
     np.testing.assert_allclose(torch.cat([g.reshape(-1) for g in found]), expected, rtol=1e-5, atol=1e-8)
@@ -157,7 +163,7 @@ def test_outputs_anywhere_too(inverters: Inverters) -> None:
     m = torch.tensor([1.0, 2.5, 4.0], dtype=torch.float64)
     v_in.requires_grad_(), m.requires_grad_()
     grounded = replace(inverters, ground_S=2e-5)
-    found = torch.autograd.grad(solve_output(v_in, m, grounded, EXACT, Effort(), given).sum(), (v_in, m))
+    found = torch.autograd.grad(solve_output(v_in, m, grounded, EXACT, given).v_out.sum(), (v_in, m))
 
     def current(v_in: Tensor, m: Tensor, v_out: Tensor) -> Tensor:
         return m * inverters.current(v_in.detach(), v_out)[0] - 2e-5 * v_out
@@ -176,7 +182,7 @@ def in_ngspice(network: Network, technology: Technology, inputs: NDArray, ngspic
     return {node: answer.values[f"v({node})"] for node in saved_nodes(network, hidden=True)}
 
 
-def test_they_are_finite_differences_of_ngspice(ptm90: Technology, circuit: Circuit, ngspice: Ngspice) -> None:
+def test_they_are_finite_differences_of_ngspice(ptm90: Technology, circuit: FittedCircuit, ngspice: Ngspice) -> None:
     """Moved by half a thousandth both ways: with a gain of 60, more than that bends. ngspice takes a voltage when its
     last step was below reltol, 2.5 uV of 0.25 V, and is then far nearer; the surface's slopes are good to 0.3 %."""
     inputs = np.random.default_rng(6).random((5, 3))

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.inverter.netlists.network import network_deck, saved_nodes
+from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import predict
 from spicetrain.inverter.verification.verify import named_voltages
 from spicetrain.netlists.cells import Form
@@ -22,14 +22,15 @@ from .circuits import random_network
 @pytest.mark.parametrize("form", ["reduced", "flat"])
 @pytest.mark.parametrize("layers", [(5, 3, 2), (4, 3, 4, 2), (3, 1)])
 def test_every_node_of_a_grounded_network_is_where_ngspice_has_it(
-    layers: tuple[int, ...], form: Form, ptm90: Technology, circuit: Circuit, ngspice: Ngspice
+    layers: tuple[int, ...], form: Form, ptm90: Technology, circuit: FittedCircuit, ngspice: Ngspice
 ) -> None:
     network = replace(random_network(ptm90, *layers), ground_S=1 / 30e3)
     inputs = np.random.default_rng(1).random((8, layers[0]))
     spice = simulate(network_deck(network, ptm90, inputs, form, hidden=True), ngspice).values
-    model = named_voltages(predict(network, inputs, circuit, "kcl"))
-    free = named_voltages(predict(replace(network, ground_S=0.0), inputs, circuit, "kcl"))
-    assert circuit.effort.unconverged == 0
+    found = predict(network, inputs, circuit, "kcl")
+    model = named_voltages(found.layers)
+    free = named_voltages(predict(replace(network, ground_S=0.0), inputs, circuit, "kcl").layers)
+    assert found.convergence.unconverged == 0
     for node in saved_nodes(network, hidden=True):
         # Gates leak some pA in ngspice, and the test's own surface is fitted to 4e-4.
         assert np.abs(model[node] - spice[f"v({node})"]).max() < 5e-5, node

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from interrupted import interrupt_at, metrics
-from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.datasets import Dataset, load_dataset
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError, StorageError
@@ -17,9 +16,11 @@ from spicetrain.inverter.definition import NetworkSettings, TrainingSettings
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.inverter.surrogates.store import Surrogates
-from spicetrain.inverter.training import loop
+from spicetrain.inverter.training import loop as inverter_loop
+from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import predict
 from spicetrain.technology import Technology
+from spicetrain.training import loop
 from spicetrain.training.common import parts_of
 
 from .circuits import random_network
@@ -37,7 +38,9 @@ class Trainer:
         self, folder: Path, shape: NetworkSettings = SHAPE, dataset: Dataset | None = None, **changes: Any
     ) -> Network:
         settings = TrainingSettings(**(SETTINGS.model_dump() | changes))
-        return loop.train(shape, settings, dataset or self.iris, self.technology, Surrogates(self.surface), folder)
+        return inverter_loop.train(
+            shape, settings, dataset or self.iris, self.technology, Surrogates(self.surface), folder
+        )
 
 
 @pytest.fixture
@@ -55,7 +58,7 @@ def test_learns_iris(method: str, train: Trainer, ptm90: Technology, surface: Cu
     network = train(tmp_path, wide, epochs=40, batch_size=20, learning_rate=0.1, method=method)
     lines = metrics(tmp_path)
     assert lines[-1]["loss"] < 0.1 * lines[0]["loss"]
-    outputs = predict(network, train.iris.train_inputs, Circuit(ptm90, Surrogates(surface)), method)[-1].v_n
+    outputs = predict(network, train.iris.train_inputs, FittedCircuit(ptm90, Surrogates(surface)), method).outputs
     right = (outputs.argmax(1).numpy() == train.iris.train_labels).mean()
     assert right > 0.965
     assert all(line["solver_unconverged"] == 0 for line in lines)
@@ -163,8 +166,8 @@ def test_validation_images_are_kept_out_of_training(train: Trainer, tmp_path: Pa
 def test_metrics_say_what_was_measured(train: Trainer, tmp_path: Path, ptm90: Technology) -> None:
     network = train(tmp_path, epochs=2)
     line = metrics(tmp_path)[-1]
-    circuit = Circuit(ptm90, Surrogates(train.surface))
-    v_out = predict(network, train.iris.test_inputs, circuit, "kcl")[-1].v_n
+    circuit = FittedCircuit(ptm90, Surrogates(train.surface))
+    v_out = predict(network, train.iris.test_inputs, circuit, "kcl").outputs
     right = (v_out.argmax(1).numpy() == train.iris.test_labels).mean()
     assert line["accuracy_test"] == pytest.approx(right)
     assert 0 < line["solver_step_V"] <= circuit.tolerance.step_V

@@ -7,16 +7,15 @@ import pytest
 import torch
 from bent import with_sinh
 from numpy.typing import NDArray
-from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError
-from spicetrain.inverter.definition import NetworkSettings
+from spicetrain.inverter.definition import NetworkSettings, TrainingSettings
 from spicetrain.inverter.netlists.network import network_deck, saved_nodes
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.inverter.surrogates.store import Surrogates
+from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import TrainableNetwork, predict
-from spicetrain.inverter.training.voltages import LayerVoltages
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
 from spicetrain.technology import Technology
@@ -36,15 +35,15 @@ def gathered(spice: dict[str, NDArray], prefix: str, columns: int) -> NDArray:
 @pytest.mark.parametrize("encoding", ["unipolar", "bipolar"])
 @pytest.mark.parametrize("layers", [(4, 3, 3), (7, 5, 4, 3), (2, 1, 1), (3, 2)])
 def test_every_node_is_where_ngspice_has_it(
-    layers: tuple[int, ...], encoding: str, ptm90: Technology, circuit: Circuit, ngspice: Ngspice
+    layers: tuple[int, ...], encoding: str, ptm90: Technology, circuit: FittedCircuit, ngspice: Ngspice
 ) -> None:
     network = random_network(ptm90, *layers, encoding=encoding)  # type: ignore[arg-type]
     inputs = np.random.default_rng(1).random((8, layers[0]))
     spice, model = in_ngspice(network, ptm90, inputs, ngspice), predict(network, inputs, circuit, "kcl", batch=3)
-    assert circuit.effort.unconverged == 0
-    for index, layer in enumerate(model):
+    assert model.convergence.unconverged == 0
+    for index, layer in enumerate(model.layers):
         columns = layers[index + 1]
-        last = index == len(model) - 1
+        last = index == len(model.layers) - 1
         nodes = (("o", layer.v_n),) if last else ((f"n{index}", layer.v_n), (f"p{index}", layer.v_p))
         for prefix, v in ((f"c{index}", layer.v_col), *nodes):
             assert v is not None
@@ -55,13 +54,13 @@ def test_every_node_is_where_ngspice_has_it(
 
 
 def test_fingers_do_to_the_model_what_they_do_to_the_circuit(
-    ptm90: Technology, circuit: Circuit, ngspice: Ngspice
+    ptm90: Technology, circuit: FittedCircuit, ngspice: Ngspice
 ) -> None:
     inputs = np.random.default_rng(3).random((6, 4))
     small, large = (random_network(ptm90, 4, 3, 40, 2, sizes=sizes) for sizes in ((1, 1, 1), (3, 1, 1)))
     changes = []
     for network in (small, large):
-        spice, model = in_ngspice(network, ptm90, inputs, ngspice), predict(network, inputs, circuit, "kcl")
+        spice, model = in_ngspice(network, ptm90, inputs, ngspice), predict(network, inputs, circuit, "kcl").layers
         changes.append((gathered(spice, "p0", 3), np.asarray(model[0].v_p)))
     in_circuit, in_model = (np.abs(b) - np.abs(a) for a, b in zip(*changes, strict=True))
     assert in_circuit.max() > 0.02  # three fingers drive 40 columns nearer to the rails
@@ -69,12 +68,12 @@ def test_fingers_do_to_the_model_what_they_do_to_the_circuit(
 
 
 def test_the_two_inverters_of_a_pair_have_sizes_of_their_own(
-    ptm90: Technology, circuit: Circuit, ngspice: Ngspice
+    ptm90: Technology, circuit: FittedCircuit, ngspice: Ngspice
 ) -> None:
     network = random_network(ptm90, 4, 3, 20, 2, sizes=(1, 1, 1))
     network.sizes[0][:, 1] = 4.0
     inputs = np.random.default_rng(3).random((6, 4))
-    spice, model = in_ngspice(network, ptm90, inputs, ngspice), predict(network, inputs, circuit, "kcl")
+    spice, model = in_ngspice(network, ptm90, inputs, ngspice), predict(network, inputs, circuit, "kcl").layers
     assert np.abs(np.asarray(model[0].v_n) - gathered(spice, "n0", 3)).max() < 3e-4
     assert np.abs(np.asarray(model[0].v_p) - gathered(spice, "p0", 3)).max() < 3e-4
 
@@ -85,12 +84,13 @@ def test_networks_of_any_depth_have_outputs_and_gradients(
     layers: tuple[int, ...], method: str, ptm90: Technology, surface: CurrentSurface
 ) -> None:
     settings = NetworkSettings(layers=layers, inverter_sizes=(2.0,) * (len(layers) - 1))
-    circuit = Circuit(ptm90, Surrogates(surface))
-    model = TrainableNetwork(settings, method, circuit, seed=3)
-    v_out = model(torch.rand(4, layers[0], generator=torch.Generator().manual_seed(0)))
+    circuit = FittedCircuit(ptm90, Surrogates(surface))
+    model = TrainableNetwork(settings, TrainingSettings(method=method, seed=3), circuit)
+    found = model.voltages(torch.rand(4, layers[0], generator=torch.Generator().manual_seed(0)))
+    v_out = found.outputs
     assert v_out.shape == (4, layers[-1])
     assert float(v_out.detach().abs().max()) <= 0.25
-    assert circuit.effort.unconverged == 0
+    assert found.convergence.unconverged == 0
     v_out.square().sum().backward()
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
@@ -100,28 +100,30 @@ def test_networks_of_any_depth_have_outputs_and_gradients(
         assert float(parameter.grad.abs().max()) > 0, name
 
 
-def test_what_is_trained_is_what_is_predicted(ptm90: Technology, circuit: Circuit) -> None:
+def test_what_is_trained_is_what_is_predicted(ptm90: Technology, circuit: FittedCircuit) -> None:
     settings = NetworkSettings(layers=(4, 3, 3), inverter_sizes=(1.5, 2.5), encoding="bipolar")
-    model = TrainableNetwork(settings, "kcl", circuit, seed=1)
+    model = TrainableNetwork(settings, TrainingSettings(seed=1), circuit)
     network = model.network({"method": "kcl"})
     inputs = np.random.default_rng(0).random((7, 4))
-    layers: list[LayerVoltages] = predict(network, inputs, circuit, "kcl")
+    outputs = predict(network, inputs, circuit, "kcl").outputs
     with torch.no_grad():
-        np.testing.assert_allclose(model(torch.from_numpy(inputs)), layers[-1].v_n, atol=1e-9)
+        np.testing.assert_allclose(model(torch.from_numpy(inputs)), outputs, atol=1e-9)
     assert (network.layers, network.encoding) == ((4, 3, 3), "bipolar")
     assert [sizes.shape for sizes in network.sizes] == [(3, 2), (3, 1)]
     assert [float(sizes[0, 0]) for sizes in network.sizes] == [1.5, 2.5]
 
 
-def test_seeds_make_networks(circuit: Circuit) -> None:
+def test_seeds_make_networks(circuit: FittedCircuit) -> None:
     settings = NetworkSettings(layers=(4, 3, 3))
-    first, same, other = (TrainableNetwork(settings, "kcl", circuit, seed).network({}) for seed in (1, 1, 2))
+    first, same, other = (
+        TrainableNetwork(settings, TrainingSettings(seed=seed), circuit).network({}) for seed in (1, 1, 2)
+    )
     assert np.array_equal(first.crossbars[0].pos, same.crossbars[0].pos)
     assert not np.array_equal(first.crossbars[0].pos, other.crossbars[0].pos)
 
 
-def test_a_network_of_another_shape_is_not_assigned(ptm90: Technology, circuit: Circuit) -> None:
-    model = TrainableNetwork(NetworkSettings(layers=(4, 3, 3)), "kcl", circuit)
+def test_a_network_of_another_shape_is_not_assigned(ptm90: Technology, circuit: FittedCircuit) -> None:
+    model = TrainableNetwork(NetworkSettings(layers=(4, 3, 3)), TrainingSettings(), circuit)
     with pytest.raises(ArchitectureMismatch, match="other.safetensors holds a 4-2-3"):
         model.assign(random_network(ptm90, 4, 2, 3), "other.safetensors")
 
@@ -132,5 +134,5 @@ def test_a_strongly_bent_memristor_is_refused(ptm90: Technology, surface: Curren
 
     # sinh(x) / x - 1 = x^2 / 6 + ...: 1e-3 at x = 0.0774, which is 0.155 / V over 0.5 V.
     with pytest.raises(ConfigurationError, match=r"ohmic to 0\.001"):
-        Circuit(bent(0.16), Surrogates(surface))
-    Circuit(bent(0.15), Surrogates(surface))
+        FittedCircuit(bent(0.16), Surrogates(surface))
+    FittedCircuit(bent(0.15), Surrogates(surface))

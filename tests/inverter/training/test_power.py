@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.inverter.netlists.network import network_deck
 from spicetrain.inverter.network import Network
+from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import predict
 from spicetrain.inverter.training.power import rail_power
 from spicetrain.inverter.training.voltages import LayerVoltages
@@ -20,8 +20,8 @@ from spicetrain.technology import Technology
 from .circuits import random_network
 
 
-def power(network: Network, inputs: np.ndarray, circuit: Circuit) -> torch.Tensor:
-    layers = predict(network, inputs, circuit, "kcl")
+def power(network: Network, inputs: np.ndarray, circuit: FittedCircuit) -> torch.Tensor:
+    layers = predict(network, inputs, circuit, "kcl").layers
     loads = [Conductances.of(box, torch.float64) for box in network.crossbars[1:]]
     sizes = [torch.from_numpy(size) for size in network.sizes]
     return rail_power(layers, loads, sizes, circuit.rails, circuit.surface)
@@ -29,7 +29,7 @@ def power(network: Network, inputs: np.ndarray, circuit: Circuit) -> torch.Tenso
 
 @pytest.mark.parametrize("layers", [(1, 1, 1), (5, 3, 2), (3, 4, 2, 5)])
 def test_is_what_ngspices_rails_deliver(
-    layers: tuple[int, ...], ptm90: Technology, circuit: Circuit, ngspice: Ngspice
+    layers: tuple[int, ...], ptm90: Technology, circuit: FittedCircuit, ngspice: Ngspice
 ) -> None:
     network = random_network(ptm90, *layers)
     inputs = np.random.default_rng(0).uniform(0, 1, (4, layers[0]))
@@ -41,7 +41,7 @@ def test_is_what_ngspices_rails_deliver(
     assert measured.min() > 1e-8
 
 
-def test_gradients_are_those_of_finite_differences(ptm90: Technology, circuit: Circuit) -> None:
+def test_gradients_are_those_of_finite_differences(ptm90: Technology, circuit: FittedCircuit) -> None:
     loads = [Conductances.of(box, torch.float64) for box in random_network(ptm90, 2, 3, 2).crossbars[1:]]
     rng = np.random.default_rng(1)
     v = [torch.from_numpy(rng.uniform(-0.2, 0.2, (2, n))) for n in (3, 3, 3, 2, 2)]

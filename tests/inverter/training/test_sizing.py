@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.datasets import load_dataset
 from spicetrain.errors import ConfigurationError
@@ -15,6 +14,7 @@ from spicetrain.inverter.definition import NetworkSettings, Sizing, TrainingSett
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.erim import largest_load_per_finger
+from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.loop import train
 from spicetrain.inverter.training.model import TrainableNetwork
 from spicetrain.inverter.training.sizing import InverterSizes
@@ -91,9 +91,9 @@ def test_only_methods_that_see_the_load_can_size(ptm90: Technology, surface: Cur
 def test_erim_gives_every_inverter_what_its_row_demands(
     ptm90: Technology, surface: CurrentSurface, tmp_path: Path
 ) -> None:
-    circuit = Circuit(ptm90, Surrogates(surface))
+    circuit = FittedCircuit(ptm90, Surrogates(surface))
     shape = NetworkSettings(layers=(3, 5, 4), inverter_sizes=(2.0, 1.0))
-    model = TrainableNetwork(shape, "kcl", circuit, sizing="erim")
+    model = TrainableNetwork(shape, TrainingSettings(sizing="erim"), circuit)
     with torch.no_grad():
         model.crossbars[1].pos[2] = 4.0  # type: ignore[operator]  # nearly g_max throughout
     model.size_for_loads()

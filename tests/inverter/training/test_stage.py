@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from scipy.optimize import root
 from torch import Tensor
 
+from spicetrain.array.conductances import Conductances
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.inverter.training.inverters import Inverters, inverters_of
-from spicetrain.inverter.training.stage import Tolerance, solve_output, solve_stage
+from spicetrain.inverter.training.stage import StageSolution, Tolerance, solve_output, solve_stage
 from spicetrain.inverter.training.tabulated import tabulate
+from spicetrain.inverter.training.voltages import Convergence
 from spicetrain.technology import Technology
 
 from .circuits import EXACT, random_crossbar
@@ -34,11 +36,13 @@ def stage(technology: Technology, rows: int, columns: int) -> tuple[Tensor, ...]
     return tuple(torch.from_numpy(array) for array in arrays)
 
 
-def solve(
-    arrays: Sequence[Tensor], inverters: Inverters, tolerance: Tolerance, effort: Effort | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
+def solve(arrays: Sequence[Tensor], inverters: Inverters, tolerance: Tolerance) -> StageSolution:
     v_in, g_n, g_p, b_pos, b_neg, m_n, m_p = arrays
-    return solve_stage(v_in, g_n, g_p, b_pos, b_neg, m_n, m_p, inverters, tolerance, effort or Effort())
+    return solve_stage(v_in, Conductances(g_n, g_p, b_pos, b_neg), torch.stack([m_n, m_p], 1), inverters, tolerance)
+
+
+def voltages(solution: StageSolution) -> tuple[Tensor, Tensor, Tensor]:
+    return solution.v_n, solution.v_p, solution.v_col
 
 
 def current_into_node(inverters: Inverters, fingers: float, v_in: float, v_out: float) -> float:
@@ -76,9 +80,10 @@ def test_the_solution_is_where_kirchhoffs_currents_vanish(
     rows: int, columns: int, ground_S: float, ptm90: Technology, inverters: Inverters
 ) -> None:
     inverters = replace(inverters, ground_S=ground_S)
-    arrays, effort = stage(ptm90, rows, columns), Effort()
-    v = torch.cat(solve(arrays, inverters, EXACT, effort), dim=1).numpy()
-    assert effort.unconverged == 0
+    arrays = stage(ptm90, rows, columns)
+    solution = solve(arrays, inverters, EXACT)
+    v = torch.cat(voltages(solution), dim=1).numpy()
+    assert solution.convergence.unconverged == 0
     for sample in range(SAMPLES):
         currents = kirchhoff(inverters, sample, arrays)
         assert np.abs(currents(v[sample])).max() < 1e-9
@@ -88,7 +93,7 @@ def test_the_solution_is_where_kirchhoffs_currents_vanish(
 @pytest.mark.parametrize(("rows", "columns"), SHAPES[:3])
 def test_scipy_finds_the_same_voltages(rows: int, columns: int, ptm90: Technology, inverters: Inverters) -> None:
     arrays = stage(ptm90, rows, columns)
-    v = torch.cat(solve(arrays, inverters, EXACT), dim=1).numpy()
+    v = torch.cat(voltages(solve(arrays, inverters, EXACT)), dim=1).numpy()
     for sample in (0, 1, 4):
         inverted = np.where(arrays[0][sample] > 0, -0.1, 0.1)
         start = np.concatenate([inverted, -inverted, np.zeros(columns)])
@@ -114,7 +119,7 @@ def test_gradients_are_those_of_finite_differences(
     def outputs(u: Tensor) -> tuple[Tensor, ...]:
         """u is of order one: conductances are so small that a step of gradcheck would be larger than they are."""
         arrays[place] = value + 0.1 * u if place == 0 else value * torch.exp(u)
-        return solve(arrays, inverters, EXACT)
+        return voltages(solve(arrays, inverters, EXACT))
 
     u = torch.zeros_like(value, requires_grad=True)
     assert torch.autograd.gradcheck(outputs, (u,), eps=1e-5, atol=2e-8, rtol=1e-5)
@@ -126,16 +131,16 @@ def test_gradients_of_the_outputs_too(ground_S: float, inverters: Inverters) -> 
     m = torch.tensor([1.0, 2.5, 4.0], dtype=torch.float64, requires_grad=True)
     grounded = replace(inverters, ground_S=ground_S)
     assert torch.autograd.gradcheck(
-        lambda v, m: solve_output(v, m, grounded, EXACT, Effort()), (v_in, m), eps=1e-6, atol=1e-8, rtol=1e-5
+        lambda v, m: solve_output(v, m, grounded, EXACT).v_out, (v_in, m), eps=1e-6, atol=1e-8, rtol=1e-5
     )
 
 
 def test_unloaded_outputs_carry_no_current(inverters: Inverters) -> None:
     v_in = torch.linspace(-0.25, 0.25, 41, dtype=torch.float64)[:, None]
-    effort = Effort()
-    v_out = solve_output(v_in, torch.ones(1, dtype=torch.float64), inverters, EXACT, effort)
+    output = solve_output(v_in, torch.ones(1, dtype=torch.float64), inverters, EXACT)
+    v_out = output.v_out
     i_out, _, di_out = inverters.current(v_in, v_out)
-    assert effort.unconverged == 0
+    assert output.convergence.unconverged == 0
     assert float((i_out / di_out).abs().max()) < 1e-11
     assert torch.all(v_out.diff(dim=0) < 0)
     assert float(v_out[0]) > 0.24
@@ -146,50 +151,47 @@ def test_unloaded_outputs_carry_no_current(inverters: Inverters) -> None:
 def test_float32_with_the_tolerance_of_training_is_near_float64(
     rows: int, columns: int, ptm90: Technology, surface: CurrentSurface, inverters: Inverters
 ) -> None:
-    arrays, effort = stage(ptm90, rows, columns), Effort()
+    arrays = stage(ptm90, rows, columns)
     exact = solve(arrays, inverters, EXACT)
-    single = solve([x.float() for x in arrays], inverters_of(surface.to(torch.float32)), Tolerance(), effort)
-    assert effort.unconverged == 0
-    for name, x, y in zip(("v_n", "v_p", "v_col"), exact, single, strict=True):
+    single = solve([x.float() for x in arrays], inverters_of(surface.to(torch.float32)), Tolerance())
+    assert single.convergence.unconverged == 0
+    for name, x, y in zip(("v_n", "v_p", "v_col"), voltages(exact), voltages(single), strict=True):
         assert y.dtype == torch.float32
         assert float((x - y).abs().max()) < 50e-6, name
 
 
 def test_what_does_not_converge_is_counted_sample_by_sample(ptm90: Technology, inverters: Inverters) -> None:
     arrays = stage(ptm90, 5, 3)
-    impossible, hasty, fair = Effort(), Effort(), Effort()
-    solve(arrays, inverters, Tolerance(step_V=1e-30), impossible)
-    solve(arrays, inverters, Tolerance(coarse_iterations=1, iterations=1, step_V=1e-6), hasty)
-    solve(arrays, inverters, Tolerance(), fair)
+    few = Tolerance(coarse_iterations=1, iterations=1, step_V=1e-6)
+    impossible, hasty, fair = (
+        solve(arrays, inverters, tolerance).convergence for tolerance in (Tolerance(step_V=1e-30), few, Tolerance())
+    )
     assert impossible.unconverged == SAMPLES
     assert impossible.iterations >= Tolerance().iterations
     assert 0 < hasty.unconverged <= SAMPLES
     assert hasty.step_V > 1e-6
     assert (fair.unconverged, fair.step_V <= Tolerance().step_V) == (0, True)
     one = torch.ones(5, dtype=torch.float64)
-    solve_output(arrays[0][1:3], one, inverters, Tolerance(coarse_iterations=1, iterations=1, step_V=1e-12), fair)
-    assert fair.unconverged == 2
+    output = solve_output(arrays[0][1:3], one, inverters, replace(few, step_V=1e-12))
+    assert (fair + output.convergence).unconverged == 2
 
 
 def test_not_a_number_is_unconverged_and_stays_in_its_sample(ptm90: Technology, inverters: Inverters) -> None:
     v_in, *others = stage(ptm90, 5, 3)
     expected = solve([v_in, *others], inverters, EXACT)
-    broken, effort = v_in.clone(), Effort()
+    broken = v_in.clone()
     broken[2, 1] = torch.nan
-    found = solve([broken, *others], inverters, EXACT, effort)
-    assert effort.unconverged == 1
+    found = solve([broken, *others], inverters, EXACT)
+    assert found.convergence.unconverged == 1
     whole = [0, 1, 3, 4, 5]
-    for x, y in zip(expected, found, strict=True):
+    for x, y in zip(voltages(expected), voltages(found), strict=True):
         assert bool(y[2].isnan().any())
         torch.testing.assert_close(x[whole], y[whole], rtol=0, atol=1e-10)
 
 
-def test_effort_keeps_the_worst_of_all_solves(inverters: Inverters) -> None:
-    effort = Effort()
-    effort.note(torch.tensor([1e-5, 3e-3]), 4, 1e-3)
-    effort.note(torch.tensor([2e-4, 1e-6]), 9, 1e-3)
-    assert effort.step_V == pytest.approx(3e-3)
-    assert (effort.iterations, effort.unconverged) == (9, 1)
+def test_convergences_add_up_to_the_worst_of_all_solves() -> None:
+    together = Convergence(3e-3, 4, 1) + Convergence(2e-4, 9, 2)
+    assert together == Convergence(3e-3, 9, 3)
 
 
 def test_the_coarse_table_is_near_the_surface_it_tabulates(inverters: Inverters) -> None:

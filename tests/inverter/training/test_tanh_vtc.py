@@ -8,16 +8,18 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PySpice.Spice.Netlist import Circuit
 from torch import Tensor
 
 from spicetrain.errors import ConfigurationError
 from spicetrain.inverter.definition import InverterExperiment
 from spicetrain.inverter.netlists.cells import MID, add_ground_resistor, add_inverter, new_circuit
+from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.inverters import Inverters
 from spicetrain.inverter.training.model import predict
+from spicetrain.inverter.training.phax import PhaxSettings
 from spicetrain.inverter.training.tanh_vtc import TanhVtc, fit_tanh, loaded_curve, tanh_pairs
 from spicetrain.netlists.cells import text_of
+from spicetrain.rails import Rails
 from spicetrain.schema import parse
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
@@ -60,7 +62,7 @@ def test_the_loaded_curve_is_that_of_ngspice(
 
 @pytest.mark.parametrize("load_S", LOADS_S)
 @pytest.mark.parametrize("free", [False, True])
-def test_no_other_tanh_is_nearer(free: bool, load_S: float, circuit: Circuit) -> None:
+def test_no_other_tanh_is_nearer(free: bool, load_S: float, circuit: FittedCircuit) -> None:
     pair = (8.0, 2.0)
     fits = tanh_pairs(circuit, torch.tensor([pair]), load_S, free=free)
     for kind, fit in enumerate(fits):
@@ -77,7 +79,7 @@ def test_no_other_tanh_is_nearer(free: bool, load_S: float, circuit: Circuit) ->
 
 
 @pytest.mark.parametrize("load_S", LOADS_S)
-def test_four_coefficients_fit_at_least_as_well_as_two(load_S: float, circuit: Circuit) -> None:
+def test_four_coefficients_fit_at_least_as_well_as_two(load_S: float, circuit: FittedCircuit) -> None:
     pair = (4.0, 1.0)
     two, four = (tanh_pairs(circuit, torch.tensor([pair]), load_S, free=free) for free in (False, True))
     for kind in (0, 1):
@@ -104,23 +106,22 @@ def test_the_load_goes_to_mid_rail(inverters: Inverters) -> None:
         current=lambda v_in, v_out: inverters.current(v_in - up, v_out - up),
         coarse=lambda v_in, v_out: inverters.coarse(v_in - up, v_out - up),
         vtc=lambda v_in: inverters.vtc(v_in - up) + up,
-        low=inverters.low + up,
-        high=inverters.high + up,
+        rails=Rails(vdd_V=inverters.rails.vdd_V + up, vss_V=inverters.rails.vss_V + up),
     )
     expected = loaded_curve(inverters, V_IN, one, 2e-5) + up
     torch.testing.assert_close(loaded_curve(lifted, V_IN + up, one, 2e-5), expected, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("method", ["phax", "rim"])
-def test_every_pair_has_the_curves_of_its_own_sizes(method: str, ptm90: Technology, circuit: Circuit) -> None:
-    circuit.phax_load_S = 5e-6
+def test_every_pair_has_the_curves_of_its_own_sizes(method: str, ptm90: Technology, circuit: FittedCircuit) -> None:
     network = random_network(ptm90, 3, 4, 2, sizes=(1, 1))
     network.sizes[0][:] = [[8, 1], [1, 8], [8, 1], [2, 2]]
     network.sizes[1][:] = [[3], [1]]
     inputs, ground_S = np.random.default_rng(0).random((6, 3)), 1e-5
-    hidden, last = predict(replace(network, ground_S=ground_S), inputs, circuit, method)
-    free = method == "rim"
-    hidden_S = ground_S if free else ground_S + 5e-6
+    free, frozen_S = method == "rim", 7e-6
+    settings = None if free else PhaxSettings(load_S=frozen_S)
+    hidden, last = predict(replace(network, ground_S=ground_S), inputs, circuit, method, settings).layers
+    hidden_S = ground_S if free else ground_S + frozen_S
     for j, pair in enumerate(network.sizes[0]):
         to_n, to_p = tanh_pairs(circuit, torch.from_numpy(pair[None]), hidden_S, free=free)
         torch.testing.assert_close(to_n(hidden.v_col[:, j]), hidden.v_n[:, j])

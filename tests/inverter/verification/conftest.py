@@ -1,14 +1,14 @@
-"""The measured inverter of the training tests, and small trained-looking networks on disk."""
+"""The measured inverter of the training tests, and small networks as a training makes them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from inverter.training.circuits import fitted_surface, random_network
+from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.technology import Technology
 
@@ -19,10 +19,10 @@ def surface() -> CurrentSurface:
 
 
 @pytest.fixture
-def network_file(ptm90: Technology, tmp_path: Path) -> Callable[..., Path]:
-    """Writes a network of random conductances as training would."""
+def trained(ptm90: Technology) -> Callable[..., Network]:
+    """Random conductances, with the provenance that a training gives."""
 
-    def write(*layers: int, **about: str) -> Path:
+    def network(*layers: int, **about: object) -> Network:
         origin = {
             "system": "inverter",
             "method": "kcl",
@@ -30,8 +30,6 @@ def network_file(ptm90: Technology, tmp_path: Path) -> Callable[..., Path]:
             "technology": ptm90.name,
             "technology_fingerprint": ptm90.fingerprint,
         }
-        path = tmp_path / "network.safetensors"
-        replace(random_network(ptm90, *layers, encoding="bipolar"), about=origin | about).save(path)
-        return path
+        return replace(random_network(ptm90, *layers, encoding="bipolar"), about=origin | about)
 
-    return write
+    return network

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from bench import Counted, simulator
 from numpy.typing import NDArray
 
 from inverter.training.circuits import random_network
@@ -24,6 +25,7 @@ from spicetrain.inverter.verification.energy import Energy, measure_energy
 from spicetrain.inverter.verification.present import rail_power
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
+from spicetrain.spice.simulator import Simulator
 from spicetrain.technology import Technology
 
 Measure = Callable[..., Energy]
@@ -31,15 +33,13 @@ INPUTS = np.random.default_rng(5).random((4, 5)).astype(np.float32)
 
 
 @pytest.fixture
-def measure(ngspice: Ngspice, tmp_path: Path) -> Measure:
-    def run(network: Network, technology: Technology, inputs: NDArray, workers: int = 1, **settings: Any) -> Energy:
-        file = tmp_path / f"{network.fingerprint[:8]}.safetensors"
-        if not file.exists():  # its bytes, by which pieces are known, differ from one writing to the next
-            network.save(file)
+def measure(tmp_path: Path) -> Measure:
+    def run(
+        network: Network, technology: Technology, inputs: NDArray, at: Simulator | None = None, **settings: Any
+    ) -> Energy:
         wanted = EnergySettings(images=len(inputs), **settings)
-        return measure_energy(
-            file, technology, inputs.astype(np.float32), wanted, ngspice, tmp_path / "scratch", workers=workers
-        )
+        at = at or simulator(scratch=tmp_path / "scratch")
+        return measure_energy(network, technology, inputs.astype(np.float32), wanted, at)
 
     return run
 
@@ -65,8 +65,8 @@ def test_one_pole_settles_after_rc_times_the_logarithm(
     tau_s = column_F / 9e-6
     found = measure(network, linear, TWO, column_capacitance_F=column_F, settled=settled, edge_s=1e-6 * tau_s)
     assert found.by_image["hold_time_s"] == near(np.full(2, tau_s * np.log(1 / settled)), rel=5e-3)
-    assert found.figures["hold_time_s"] < 0.8 * found.figures["period_s"]
-    assert found.figures["fingers"] == 3.0
+    assert found.figures.hold_time_s < 0.8 * found.figures.period_s
+    assert found.figures.fingers == 3.0
 
 
 def test_an_output_capacitance_is_charged_through_the_inverter_and_rims_resistor(
@@ -75,7 +75,7 @@ def test_an_output_capacitance_is_charged_through_the_inverter_and_rims_resistor
     network, row_F = one_column(5e-6, 2e-6, size=2.0, ground_S=3e-5), 1e-12
     tau_s = row_F / (2 * 2 * GDS + 3e-5)
     found = measure(network, linear, TWO, row_capacitance_F=row_F, edge_s=1e-6 * tau_s)
-    assert found.figures["hold_time_s"] == near(tau_s * np.log(10), rel=2e-3)
+    assert found.figures.hold_time_s == near(tau_s * np.log(10), rel=2e-3)
 
 
 def test_energy_of_the_linear_inverter_is_the_closed_form(linear: Technology, measure: Measure) -> None:
@@ -85,8 +85,8 @@ def test_energy_of_the_linear_inverter_is_the_closed_form(linear: Technology, me
         found = measure(network, linear, TWO, column_capacitance_F=1e-12)
         power_W = 2 * H * 2.0 * (GM + GDS) * H
         figures = found.figures
-        assert figures["static_power_W"] == near(power_W, rel=1e-5)
-        assert figures["energy_per_inference_J"] == near(power_W * figures["hold_time_s"], rel=1e-5)
+        assert figures.static_power_W == near(power_W, rel=1e-5)
+        assert figures.energy_per_inference_J == near(power_W * figures.hold_time_s, rel=1e-5)
 
 
 def test_source_power_is_what_the_sources_give(linear: Technology, measure: Measure) -> None:
@@ -98,9 +98,9 @@ def test_source_power_is_what_the_sources_give(linear: Technology, measure: Meas
         given = sum(e * g * (e - v) for g, e in ends)
         assert found.by_image["source_power_W"][image] == near(given, rel=1e-6)
     figures = found.figures
-    assert figures["source_power_W"] == near(found.by_image["source_power_W"].mean())
-    assert figures["hold_time_s"] == found.by_image["hold_time_s"].max()
-    assert figures["source_energy_J"] == near(figures["source_power_W"] * figures["hold_time_s"])
+    assert figures.source_power_W == near(found.by_image["source_power_W"].mean())
+    assert figures.hold_time_s == found.by_image["hold_time_s"].max()
+    assert figures.source_energy_J == near(figures.source_power_W * figures.hold_time_s)
 
 
 def chain(technology: Technology, *layers: int, ground_S: float = 0.0) -> Network:
@@ -140,21 +140,21 @@ def test_static_power_is_the_surrogates_and_that_of_the_transients_end(
     np.testing.assert_allclose(found.by_image["static_power_W"], expected, rtol=2e-3)
     ends = [wave.power_W[-1] for wave in found.waveforms]
     np.testing.assert_allclose(ends, found.by_image["static_power_W"][: len(ends)], rtol=1e-3)
-    assert found.figures["static_power_W"] == near(expected.mean(), rel=2e-3)
+    assert found.figures.static_power_W == near(expected.mean(), rel=2e-3)
 
 
 def test_all_images_are_held_for_the_slowest(ptm90: Technology, measure: Measure) -> None:
     network = chain(ptm90, 5, 3, 2)
     found = measure(network, ptm90, INPUTS)
     figures, hold_s = found.figures, found.by_image["hold_time_s"]
-    assert 0 < hold_s.min() < hold_s.max() == figures["hold_time_s"]
+    assert 0 < hold_s.min() < hold_s.max() == figures.hold_time_s
     for wave, joules in zip(found.waveforms, found.by_image["energy_J"], strict=False):
         times = np.linspace(0, hold_s.max(), 20001)
         watts = np.interp(times, wave.time_s, wave.power_W)
         assert joules == near(watts.mean() * hold_s.max(), rel=1e-3)
-    assert figures["energy_per_inference_J"] == near(found.by_image["energy_J"].mean())
-    assert figures["source_energy_J"] == near(figures["source_power_W"] * hold_s.max())
-    assert figures["fingers"] == near(sum(sum(pair) for sizes in network.sizes for pair in sizes))
+    assert figures.energy_per_inference_J == near(found.by_image["energy_J"].mean())
+    assert figures.source_energy_J == near(figures.source_power_W * hold_s.max())
+    assert figures.fingers == near(sum(sum(pair) for sizes in network.sizes for pair in sizes))
 
 
 def test_the_period_lasts_until_small_steps_are_made_too(
@@ -165,8 +165,8 @@ def test_the_period_lasts_until_small_steps_are_made_too(
     network, tau_s = one_column(5e-6, 2e-6, size=1.0), 1e-12 / 9e-6
     figures = measure(network, linear, TWO, column_capacitance_F=1e-12, step_min_V=1.0).figures
     step_V = abs(GAIN) * 0.8 * H * 3 / 9
-    assert (figures["steps"], figures["hold_time_s"]) == (0, 0.0)
-    assert tau_s * np.log(step_V / 0.05) < figures["period_s"] < 2 * tau_s * np.log(step_V / 0.05)
+    assert (figures.steps, figures.hold_time_s) == (0, 0.0)
+    assert tau_s * np.log(step_V / 0.05) < figures.period_s < 2 * tau_s * np.log(step_V / 0.05)
 
 
 def held_for(
@@ -214,12 +214,12 @@ def test_every_image_is_an_edge_from_the_one_before(linear: Technology, measure:
     """Outputs at the start of each waveform: GAIN times the column's voltage of the image before."""
     inputs = np.array([[0.1], [0.9], [0.4], [0.7]])
     network = one_column(5e-6, 2e-6, size=1.0)
-    found = [measure(network, linear, inputs, workers, column_capacitance_F=1e-12) for workers in (1, 2)]
+    found = [measure(network, linear, inputs, simulator(workers=n), column_capacitance_F=1e-12) for n in (1, 2)]
     v_pos, v_neg = encode(inputs, "unipolar", linear.rails)
     out = GAIN * network.crossbars[0].open_column_voltage(v_pos, v_neg, linear.rails)[:, 0]
     for k, wave in enumerate(found[0].waveforms):
         assert (wave.v_out_V[0, 0], wave.v_out_V[-1, 0]) == pytest.approx((out[k - 1], out[k]), abs=1e-4)
-        assert (wave.time_s[0], wave.time_s[-1]) == near((0.0, found[0].figures["period_s"]))
+        assert (wave.time_s[0], wave.time_s[-1]) == near((0.0, found[0].figures.period_s))
     assert len(found[0].waveforms) == module.DRAWN
     for name, values in found[0].by_image.items():
         np.testing.assert_allclose(found[1].by_image[name], values, rtol=2e-3, err_msg=name)
@@ -227,7 +227,7 @@ def test_every_image_is_an_edge_from_the_one_before(linear: Technology, measure:
 
 def test_images_that_look_alike_have_nothing_to_settle(linear: Technology, measure: Measure) -> None:
     figures = measure(one_column(5e-6, 2e-6, size=1.0), linear, np.full((3, 1), 0.5)).figures
-    assert (figures["steps"], figures["hold_time_s"], figures["energy_per_inference_J"]) == (0, 0.0, 0.0)
+    assert (figures.steps, figures.hold_time_s, figures.energy_per_inference_J) == (0, 0.0, 0.0)
 
 
 def test_a_circuit_that_never_settles_is_said(
@@ -248,34 +248,27 @@ def test_a_short_first_guess_gives_the_same_figures(
     long = measure(network, linear, TWO, **settings).figures
     monkeypatch.setattr(module, "_first_guess_s", lambda *_: 1e-9)
     short = measure(network, linear, TWO, **settings).figures
-    assert short["period_s"] < long["period_s"]
+    assert short.period_s < long.period_s
     for name in ("hold_time_s", "energy_per_inference_J"):
-        assert short[name] == near(long[name], rel=1e-3)
+        assert getattr(short, name) == near(getattr(long, name), rel=1e-3)
 
 
 def test_finished_pieces_are_not_simulated_again(
-    ptm90: Technology, measure: Measure, monkeypatch: pytest.MonkeyPatch
+    ptm90: Technology, measure: Measure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from spicetrain.inverter.verification import present
-
-    network, calls, real = chain(ptm90, 5, 3, 2), [], present.simulate
-
-    def counted(*arguments: Any, **keywords: Any) -> Any:
-        calls.append(arguments)
-        return real(*arguments, **keywords)
-
-    monkeypatch.setattr(present, "simulate", counted)
+    network, answer = chain(ptm90, 5, 3, 2), Counted()
+    at = simulator(scratch=tmp_path / "scratch", answer=answer)
     monkeypatch.setattr(module, "PIECE", 2)
-    first = measure(network, ptm90, INPUTS)
-    assert len(calls) == 2  # the first piece, which found the period, counts for the whole
-    again = measure(network, ptm90, INPUTS)
-    assert len(calls) == 2
+    first = measure(network, ptm90, INPUTS, at)
+    assert answer.calls == 1 + 2  # the operating points; the first piece, which found the period, counts for the whole
+    again = measure(network, ptm90, INPUTS, at)
+    assert answer.calls == 3 + 1
     for name, values in first.by_image.items():
         np.testing.assert_array_equal(again.by_image[name], values)
     for changed in ({"column_capacitance_F": 1e-15}, {"row_capacitance_F": 1e-15}, {"edge_s": 2e-11}):
-        before = len(calls)
-        measure(network, ptm90, INPUTS, **changed)
-        assert len(calls) >= before + 2, changed
+        before = answer.calls
+        measure(network, ptm90, INPUTS, at, **changed)
+        assert answer.calls >= before + 1 + 2, changed
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bench import simulator
 from numpy.typing import NDArray
 
 from inverter.training.circuits import random_network
@@ -35,7 +36,7 @@ def test_the_voltages_are_those_of_the_flat_netlist_image_by_image(
 ) -> None:
     network = random_network(ptm90, *layers)
     inputs = np.random.default_rng(0).random((images, layers[0])).astype(np.float32)
-    with spice_forward(ptm90, ngspice, workers) as forward:
+    with spice_forward(ptm90, simulator(workers=workers)) as forward:
         found = named_voltages(forward(network, inputs))
         again = named_voltages(forward(network, inputs[:1]))
     assert list(found) == list(again)
@@ -62,7 +63,7 @@ class Trainer:
         }
         chosen = TrainingSettings(**(settings | changes))
         surrogates = Surrogates(self.surface)
-        return loop.train(SHAPE, chosen, self.iris, self.technology, surrogates, self.base / name, simulate)
+        return loop.train(SHAPE, chosen, self.iris, self.technology, surrogates, self.base / name, simulate=simulate)
 
     def lines(self, name: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (self.base / name / "metrics.jsonl").read_text().splitlines()]
@@ -88,7 +89,7 @@ def test_steps_from_an_ideal_network_lower_the_loss_as_kcls_own_do(
     initial: Path, train: Trainer, ptm90: Technology, ngspice: Ngspice
 ) -> None:
     common: dict[str, Any] = {"initial": initial, "epochs": 6, "batch_size": 120}
-    with spice_forward(ptm90, ngspice, 1) as forward:
+    with spice_forward(ptm90, simulator()) as forward:
         spice = train("spice", forward, forward="spice", **common)
     model = train("model", **common)
     in_spice, in_model = train.lines("spice"), train.lines("model")
@@ -121,7 +122,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_network(
     error: BaseException, initial: Path, train: Trainer, ptm90: Technology, ngspice: Ngspice
 ) -> None:
     common: dict[str, Any] = {"initial": initial, "epochs": 3, "steps_per_epoch": 2, "forward": "spice"}
-    with spice_forward(ptm90, ngspice, 1) as forward:
+    with spice_forward(ptm90, simulator()) as forward:
         whole = train("whole", forward, **common)
         with pytest.raises(type(error)):
             train("broken", Stopped(forward, 4, error), **common)  # the second step of the second epoch
