@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
+from copy import copy
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 
 import tomli_w
@@ -109,7 +111,7 @@ class Run:
         settings = self.experiment.training
         version = {"ngspice": self.simulator.version} if self.system.trained_by_ngspice(self.experiment) else {}
         inputs = {f"{name} that trained": str(value) for name, value in version.items()}
-        surrogates = self._surrogates()
+        surrogates = self.surrogates()
         inputs |= self.dataset.checksums
         with (
             self._room("train", inputs, seed=settings.seed, device=settings.device, **version),
@@ -126,7 +128,7 @@ class Run:
 
         VerificationError, after all is written, when a figure is outside what [verification] asks.
         """
-        network, surrogates = self._network(), self._surrogates()
+        network, surrogates = self.network(), self.surrogates()
         inputs, timeout_s = self.dataset.checksums, self.experiment.verification.timeout_s
         with (
             self._room("verify", inputs, ngspice=self.simulator.version),
@@ -137,9 +139,17 @@ class Run:
             self.system.require_within(self.experiment, summary)
             return summary
 
+    def verify_network(self, network: Network) -> Summary:
+        """Simulate a network of one's own (`spicetrain.nn`) in ngspice, as `verify` does the run's own; the figures are
+        not judged, and the run folder is left as it is."""
+        with TemporaryDirectory() as folder, self._simulating(self.experiment.verification.timeout_s):
+            bench = copy(self)
+            bench.files = RunFolder(Path(folder))
+            return self.system.verify(bench, network, self.surrogates())
+
     def netlist(self, image: int, form: Form = "flat") -> Path:
         """Write the deck of one test image for plain ngspice: network.cir (reduced) or network-flat-<image>.cir."""
-        network, images = self._network(), len(self.dataset.test_inputs)
+        network, images = self.network(), len(self.dataset.test_inputs)
         if not 0 <= image < images:
             raise ConfigurationError(f"There is no test image {image}: {self.dataset.name} has 0 .. {images - 1}.")
         path = self.files / ("network.cir" if form == "reduced" else f"network-flat-{image}.cir")
@@ -150,8 +160,6 @@ class Run:
 
     def report(self) -> Path:
         """Everything the folder holds so far on one page: report.html."""
-        pass
-
         return write_report(self.folder)
 
     def all(self) -> Summary:
@@ -181,7 +189,7 @@ class Run:
 
     def verified(self) -> Summary:
         """`verify`, unless a verification of the same inputs is there: then its summary, judged again."""
-        summary = self.system.kept_verification(self, self._network(), self._surrogates())
+        summary = self.system.kept_verification(self, self.network(), self.surrogates())
         if summary is None:
             return self.verify()
         self.system.require_within(self.experiment, summary)
@@ -196,7 +204,7 @@ class Run:
         differing = [name for name, value in ours.items() if theirs.get(name) != value]
         if differing:
             raise ConfigurationError(f"{other.folder} was made with another {' and '.join(differing)} than this asks.")
-        other._surrogates()
+        other.surrogates()
         known = ("plan", "ngspice that characterized")
         inputs = {name: value for name, value in other.files.manifest["inputs_sha256"].items() if name in known}
         with self._room("characterize", inputs, copied_from=str(other.folder)):
@@ -213,10 +221,11 @@ class Run:
                 return
         network.save(path)
 
-    def _network(self) -> Network:
+    def network(self) -> Network:
+        """The trained network; ConfigurationError when there is none."""
         return self.system.load_network(self.files.made_by("train", NETWORK))
 
-    def _surrogates(self) -> Any:
+    def surrogates(self) -> Any:
         """What was fitted; ConfigurationError when it is not of this technology and this folder's fit."""
         path, report = (self.files.made_by("fit-surrogates", name) for name in (SURROGATES, FIT))
         surrogates, kept = self.system.load_surrogates(path)

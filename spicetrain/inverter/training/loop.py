@@ -106,7 +106,7 @@ class InverterTask(Task):
         return loss
 
     def stepped(self, epoch: int) -> dict[str, object]:
-        self.model.keep_sizes_possible()
+        self.model.project_sizes()
         return {"residual": f"{self.trained.step_V:.1e} V"}
 
     @torch.no_grad()

@@ -83,10 +83,10 @@ class TrainableNetwork(nn.Module):
             fingers = smallest_sizes(loads_S, self.circuit.exact_inverters)
             inverters.fingers.copy_(fingers)  # type: ignore[operator]
 
-    def keep_sizes_possible(self) -> None:
+    def project_sizes(self) -> None:
         """After a step; see InverterSizes."""
         for inverters in self.inverters:
-            inverters.keep_possible()  # type: ignore[operator]
+            inverters.project()  # type: ignore[operator]
 
     def settle_sizes(self) -> None:
         """Whole fingers, no longer trained; see InverterSizes."""

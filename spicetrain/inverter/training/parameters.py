@@ -43,7 +43,7 @@ class CrossbarParameters(nn.Module):
         memristor: Device,
         *,
         ratios: bool,
-        generator: torch.Generator,
+        generator: torch.Generator | None,
         loads: bool = False,
     ):
         super().__init__()

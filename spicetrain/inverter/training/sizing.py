@@ -31,7 +31,7 @@ class InverterSizes(nn.Module):
         return self.fingers.expand(self.columns, self.each)
 
     @torch.no_grad()
-    def keep_possible(self) -> None:
+    def project(self) -> None:
         """After a step: no inverter has less than one finger."""
         if self.fingers.requires_grad:
             self.fingers.clamp_(min=1.0)

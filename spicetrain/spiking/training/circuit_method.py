@@ -34,8 +34,8 @@ class CircuitLayers(Layers):
     def programmed(self, parameters: SynapseParameters, layer: int) -> tuple[Conductances, float]:
         return parameters.conductances(self.device), self.fitted.circuit.threshold_V(layer)
 
-    def keep_possible(self, parameters: SynapseParameters) -> None:
-        parameters.keep_possible()
+    def project(self, parameters: SynapseParameters) -> None:
+        parameters.project()
 
 
 def circuit_model(

@@ -40,7 +40,7 @@ class Layers(ABC):
     def programmed(self, parameters: SynapseParameters, layer: int) -> tuple[Conductances, float]:
         """(siemens, threshold in volts) of the layer on the chip."""
 
-    def keep_possible(self, parameters: SynapseParameters) -> None:
+    def project(self, parameters: SynapseParameters) -> None:
         """After a step of the optimizer."""
 
     def finished(self, network: SpikingNetwork, spikes: Callable[[int], NDArray[np.bool_]]) -> SpikingNetwork:

@@ -97,7 +97,7 @@ class SpikingTask(Task):
                 f"A weight is not a number in epoch {epoch + 1}. Likely: training.learning_rate is too high. The "
                 "checkpoint of the epoch before is kept."
             )
-        self.model.keep_possible()
+        self.model.project()
         return {}
 
     @torch.no_grad()

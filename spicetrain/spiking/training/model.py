@@ -46,10 +46,10 @@ class TrainableSpikingNetwork(nn.Module):
             spikes = answers[-1].spikes
         return answers
 
-    def keep_possible(self) -> None:
+    def project(self) -> None:
         """After a step of the optimizer."""
         for parameters in self.parameters_of_layers:
-            self.method.keep_possible(parameters)
+            self.method.project(parameters)
 
     @torch.no_grad()
     def network(self, about: dict[str, Any]) -> SpikingNetwork:

@@ -23,7 +23,7 @@ REGULAR_UNIT, LARGEST_REGULAR_UNIT = 8.0, 1.0
 class SynapseParameters(nn.Module):
     """`synapses` [rows + 1, columns] of one layer, the bias last."""
 
-    def __init__(self, rows: int, columns: int, generator: torch.Generator):
+    def __init__(self, rows: int, columns: int, generator: torch.Generator | None):
         super().__init__()
         spread = min(LARGEST_INITIAL_SPREAD, INITIAL_SPREAD / (rows + 1) ** 0.5)
         self.synapses = nn.Parameter(spread * torch.randn(rows + 1, columns, generator=generator))
@@ -38,7 +38,7 @@ class SynapseParameters(nn.Module):
         return signed_conductances(self.synapses, self.synapses, memristor)
 
     @torch.no_grad()
-    def keep_possible(self) -> None:
+    def project(self) -> None:
         """After a step: no synapse beyond the device's range, from where its gradient would not bring it back."""
         self.synapses.clamp_(-1, 1)
 
