@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 
+from spicetrain.datasets import DATASETS
 from spicetrain.schema import Definition
 from spicetrain.surrogates.settings import SurrogateSettings
 
@@ -14,7 +15,7 @@ from spicetrain.surrogates.settings import SurrogateSettings
 class DatasetSettings(Definition):
     """name: mnist, fashion-mnist or iris; folder: where <name>/*.gz lie, None: the usual places, else downloaded."""
 
-    name: str = "mnist"
+    name: Annotated[str, DATASETS.validator()] = "mnist"
     folder: Path | None = None
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spicetrain import datasets
-from spicetrain.datasets import load_dataset
+from spicetrain.datasets import images, load_dataset
+from spicetrain.datasets.images import load_published
 from spicetrain.errors import DatasetError, StorageError
 
 
@@ -46,8 +46,8 @@ class Tiny:
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root, self.cache = root, root / "cache" / "data" / "tiny"
         self._sources = root / "SOURCES.toml"
-        monkeypatch.setattr(datasets, "dataset_sources", lambda: self._sources)
-        monkeypatch.setattr(datasets, "data_folder", lambda: None)
+        monkeypatch.setattr(images, "dataset_sources", lambda: self._sources)
+        monkeypatch.setattr(images, "data_folder", lambda: None)
         monkeypatch.setenv("SPICETRAIN_CACHE", str(root / "cache"))
         monkeypatch.delenv("SPICETRAIN_DATA", raising=False)
         monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -133,27 +133,32 @@ def test_iris_is_stratified_scaled_and_the_same_each_time() -> None:
 
 def test_arrays_of_a_folder_that_was_given(tiny: Tiny) -> None:
     _write_files(tiny.root / "mine" / "tiny")
-    data = load_dataset("tiny", tiny.root / "mine")
+    data = load_published("tiny", tiny.root / "mine")
     assert data.train_inputs[1].tolist() == [np.float32(g) / np.float32(255) for g in range(8, 16)]
     assert data.train_labels.tolist() == [2, 0, 1] and data.test_labels.tolist() == [1, 1]
     assert data.test_inputs.tolist() == [[1.0] * 8] * 2
     assert data.classes == ("a", "b", "c")
 
 
+def test_iris_takes_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="iris comes with scikit-learn and takes no folder"):
+        load_dataset("iris", tmp_path)
+
+
 def test_environment_variable_and_argument_before_it(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     _write_files(tiny.root / "mine" / "tiny")
     monkeypatch.setenv("SPICETRAIN_DATA", str(tiny.root / "mine"))
-    assert len(load_dataset("tiny").train_inputs) == 3
+    assert len(load_published("tiny").train_inputs) == 3
     with pytest.raises(DatasetError, match="elsewhere"):
-        load_dataset("tiny", tiny.root / "elsewhere")
+        load_published("tiny", tiny.root / "elsewhere")
 
 
 def test_checkout_before_cache(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     _write_files(tiny.cache)
     (tiny.cache / "train-images.gz").write_bytes(b"damaged, and not to be read")
     _write_files(tiny.root / "checkout" / "tiny")
-    monkeypatch.setattr(datasets, "data_folder", lambda: tiny.root / "checkout")
-    assert len(load_dataset("tiny").train_inputs) == 3
+    monkeypatch.setattr(images, "data_folder", lambda: tiny.root / "checkout")
+    assert len(load_published("tiny").train_inputs) == 3
 
 
 def test_a_named_folder_without_the_files_is_not_replaced_by_a_download(
@@ -164,7 +169,7 @@ def test_a_named_folder_without_the_files_is_not_replaced_by_a_download(
     (tiny.root / "mine" / "tiny" / "test-labels.gz").unlink()
     monkeypatch.setenv("SPICETRAIN_DATA", str(tiny.root / "mine"))
     with pytest.raises(DatasetError, match=r"missing test-labels\.gz in .*mine/tiny \(\$SPICETRAIN_DATA\)"):
-        load_dataset("tiny")
+        load_published("tiny")
     assert not tiny.cache.exists()
 
 
@@ -197,7 +202,7 @@ def test_damaged_file_is_refused_by_name(tiny: Tiny, damaged: bytes, says: str) 
     folder = _write_files(tiny.root / "mine" / "tiny")
     (folder / "train-images.gz").write_bytes(damaged)
     with pytest.raises(DatasetError, match=rf"mine/tiny/train-images\.gz.*{says}"):
-        load_dataset("tiny", tiny.root / "mine")
+        load_published("tiny", tiny.root / "mine")
 
 
 @pytest.mark.parametrize("place", [-8, 10], ids=["stored CRC-32", "first deflate block"])
@@ -207,7 +212,7 @@ def test_flipped_bits_in_the_gzip_stream(tiny: Tiny, place: int) -> None:
     packed[place] ^= 0xFF
     (folder / "train-images.gz").write_bytes(packed)
     with pytest.raises(DatasetError, match="not a whole gzip file"):
-        load_dataset("tiny", tiny.root / "mine")
+        load_published("tiny", tiny.root / "mine")
 
 
 # --- fetching
@@ -215,18 +220,18 @@ def test_flipped_bits_in_the_gzip_stream(tiny: Tiny, place: int) -> None:
 
 def test_fetches_into_the_cache_once(tiny: Tiny, mirror: tuple[Path, str]) -> None:
     tiny.describe(mirror[1])
-    assert load_dataset("tiny").train_labels.tolist() == [2, 0, 1]
+    assert load_published("tiny").train_labels.tolist() == [2, 0, 1]
     assert sorted(f.name for f in tiny.cache.iterdir()) == sorted(name for name, _ in _CONTENT.values())
     for file in mirror[0].iterdir():
         file.unlink()
-    assert load_dataset("tiny").train_labels.tolist() == [2, 0, 1]
+    assert load_published("tiny").train_labels.tolist() == [2, 0, 1]
 
 
 def test_the_next_mirror_answers_for_a_dead_or_altered_one(tiny: Tiny, mirror: tuple[Path, str]) -> None:
     altered = _write_files(mirror[0] / "altered")
     (altered / "train-labels.gz").write_bytes(gzip.compress(_idx(np.array([0, 0, 0], np.uint8))))
     tiny.describe(_refused_url(), f"{mirror[1]}/altered", mirror[1])
-    assert load_dataset("tiny").train_labels.tolist() == [2, 0, 1]
+    assert load_published("tiny").train_labels.tolist() == [2, 0, 1]
 
 
 def test_wrong_checksum_everywhere_keeps_nothing_of_that_file(tiny: Tiny, mirror: tuple[Path, str]) -> None:
@@ -234,7 +239,7 @@ def test_wrong_checksum_everywhere_keeps_nothing_of_that_file(tiny: Tiny, mirror
     tiny.describe(mirror[1])
     expected = hashlib.sha256(_CONTENT["train_labels"][1]).hexdigest()
     with pytest.raises(DatasetError, match=f"wrong checksum.*expected {expected}"):
-        load_dataset("tiny")
+        load_published("tiny")
     assert [f.name for f in tiny.cache.iterdir()] == ["train-images.gz"]
 
 
@@ -242,7 +247,7 @@ def test_offline_says_where_it_looked_and_what_to_do(tiny: Tiny) -> None:
     url = _refused_url()
     tiny.describe(url)
     with pytest.raises(DatasetError) as caught:
-        load_dataset("tiny")
+        load_published("tiny")
     text = str(caught.value)
     for part in (str(tiny.cache), url, "Connection refused", "offline", "SPICETRAIN_DATA", "test-labels.gz"):
         assert part in text
@@ -252,11 +257,11 @@ def test_a_mirror_without_the_file_is_named(tiny: Tiny, mirror: tuple[Path, str]
     (mirror[0] / "train-images.gz").unlink()
     tiny.describe(mirror[1])
     with pytest.raises(DatasetError, match="HTTP Error 404"):
-        load_dataset("tiny")
+        load_published("tiny")
 
 
 def test_a_cache_that_cannot_be_written_is_a_storage_error(tiny: Tiny, mirror: tuple[Path, str]) -> None:
     tiny.describe(mirror[1])
     (tiny.root / "cache").write_text("a file where the folder should be")
     with pytest.raises(StorageError, match="a file, not a folder"):
-        load_dataset("tiny")
+        load_published("tiny")
