@@ -20,17 +20,18 @@ from pydantic import BaseModel
 from tiny import Finished, Wrapper, finished, write_experiment
 
 import spicetrain
-from spicetrain import assets
-from spicetrain.compare.definition import default_folder
+from spicetrain import assets, provenance
+from spicetrain.datasets import load_dataset
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError, StorageError, VerificationError
 from spicetrain.experiment import Experiment
 from spicetrain.inverter.definition import InverterExperiment
 from spicetrain.inverter.network import Network
 from spicetrain.run import Run
 from spicetrain.spice.ngspice import Ngspice
+from spicetrain.spice.simulator import Simulator
 from spicetrain.spiking.definition import SpikingExperiment
 from spicetrain.storage import read_json
-from spicetrain.systems import load_experiment, presets
+from spicetrain.systems import default_folder, load_experiment, presets
 
 
 @pytest.fixture
@@ -55,13 +56,18 @@ def run_of(folder: Path, **changes: Any) -> Run:
     return Run(experiment.model_copy(update=tables), folder, workers=1)
 
 
+def with_ngspice(run: Run, **changes: Any) -> Simulator:
+    """The run's simulator with another ngspice."""
+    return run.simulator.changed(ngspice=replace(run.simulator.ngspice, **changes))
+
+
 # The definition
 
 
 @pytest.mark.parametrize("name", presets())
 def test_every_preset_is_an_experiment_that_survives_its_run_folder(name: str, tmp_path: Path) -> None:
     run = Run(load_experiment(name), tmp_path / "run")
-    with run._defined():
+    with run._room("any"):
         pass
     assert load_experiment(run.folder) == run.experiment == load_experiment(name)
 
@@ -81,7 +87,7 @@ def test_every_setting_survives_the_run_folder(tmp_path: Path) -> None:
         shutil.copy(file, tmp_path)
     (tmp_path / "ptm90.toml").rename(tmp_path / "mine.toml")
     run = Run(load_experiment(tmp_path / "a.toml"), tmp_path / "deep" / "run")
-    with run._defined():
+    with run._room("any"):
         pass
     assert load_experiment(run.folder) == run.experiment
     assert run.experiment.technology == str(tmp_path / "mine.toml")
@@ -168,7 +174,7 @@ def test_the_manifest_says_what_it_was_made_with(done: Path, ngspice: Ngspice) -
     assert set(found["packages"]) == {"numpy", "scipy", "torch", "PySpice", "scikit-learn", "snntorch"}
     library = assets.netlists_folder() / "technologies" / "ptm90.lib"
     assert found["technology"]["library_sha256"] == sha256(library)
-    assert set(found["inputs_sha256"]) == {"technology", "characterization.plan", "ngspice that characterized", "iris"}
+    assert set(found["inputs_sha256"]) == {"technology", "plan", "ngspice that characterized", "iris"}
     assert list(found["rooms"]) == ["characterize", "fit-surrogates", "train", "verify"]
     assert found["rooms"]["train"]["seed"] == found["rooms"]["fit-surrogates"]["seed"] == 0
     assert found["rooms"]["verify"]["ngspice"] == ngspice.version
@@ -182,11 +188,8 @@ def test_the_manifest_says_what_it_was_made_with(done: Path, ngspice: Ngspice) -
 
 
 def test_the_checksums_of_images_are_those_of_sources_toml() -> None:
-    class Mnist:
-        name = "mnist"
-
     sources = tomllib.loads(assets.dataset_sources().read_text())["mnist"]["files"].values()
-    assert manifest.dataset_sha256(Mnist()) == {f"mnist/{f['name']}": f["sha256"] for f in sources}  # type: ignore[arg-type]
+    assert load_dataset("mnist").checksums == {f"mnist/{f['name']}": f["sha256"] for f in sources}
 
 
 def test_the_git_revision_is_our_checkouts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,9 +201,9 @@ def test_the_git_revision_is_our_checkouts(tmp_path: Path, monkeypatch: pytest.M
         subprocess.run([*git, folder, "commit", "--quiet", "--allow-empty", "-m", str(folder)], check=True)
     monkeypatch.setattr(spicetrain, "__file__", str(package / "__init__.py"))
     head = subprocess.run([*git, tmp_path / "ours", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-    assert manifest.origin()["git_revision"] == head.stdout.strip()
+    assert provenance.origin()["git_revision"] == head.stdout.strip()
     shutil.rmtree(tmp_path / "ours" / ".git")  # an installed package in somebody else's checkout
-    assert manifest.origin()["git_revision"] is None
+    assert provenance.origin()["git_revision"] is None
 
 
 def test_a_second_run_keeps_everything_and_starts_no_ngspice(done: Path, tmp_path: Path) -> None:
@@ -208,9 +211,9 @@ def test_a_second_run_keeps_everything_and_starts_no_ngspice(done: Path, tmp_pat
     before, summary = content(done), read_json(done / "summary.json")
     inodes = {path: path.stat().st_ino for path in (*done.glob("*.safetensors"), *done.glob("*.parquet"))}
     run = Run(load_experiment(done), done, ngspice=counting.executable)
-    assert run.ngspice.version
+    assert run.simulator.version
     counting.allow(0)  # the probe is over
-    assert run.all() == summary
+    assert run.all().to_json() == summary
     assert counting.runs == 0
     after = content(done)
     changed = {name for name in before | after if before.get(name) != after.get(name)}
@@ -223,20 +226,20 @@ def test_a_second_run_keeps_everything_and_starts_no_ngspice(done: Path, tmp_pat
 def test_other_images_are_verified_again_and_another_tolerance_is_judged_without_ngspice(done: Path) -> None:
     network = (done / "network.safetensors").read_bytes()
     (done / "manifest.json").unlink()
-    run = run_of(done, verification={"images": 12, "error_max_max_V": 1e-12})
-    with pytest.raises(VerificationError, match="error_max_V"):
+    run = run_of(done, verification={"images": 12, "error_max_max": 1e-12})
+    with pytest.raises(VerificationError, match="error_max_V / swing"):
         run.all()
     assert read_json(done / "summary.json")["images"] == 12
     assert "verify" in read_json(done / "manifest.json")["rooms"]
     assert load_experiment(done).verification.images == 12
     for tolerance, fails in ((1e-12, True), (1.0, False)):
-        run = run_of(done, verification={"error_max_max_V": tolerance})
-        run.__dict__["ngspice"] = replace(run.ngspice, executable=Path("/nowhere"))
+        run = run_of(done, verification={"error_max_max": tolerance})
+        run.simulator = with_ngspice(run, executable=Path("/nowhere"))
         if fails:
             with pytest.raises(VerificationError):
                 run.all()
         else:
-            assert run.all()["images"] == 12
+            assert run.all().images == 12
     assert (done / "network.safetensors").read_bytes() == network
 
 
@@ -251,7 +254,7 @@ def test_a_verification_that_lost_a_file_is_made_again(lost: str, done: Path) ->
 def test_verify_by_name_always_simulates(done: Path, tmp_path: Path) -> None:
     counting = Wrapper.make(tmp_path / "counting")
     run = Run(load_experiment(done), done, ngspice=counting.executable, workers=1)
-    assert run.ngspice.version
+    assert run.simulator.version
     counting.allow()
     run.verify()
     assert counting.runs == 2  # reduced, flat
@@ -271,7 +274,7 @@ def other_library(run: Run) -> Run:
 
 
 def newer_ngspice(run: Run) -> Run:
-    run.__dict__["ngspice"] = replace(run.ngspice, version=run.ngspice.version + 1)
+    run.simulator = with_ngspice(run, version=run.simulator.version + 1)
     return run
 
 
@@ -282,7 +285,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Run], str]] = {
         "network.layers (4, 3, 3) there, (4, 5, 3) here",
     ),
     "surrogates": (lambda folder: run_of(folder, surrogates={"points": 500}), "surrogates.points 400 there, 500 here"),
-    "plan": (lambda folder: other_plan(run_of(folder)), "characterization.plan"),
+    "plan": (lambda folder: other_plan(run_of(folder)), "(plan "),
     "technology": (lambda folder: other_library(run_of(folder)), "technology"),
     "ngspice": (lambda folder: newer_ngspice(run_of(folder)), "ngspice that characterized"),
 }
@@ -417,7 +420,7 @@ def test_the_verbs_of_the_command_line_are_those_of_a_run() -> None:
 
     methods = {name for name, _ in inspect.getmembers(Run, inspect.isfunction) if not name.startswith("_")}
     verbs = {verb.replace("-", "_") for verb in _VERBS} - {"doctor", "run", "compare"}
-    assert methods == verbs | {"all", "verified", "adopt"}
+    assert methods == verbs | {"all", "require", "verified", "adopt", "network", "surrogates", "verify_network"}
 
 
 def test_a_name_that_the_package_has_not() -> None:

@@ -12,19 +12,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from bench import plan_of, simulator
 
 from spicetrain.characterization import characterize as module
 from spicetrain.characterization.characterize import SUMMARY, characterize, covered
-from spicetrain.characterization.plan import Plan, load_plan
+from spicetrain.characterization.plan import Plan, PlanSection, load_plan
+from spicetrain.characterization.sweep import Subject
 from spicetrain.errors import SimulationError, StorageError
 from spicetrain.inverter.characterization.crossbars import random_crossbar
+from spicetrain.inverter.characterization.tables import TABLES
 from spicetrain.inverter.network import Network
 from spicetrain.progress import Track
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.tables import read_about, read_table, write_table
 from spicetrain.technology import Technology
 
-TABLES = {"current_surface", "loaded_vtc", "effective_load", "memristor_iv"}
+NAMES = {"current_surface", "loaded_vtc", "effective_load", "memristor_iv"}
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +38,7 @@ def own_temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def smoke() -> Plan:
-    return load_plan("smoke")
+    return load_plan("smoke", TABLES)
 
 
 @pytest.fixture
@@ -58,20 +61,25 @@ def counting(ngspice: Ngspice, tmp_path: Path) -> tuple[Ngspice, Path]:
     return replace(ngspice, executable=script), count
 
 
+def twelve_voltages(plan: Plan) -> PlanSection:
+    """The memristor's section, with one voltage more."""
+    return plan.sections["memristor_iv"].model_copy(update={"v_points": 12})
+
+
 def starts(count: Path) -> int:
     return len(count.read_text().splitlines())
 
 
 def test_every_table_with_its_provenance(ptm90: Technology, smoke: Plan, ngspice: Ngspice, tmp_path: Path) -> None:
-    paths = characterize(ptm90, smoke, ngspice, tmp_path / "run", workers=2)
-    assert {name: path.name for name, path in paths.items()} == {name: f"{name}.parquet" for name in TABLES}
+    paths = characterize(Subject(ptm90), smoke, simulator(ngspice, workers=2), tmp_path / "run")
+    assert {name: path.name for name, path in paths.items()} == {name: f"{name}.parquet" for name in NAMES}
     for name, path in paths.items():
         about = read_about(path)
         assert about["technology"] == "ptm90"
         assert about["technology_fingerprint"] == ptm90.fingerprint
         assert about["ngspice_version"] == ngspice.version
         assert about["seconds"] > 0
-        assert about["plan"] == getattr(smoke, name).model_dump(mode="json")
+        assert about["plan"] == smoke.sections[name].model_dump(mode="json")
     assert len(read_table(paths["current_surface"])) == 11 * 11
     assert list(read_table(paths["current_surface"]).columns) == ["v_in_V", "v_out_V", "i_out_A", "i_vdd_A", "i_vss_A"]
     assert list(read_table(paths["loaded_vtc"]).columns) == ["v_in_V", "g_load_S", "v_load_V", "v_out_V"]
@@ -84,7 +92,7 @@ def test_every_table_with_its_provenance(ptm90: Technology, smoke: Plan, ngspice
 def test_a_technology_of_subcircuits_is_characterized(
     made_up: Technology, smoke: Plan, ngspice: Ngspice, tmp_path: Path
 ) -> None:
-    paths = characterize(made_up, smoke, ngspice, tmp_path / "run", workers=1)
+    paths = characterize(Subject(made_up), smoke, simulator(ngspice), tmp_path / "run")
     surface = read_table(paths["current_surface"])
     assert (surface.v_in_V.min(), surface.v_in_V.max()) == (0.0, 0.6)
     # Level 1 in saturation, W / L = 5: (KP / 2) (W / L) (V_gs - V_t)^2 (1 + lambda V_ds), and 4 % at 40 degrees.
@@ -99,9 +107,9 @@ def test_a_technology_of_subcircuits_is_characterized(
 def test_asked_again_it_is_read_not_measured(
     ptm90: Technology, smoke: Plan, ngspice: Ngspice, broken: Ngspice, tmp_path: Path
 ) -> None:
-    first = characterize(ptm90, smoke, ngspice, tmp_path / "a", workers=1)
-    second = characterize(ptm90, smoke, broken, tmp_path / "b", workers=1)
-    for name in TABLES:
+    first = characterize(Subject(ptm90), smoke, simulator(ngspice), tmp_path / "a")
+    second = characterize(Subject(ptm90), smoke, simulator(broken), tmp_path / "b")
+    for name in NAMES:
         assert first[name].read_bytes() == second[name].read_bytes()
         assert not second[name].is_symlink()
     assert json.loads((tmp_path / "b" / SUMMARY).read_text())["tables"] == dict.fromkeys(first, "cache")
@@ -111,35 +119,33 @@ def test_tables_of_a_run_folder_serve_where_the_cache_lacks_them(
     ptm90: Technology, smoke: Plan, ngspice: Ngspice, broken: Ngspice, tmp_path: Path, monkeypatch
 ) -> None:
     """A folder moved to another machine; what is damaged in it, or of another plan, is not taken."""
-    first = characterize(ptm90, smoke, ngspice, tmp_path / "a", workers=1)
+    first = characterize(Subject(ptm90), smoke, simulator(ngspice), tmp_path / "a")
     content = {name: path.read_bytes() for name, path in first.items()}
     monkeypatch.setenv("SPICETRAIN_CACHE", str(tmp_path / "other"))
-    characterize(ptm90, smoke, broken, tmp_path / "a", workers=1)
+    characterize(Subject(ptm90), smoke, simulator(broken), tmp_path / "a")
     assert {name: path.read_bytes() for name, path in first.items()} == content
     assert json.loads((tmp_path / "a" / SUMMARY).read_text())["tables"] == dict.fromkeys(first, "folder")
-    characterize(ptm90, smoke, broken, tmp_path / "b", workers=1)  # they are in the cache now
+    characterize(Subject(ptm90), smoke, simulator(broken), tmp_path / "b")  # they are in the cache now
     monkeypatch.setenv("SPICETRAIN_CACHE", str(tmp_path / "third"))
     os.truncate(first["memristor_iv"], 300)
-    characterize(ptm90, smoke, ngspice, tmp_path / "a", workers=1)
+    characterize(Subject(ptm90), smoke, simulator(ngspice), tmp_path / "a")
     tables = json.loads((tmp_path / "a" / SUMMARY).read_text())["tables"]
     assert tables == {name: "measured" if name == "memristor_iv" else "folder" for name in first}
     monkeypatch.setenv("SPICETRAIN_CACHE", str(tmp_path / "fourth"))
-    assert smoke.memristor_iv is not None
-    other = smoke.model_copy(update={"memristor_iv": smoke.memristor_iv.model_copy(update={"v_points": 12})})
+    other = plan_of(**(dict(smoke.sections) | {"memristor_iv": twelve_voltages(smoke)}))
     with pytest.raises(SimulationError):
-        characterize(ptm90, other, broken, tmp_path / "a", workers=1)
+        characterize(Subject(ptm90), other, simulator(broken), tmp_path / "a")
 
 
 @pytest.mark.parametrize("what", ["plan", "technology", "version", "cache"])
 def test_anything_else_is_measured(
     what: str, ptm90: Technology, smoke: Plan, ngspice: Ngspice, broken: Ngspice, tmp_path: Path, monkeypatch
 ) -> None:
-    plan = smoke.model_copy(update={"effective_load": None, "loaded_vtc": None, "current_surface": None})
-    characterize(ptm90, plan, ngspice, tmp_path / "a", workers=1)
+    plan = plan_of(memristor_iv=smoke.sections["memristor_iv"])
+    characterize(Subject(ptm90), plan, simulator(ngspice), tmp_path / "a")
     technology = ptm90
     if what == "plan":
-        assert plan.memristor_iv is not None
-        plan = plan.model_copy(update={"memristor_iv": plan.memristor_iv.model_copy(update={"v_points": 12})})
+        plan = plan_of(memristor_iv=twelve_voltages(plan))
     elif what == "technology":
         device = ptm90.memristor.model_copy(update={"g_max_S": 1e-5})
         technology = Technology.model_validate(ptm90.model_dump() | {"memristor": device})
@@ -148,22 +154,21 @@ def test_anything_else_is_measured(
     else:
         monkeypatch.setenv("SPICETRAIN_CACHE", str(tmp_path / "other"))
     with pytest.raises(SimulationError):
-        characterize(technology, plan, broken, tmp_path / "b", workers=1)
+        characterize(Subject(technology), plan, simulator(broken), tmp_path / "b")
 
 
 def test_the_key_follows_a_trained_network(
     ptm90: Technology, smoke: Plan, counting: tuple[Ngspice, Path], tmp_path: Path
 ) -> None:
-    assert smoke.effective_load is not None
     ngspice, count = counting
-    loads = smoke.effective_load.model_copy(update={"shapes": (), "trained": (str(tmp_path / "n.safetensors"),)})
-    plan = Plan(effective_load=loads, folder=smoke.folder)
+    loads = smoke.sections["effective_load"].model_copy(update={"shapes": (), "trained": (tmp_path / "n.safetensors",)})
+    plan = plan_of(effective_load=loads)
     for seed, expected in ((0, 1), (1, 2)):
         rng = np.random.default_rng(seed)
         boxes = tuple(random_crossbar(rng, *shape, "uniform", ptm90.memristor) for shape in ((3, 2), (2, 2)))
         Network(boxes, (np.ones((2, 2)), np.ones((2, 1)))).save(tmp_path / "n.safetensors")
         for _ in range(2):
-            characterize(ptm90, plan, ngspice, tmp_path / "run", workers=1)
+            characterize(Subject(ptm90), plan, simulator(ngspice), tmp_path / "run")
             assert starts(count) == expected
 
 
@@ -171,7 +176,7 @@ def test_the_key_follows_a_trained_network(
 def test_a_damaged_cache_is_measured_again(
     damage: str, ptm90: Technology, smoke: Plan, ngspice: Ngspice, own_cache: Path, tmp_path: Path
 ) -> None:
-    first = characterize(ptm90, smoke, ngspice, tmp_path / "a", workers=1)
+    first = characterize(Subject(ptm90), smoke, simulator(ngspice), tmp_path / "a")
     (kept,) = own_cache.rglob("current_surface.parquet")
     content = kept.read_bytes()
     flipped = bytearray(content)
@@ -181,7 +186,7 @@ def test_a_damaged_cache_is_measured_again(
         write_table(kept, read_table(kept) * 2, {"key": "another"})
     else:
         kept.write_bytes(damaged[damage])
-    second = characterize(ptm90, smoke, ngspice, tmp_path / "b", workers=1)
+    second = characterize(Subject(ptm90), smoke, simulator(ngspice), tmp_path / "b")
     tables = json.loads((tmp_path / "b" / SUMMARY).read_text())["tables"]
     assert tables == {name: "measured" if name == "current_surface" else "cache" for name in first}
     pd.testing.assert_frame_equal(read_table(first["current_surface"]), read_table(second["current_surface"]))
@@ -201,10 +206,10 @@ def test_a_run_interrupted_half_way_resumes_with_what_is_missing(
     with monkeypatch.context() as patch:
         patch.setattr(Track, "advance", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            characterize(ptm90, smoke, ngspice, tmp_path / "run", workers=1)
+            characterize(Subject(ptm90), smoke, simulator(ngspice), tmp_path / "run")
     assert starts(count) == 3  # with one worker every table is one run
     assert not (tmp_path / "run").exists()
-    characterize(ptm90, smoke, ngspice, tmp_path / "run", workers=1)
+    characterize(Subject(ptm90), smoke, simulator(ngspice), tmp_path / "run")
     assert starts(count) == 4
     assert not list(own_cache.rglob("part-*"))
 
@@ -213,7 +218,7 @@ def test_parts_of_a_table_are_kept_too(
     ptm90: Technology, smoke: Plan, counting: tuple[Ngspice, Path], own_cache: Path, tmp_path: Path, monkeypatch
 ) -> None:
     ngspice, count = counting
-    plan = Plan(current_surface=smoke.current_surface, folder=smoke.folder)
+    plan = plan_of(current_surface=smoke.sections["current_surface"])
     serial = ThreadPoolExecutor(1)
     keep = module._Table.keep
     kept: list[None] = []
@@ -226,17 +231,17 @@ def test_parts_of_a_table_are_kept_too(
     with monkeypatch.context() as patch:
         patch.setattr(module._Table, "keep", keep_two)
         with pytest.raises(KeyboardInterrupt):
-            characterize(ptm90, plan, ngspice, tmp_path / "run", workers=4, executor=serial)
+            characterize(Subject(ptm90), plan, simulator(ngspice, workers=4, executor=serial), tmp_path / "run")
     serial.shutdown()
     assert len(list(own_cache.rglob("part-*-of-4.parquet"))) == 2
     count.write_text("")
     with ThreadPoolExecutor(2) as executor:
-        paths = characterize(ptm90, plan, ngspice, tmp_path / "run", workers=4, executor=executor)
+        paths = characterize(Subject(ptm90), plan, simulator(ngspice, workers=4, executor=executor), tmp_path / "run")
     assert starts(count) == 2
-    whole = characterize(ptm90, plan, ngspice, tmp_path / "again", workers=1)
+    whole = characterize(Subject(ptm90), plan, simulator(ngspice), tmp_path / "again")
     assert whole["current_surface"].read_bytes() == paths["current_surface"].read_bytes()
     monkeypatch.setenv("SPICETRAIN_CACHE", str(tmp_path / "other"))
-    fresh = characterize(ptm90, plan, ngspice, tmp_path / "fresh", workers=1)
+    fresh = characterize(Subject(ptm90), plan, simulator(ngspice), tmp_path / "fresh")
     pd.testing.assert_frame_equal(
         read_table(fresh["current_surface"]), read_table(paths["current_surface"]), rtol=1e-6, atol=1e-12
     )
@@ -252,16 +257,17 @@ def test_ngspice_killed_in_mid_sweep(
     )
     killer.chmod(0o755)
     with pytest.raises(SimulationError, match="SIGKILL"):
-        characterize(ptm90, smoke, replace(ngspice, executable=killer), tmp_path / "run", workers=1)
+        characterize(Subject(ptm90), smoke, simulator(replace(ngspice, executable=killer)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
     counted, count = counting
-    characterize(ptm90, smoke, counted, tmp_path / "run", workers=1)
+    characterize(Subject(ptm90), smoke, simulator(counted), tmp_path / "run")
     assert starts(count) == 3  # the one before the kill was kept
 
 
 def test_an_executor_of_ones_own(ptm90: Technology, smoke: Plan, ngspice: Ngspice, tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as executor:
-        assert set(characterize(ptm90, smoke, ngspice, tmp_path / "run", executor=executor)) == TABLES
+        ours = simulator(ngspice, workers=None, executor=executor)
+        assert set(characterize(Subject(ptm90), smoke, ours, tmp_path / "run")) == NAMES
         assert executor.submit(os.getpid).result()  # still the caller's
 
 
@@ -298,4 +304,4 @@ def test_a_flipped_bit_does_not_pass_as_a_value(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written(ptm90: Technology, smoke: Plan, ngspice: Ngspice, tmp_path: Path) -> None:
     (tmp_path / "run").write_text("a file")
     with pytest.raises(StorageError, match="Cannot write"):
-        characterize(ptm90, smoke, ngspice, tmp_path / "run", workers=1)
+        characterize(Subject(ptm90), smoke, simulator(ngspice), tmp_path / "run")

@@ -16,6 +16,7 @@ from pages import Page, report
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.datasets import load_dataset
 from spicetrain.errors import ConfigurationError, StorageError
+from spicetrain.pages import read_page
 from spicetrain.spiking.circuit import load_circuit
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.report.waveforms import write_waveform_svg
@@ -50,7 +51,7 @@ def _filled(folder: Path) -> Path:
     SpikingNetwork(tuple(crossbars), (0.0203, 0.0315), {}).save(folder / "network.safetensors")
     lines = [
         {"epoch": k, "loss": 2.0 / k, "accuracy_test": 0.3 * k, "learning_rate": 0.01, "spike_rates": [0.3, 0.123],
-         "beyond_laws": {"reset": 17} if k == 2 else {}, "seconds": 1.0} for k in (1, 2)
+         "extrapolated": {"reset": 17} if k == 2 else {}, "seconds": 1.0} for k in (1, 2)
     ]  # fmt: skip
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     law = {"errors": {"rms_A": 3.21e-9, "max_V": 4e-5, "trip_relative": 0.0123, "points": 1234, "kept": "cubic"}}
@@ -100,17 +101,21 @@ def _verification(folder: Path) -> None:
 def _summary() -> dict[str, Any]:
     return {
         "system": "spiking", "method": "regular", "dataset": "iris", "technology": "ptm90", "circuit": "lif-1r",
-        "array": "1r", "layers": list(LAYERS), "steps": STEPS, "netlist": "reduced", "images": 1234,
+        "array": "1r", "threshold_share": 0.04, "threshold_V": 0.0203, "layers": list(LAYERS), "steps": STEPS,
+        "netlist": "reduced", "images": 1234, "key": "",
         "accuracy_model": 0.98765, "accuracy_circuit_model": 0.71234, "accuracy_spice": 0.70543,
         "accuracy_gap": 0.28222, "agreement": 0.99321, "spike_agreement": 0.998761,
-        "spike_agreement_by_layer": [0.99912, 0.99754],
+        "spike_agreement_by_layer": [0.99912, 0.99754], "spike_mismatches": 9, "images_without_mismatch": 1226,
         "membrane_rms_V": 1.234e-4, "membrane_rms_V_by_layer": [1.11e-4, 2.22e-4], "membrane_max_V": 0.05,
-        "before_mismatch": {"membrane_rms_V": 5.67e-5}, "spikes_per_image_input": 831.5,
+        "membrane_points": 59000,
+        "before_mismatch": {"membrane_rms_V": 5.67e-5, "membrane_max_V": 2e-4, "membrane_points": 58000},
+        "spikes_per_image_input": 831.5,
         "spikes_per_image_model": [170.25, 10.75], "spikes_per_image_spice": [169.5, 11.25],
         "energy_per_inference_J": 5.02e-10, "energy_by_supply_J": {"vdd": 1.02e-10, "rows": 4e-10},
         "seconds_ngspice": 3777.0, "seconds_per_image": 3.06, "seconds_total": 1900.0, "ngspice_version": 43,
         "flat": {"images": 3, "same_spikes": True, "spike_mismatches": 0, "membrane_difference_max_V": 7.7e-7,
-                 "energy_per_inference_J": 5.11e-10, "energy_per_inference_reduced_J": 5.12e-10,
+                 "energy_per_inference_J": 5.11e-10, "energy_by_supply_J": {"vdd": 5.11e-10},
+                 "energy_per_inference_reduced_J": 5.12e-10,
                  "seconds_ngspice": 353.0},
     }  # fmt: skip
 
@@ -183,6 +188,21 @@ def test_what_is_missing_is_named(run_folder: Path, gone: tuple[str, ...], empty
     assert empty not in page.svgs
 
 
+def test_a_run_of_an_older_version_is_shown(run_folder: Path) -> None:
+    """Its epochs say by another word that laws were asked beyond what was measured."""
+    path = run_folder / "metrics.jsonl"
+    path.write_text(path.read_text().replace("extrapolated", "beyond_laws"))
+    assert "reset 17 times" in report(run_folder).text["training"]
+
+
+def test_other_conditions_stand_beside_the_figures(run_folder: Path) -> None:
+    trained = {"technology": "ptm90", "fingerprint": "a", "temperature_C": 27.0}
+    edit(run_folder, trained_in=trained, simulated_in=trained)
+    assert "other conditions" not in report(run_folder).text["result"]
+    edit(run_folder, simulated_in=trained | {"fingerprint": "b", "temperature_C": 85.0})
+    assert "temperature_C 27.0 in training, 85.0 in ngspice" in report(run_folder).text["result"]
+
+
 def test_what_is_damaged_is_refused(run_folder: Path) -> None:
     path = run_folder / "spikes.npz"
     whole = path.read_bytes()
@@ -194,7 +214,7 @@ def test_what_is_damaged_is_refused(run_folder: Path) -> None:
         report(run_folder)
     path.write_bytes(whole)
     edit(run_folder, array=None)
-    with pytest.raises(StorageError, match="it lacks array"):
+    with pytest.raises(StorageError, match="summary.json cannot be used: key 'array' is missing"):
         report(run_folder)
 
 
@@ -208,7 +228,7 @@ def test_nothing_is_loaded_from_elsewhere(whole: tuple[Path, Page]) -> None:
 
 def test_waveforms_as_a_file_that_stands_alone(run_folder: Path) -> None:
     path = run_folder / "waveforms.svg"
-    write_waveform_svg(run_folder, path)
+    write_waveform_svg(read_page(run_folder), path)
     text = path.read_text()
     root = ElementTree.fromstring(text)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
@@ -218,13 +238,13 @@ def test_waveforms_as_a_file_that_stands_alone(run_folder: Path) -> None:
     for said in ("layer 1, neuron 1", "layer 1, neuron 0", "output, neuron 2", "threshold", "time (ns)"):
         assert said in words
     with pytest.raises(ConfigurationError, match="no waveforms of test image 1"):
-        write_waveform_svg(run_folder, path, image=1)
+        write_waveform_svg(read_page(run_folder), path, image=1)
     assert path.read_text() == text
 
 
 def test_a_page_without_a_dataset_numbers_the_classes(run_folder: Path) -> None:
     (run_folder / "network.safetensors").unlink()
-    text = (run_folder / "experiment.toml").read_text().replace('"iris"', '"iriss"')
+    text = (run_folder / "experiment.toml").read_text().replace('"iris"', '"mnist"\nfolder = "nowhere"')
     (run_folder / "experiment.toml").write_text(text)
     page: Page = report(run_folder)
     assert "a 0: SPICE says 0" in page.text["rasters"] or "a 1: SPICE says 1" in page.text["rasters"]

@@ -36,11 +36,14 @@ steps = 4
 epochs = 2
 batch_size = 40
 augmentation = {}
-calibration_images = 20
+regular = { calibration_images = 20 }
 
+# A spike or two of so few may differ, and all that comes after them.
 [verification]
 images = 3
 flat_images = 1
+spike_agreement_min = 0.97
+membrane_rms_max = 0.2
 """
 
 
@@ -101,6 +104,14 @@ def test_all_rooms_in_order(array: str, method: str, own_folder: Path, capsys: C
     assert (folder / "summary.json").read_bytes() == written
     assert main(["netlist", "run", "--image", "2"]) == 0
     assert "run/network-flat-2.cir" in capsys.readouterr().out
+
+
+def test_figures_outside_what_is_asked_fail_after_all_is_written(refused: Callable[..., str]) -> None:
+    said = refused(5, "run", "tiny.toml", "--workers", "1", "--images", "2", "--verification.membrane-rms-max", "1e-9")
+    assert "membrane_rms_V / threshold = " in said and "asked at most 1e-09" in said
+    folder = Path("runs/tiny")
+    assert read_json(folder / "summary.json")["images"] == len(pd.read_parquet(folder / "verification.parquet")) == 2
+    assert (folder / "report.html").stat().st_size > 1000
 
 
 def test_shipped_spiking_experiments_are_what_they_say() -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from bench import simulator
 from bent import with_sinh
 
 from spicetrain.characterization import memristor_iv
 from spicetrain.characterization.memristor_iv import MemristorIvPlan
-from spicetrain.characterization.sweep import Sweep, measure
+from spicetrain.characterization.sweep import Subject, Sweep, measure
 from spicetrain.inverter.characterization import current_surface, effective_load, loaded_vtc
 from spicetrain.inverter.characterization.crossbars import (
     EffectiveLoadPlan,
@@ -39,11 +40,11 @@ mp y a up up pmos w=560e-9 l=90e-9
 
 
 def table(sweeps: list[Any], ngspice: Ngspice) -> pd.DataFrame:
-    return pd.concat([pd.DataFrame(measure(sweep, ngspice).columns) for sweep in sweeps], ignore_index=True)
+    return pd.concat([pd.DataFrame(measure(simulator(ngspice), sweep).columns) for sweep in sweeps], ignore_index=True)
 
 
 def test_currents_of_the_inverter(ptm90: Technology, ngspice: Ngspice) -> None:
-    found = table(current_surface.sweeps(CurrentSurfacePlan(points=5), ptm90, 1), ngspice)
+    found = table(current_surface.sweeps(CurrentSurfacePlan(points=5), Subject(ptm90), 1), ngspice)
     grid = [-0.25, -0.125, 0.0, 0.125, 0.25]
     np.testing.assert_allclose(found[["v_in_V", "v_out_V"]], list(product(grid, grid)), atol=1e-15)
     circuit = f".include {ptm90.library}\n{INVERTER}va a 0 0.0\nvy y 0 0.0"
@@ -58,7 +59,7 @@ def test_currents_have_the_signs_they_say_and_obey_kirchhoff(
     ptm90: Technology, made_up: Technology, ngspice: Ngspice
 ) -> None:
     for technology in (ptm90, made_up):
-        found = table(current_surface.sweeps(CurrentSurfacePlan(points=21), technology, 2), ngspice)
+        found = table(current_surface.sweeps(CurrentSurfacePlan(points=21), Subject(technology), 2), ngspice)
         assert found["v_in_V"].min() == found["v_out_V"].min() == technology.rails.vss_V
         assert found["v_in_V"].max() == found["v_out_V"].max() == technology.rails.vdd_V
         assert found["i_vdd_A"].min() > -1e-10
@@ -75,14 +76,14 @@ def test_parts_make_the_whole(ptm90: Technology, ngspice: Ngspice) -> None:
         (loaded_vtc, LoadedVtcPlan(v_in_points=4, v_load_points=5, g_load_points=2)),
     ]
     for module, plan in cases:
-        whole, split = (table(module.sweeps(plan, ptm90, parts), ngspice) for parts in (1, 3))
+        whole, split = (table(module.sweeps(plan, Subject(ptm90), parts), ngspice) for parts in (1, 3))
         pd.testing.assert_frame_equal(whole, split, rtol=1e-6, atol=1e-9)
-        assert len(module.sweeps(plan, ptm90, 100)) < 100  # never an empty run
+        assert len(module.sweeps(plan, Subject(ptm90), 100)) < 100  # never an empty run
 
 
 def test_loaded_vtc(ptm90: Technology, ngspice: Ngspice) -> None:
     plan = LoadedVtcPlan(v_in_points=5, v_load_points=3, g_load_points=3, g_load_min_S=1e-6, g_load_max_S=1e-4)
-    found = table(loaded_vtc.sweeps(plan, ptm90, 2), ngspice)
+    found = table(loaded_vtc.sweeps(plan, Subject(ptm90), 2), ngspice)
     assert len(found) == 5 * 3 * 4
     assert not found.duplicated(["v_in_V", "g_load_S", "v_load_V"]).any()
     for g, v_load in product([0.0, 1e-6, 1e-5, 1e-4], [-0.25, 0.0, 0.25]):
@@ -120,9 +121,9 @@ def test_effective_load_of_ohmic_crossbars_is_the_closed_form(
     ptm90: Technology, made_up: Technology, ngspice: Ngspice
 ) -> None:
     for technology in (ptm90, made_up):
-        found = table(effective_load.sweeps(PLAN, technology, 2, []), ngspice)
+        found = table(effective_load.sweeps(PLAN, Subject(technology), 2), ngspice)
         assert len(found) == 3 * 3 * 2 * (1 + 5 + 3 + 20)
-        for specimen in specimens(PLAN, technology, []):
+        for specimen in specimens(PLAN, technology):
             box = specimen.crossbar
             g = np.stack([box.pos, box.neg], axis=1).reshape(specimen.drivers, box.columns)
             for sample, v in enumerate(specimen.v_rows):
@@ -150,12 +151,12 @@ def test_effective_load_of_sinh_devices_is_the_secant(ptm90: Technology, ngspice
     b = 6.0
     technology = with_sinh(ptm90, b)
     plan = PLAN.model_copy(update={"shapes": ((4, 3),), "samples": 2})
-    found = table(effective_load.sweeps(plan, technology, 1, []), ngspice)
+    found = table(effective_load.sweeps(plan, Subject(technology), 1), ngspice)
 
     def sinh(v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.sinh(b * v) / b, np.cosh(b * v)
 
-    for specimen in specimens(plan, technology, []):
+    for specimen in specimens(plan, technology):
         for sample, rows in enumerate(specimen.v_rows):
             ours = found[(found.crossbar == specimen.number) & (found["sample"] == sample)]
             v = rows.ravel()
@@ -174,8 +175,8 @@ def test_trained_crossbars_are_taken_from_the_second_on(ptm90: Technology, ngspi
     boxes = tuple(random_crossbar(rng, *shape, "uniform", ptm90.memristor) for shape in ((6, 4), (4, 3), (3, 2)))
     network = Network(boxes, (np.ones((4, 2)), np.ones((3, 2)), np.ones((2, 1))))
     network.save(tmp_path / "mine.safetensors")
-    plan = EffectiveLoadPlan(shapes=(), samples=1, trained=("mine.safetensors",))
-    found = table(effective_load.sweeps(plan, ptm90, 1, [tmp_path / "mine.safetensors"]), ngspice)
+    plan = EffectiveLoadPlan(shapes=(), samples=1, trained=(tmp_path / "mine.safetensors",))
+    found = table(effective_load.sweeps(plan, Subject(ptm90), 1), ngspice)
     assert set(found.origin) == {"trained"}
     assert sorted(set(zip(found["rows"], found["columns"], strict=True))) == [(3, 2), (4, 3)]
     second = found[found["rows"] == 4]
@@ -201,7 +202,7 @@ def test_random_conductances_and_voltages_stay_in_range(ptm90: Technology) -> No
 def test_memristor_iv(ptm90: Technology, ngspice: Ngspice) -> None:
     bent = with_sinh(ptm90, 2.5)
     for technology in (ptm90, bent):
-        found = table(memristor_iv.sweeps(MemristorIvPlan(g_points=3, v_points=5), technology, 4), ngspice)
+        found = table(memristor_iv.sweeps(MemristorIvPlan(g_points=3, v_points=5), Subject(technology), 4), ngspice)
         g = np.repeat([1.2e-7, np.sqrt(1.2e-7 * 7.88e-6), 7.88e-6], 5)
         v = np.tile([-0.5, -0.25, 0.0, 0.25, 0.5], 3)
         assert set(found.form) == {technology.memristor.form}
@@ -215,8 +216,8 @@ def test_sweeps_travel_to_workers(ptm90: Technology) -> None:
     import pickle
 
     sweeps: list[Sweep[Any]] = [
-        *current_surface.sweeps(CurrentSurfacePlan(), ptm90, 2),
-        *effective_load.sweeps(PLAN, ptm90, 2, []),
+        *current_surface.sweeps(CurrentSurfacePlan(), Subject(ptm90), 2),
+        *effective_load.sweeps(PLAN, Subject(ptm90), 2),
     ]
     for sweep in sweeps:
         assert pickle.loads(pickle.dumps(sweep)).deck() == sweep.deck()

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from bench import plan_of, simulator
 
 from spicetrain.characterization.characterize import characterize
-from spicetrain.characterization.plan import Plan
+from spicetrain.characterization.sweep import Subject
 from spicetrain.inverter.characterization.crossbars import EffectiveLoadPlan
 from spicetrain.inverter.characterization.current_surface import CurrentSurfacePlan
 from spicetrain.inverter.characterization.loaded_vtc import LoadedVtcPlan
@@ -84,14 +85,13 @@ class Measured:
 @pytest.fixture(scope="session")
 def measured(ngspice: Ngspice, ptm90: Technology, tmp_path_factory: pytest.TempPathFactory) -> Measured:
     folder = tmp_path_factory.mktemp("surrogates")
-    plan = Plan(
+    plan = plan_of(
         current_surface=CurrentSurfacePlan(points=41),
         loaded_vtc=LoadedVtcPlan(v_in_points=41, v_load_points=7, g_load_points=8),
         effective_load=EffectiveLoadPlan(shapes=((5, 3), (10, 6)), samples=2),
-        folder=folder,
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPICETRAIN_CACHE", str(folder / "cache"))
-        characterize(ptm90, plan, ngspice, folder / "tables")
+        characterize(Subject(ptm90), plan, simulator(ngspice, workers=None), folder / "tables")
     report = fit_surrogates(folder / "tables", ptm90, SETTINGS, folder / "fitted")
     return Measured(folder / "tables", folder / "fitted", report)

@@ -23,7 +23,7 @@ from spicetrain.technology import Technology
 
 def test_fixed_sizes_stay_whatever_happens() -> None:
     sizes = InverterSizes(3, 2, 2.5, "fixed")
-    sizes.keep_possible()
+    sizes.project()
     sizes.settle()
     assert sizes().tolist() == [[2.5, 2.5]] * 3
     assert not sizes().requires_grad
@@ -37,7 +37,7 @@ def test_trained_ones_are_real_then_whole(sizing: Sizing, numbers: int) -> None:
     with torch.no_grad():
         sizes.fingers[:, 0] -= 0.3
         sizes.fingers[:, 1] -= 5
-    sizes.keep_possible()
+    sizes.project()
     assert bool(((sizes() >= 1) & (sizes() < 2)).all())
     assert not bool((sizes()[:, 0] == sizes()[:, 0].round()).any())
     sizes.settle()
@@ -49,7 +49,7 @@ def test_the_inverters_of_a_neuron_are_of_one_size() -> None:
     sizes = InverterSizes(3, 2, 2.0, "neuron")
     with torch.no_grad():
         sizes.fingers.add_(torch.tensor([[0.2], [1.4], [-3.0]]))
-    sizes.keep_possible()
+    sizes.project()
     sizes.settle()
     assert sizes().tolist() == [[2, 2], [3, 3], [1, 1]]
 

@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from bench import plan_of, simulator
 
 from spicetrain.characterization.characterize import characterize
-from spicetrain.characterization.plan import Plan
+from spicetrain.characterization.plan import Plan, load_plan
+from spicetrain.characterization.sweep import Subject
 from spicetrain.errors import ConfigurationError, SimulationError
+from spicetrain.inverter.characterization.tables import TABLES as INVERTER_TABLES
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
+from spicetrain.spiking.characterization.tables import TABLES
 from spicetrain.spiking.circuit import SpikingCircuit, load_circuit
 from spicetrain.tables import read_about, read_table
 from spicetrain.technology import Technology
@@ -35,7 +39,7 @@ X = "rbodymod=0 rgatemod=0"
 
 
 def plan(*names: str) -> Plan:
-    return Plan.model_validate({name: PLAN[name] for name in names or PLAN} | {"folder": Path()})
+    return plan_of(TABLES, **{name: TABLES[name].section(**PLAN[name]) for name in names or PLAN})
 
 
 @pytest.fixture(scope="module", params=["1r", "1t1r"])
@@ -50,7 +54,7 @@ def tables(
     folder = tmp_path_factory.mktemp("tables")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPICETRAIN_CACHE", str(folder / "cache"))
-        paths = characterize(ptm90, plan(), ngspice, folder, circuit=spiking, workers=1)
+        paths = characterize(Subject(ptm90, spiking), plan(), simulator(ngspice), folder)
     return {name: read_table(path) for name, path in paths.items()}
 
 
@@ -175,18 +179,25 @@ def test_what_a_reset_leaves(tables: dict[str, pd.DataFrame], spiking: SpikingCi
 
 def test_a_plan_of_spiking_tables_needs_a_circuit(ptm90: Technology, ngspice: Ngspice, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="asks for threshold, a table of a spiking circuit"):
-        characterize(ptm90, plan("threshold"), ngspice, tmp_path, workers=1)
+        characterize(Subject(ptm90), plan("threshold"), simulator(ngspice), tmp_path)
+
+
+def test_a_plan_of_another_systems_tables_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"spiking.toml: unknown key 'driver_current'.*current_surface"):
+        load_plan("spiking", INVERTER_TABLES)
+    with pytest.raises(ConfigurationError, match="asks for the table threshold, which is not of this system"):
+        plan_of(INVERTER_TABLES, threshold=TABLES["threshold"].section())
 
 
 def test_another_circuit_is_measured_again(ptm90: Technology, ngspice: Ngspice, tmp_path: Path) -> None:
     broken = replace(ngspice, executable=Path("/bin/false"))
     circuit, wanted = load_circuit("lif-1r"), plan("leak_current")
-    first = characterize(ptm90, wanted, ngspice, tmp_path / "a", circuit=circuit, workers=1)["leak_current"]
-    again = characterize(ptm90, wanted, broken, tmp_path / "b", circuit=circuit, workers=1)["leak_current"]
+    first = characterize(Subject(ptm90, circuit), wanted, simulator(ngspice), tmp_path / "a")["leak_current"]
+    again = characterize(Subject(ptm90, circuit), wanted, simulator(broken), tmp_path / "b")["leak_current"]
     assert first.read_bytes() == again.read_bytes()
     assert read_about(first)["circuit"] == "lif-1r"
     content = circuit.model_dump()
     content["neuron"]["leak_gate_V"] = 0.1
     other = SpikingCircuit.model_validate(content)
     with pytest.raises(SimulationError):
-        characterize(ptm90, wanted, broken, tmp_path / "b", circuit=other, workers=1)
+        characterize(Subject(ptm90, other), wanted, simulator(broken), tmp_path / "b")

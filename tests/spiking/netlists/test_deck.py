@@ -179,9 +179,9 @@ def test_a_flat_1t1r_neuron_is_the_circuit_it_should_be(ptm90: Technology, ngspi
     assert silent[0, 0] < 0.6 * found[0, 0]
 
 
-@pytest.mark.parametrize(("reach", "late_s"), [(None, 0.0), ((-0.02, 0.05), 5e-10)])
+@pytest.mark.parametrize(("domain", "late_s"), [(None, 0.0), ((-0.02, 0.05), 5e-10)])
 def test_a_reduced_1t1r_column_obeys_its_currents_and_charges(
-    reach: tuple[float, float] | None, late_s: float, ptm90: Technology, ngspice: Ngspice
+    domain: tuple[float, float] | None, late_s: float, ptm90: Technology, ngspice: Ngspice
 ) -> None:
     """Two layers of cells with made-up laws, the second without input spikes: only its bias pair counts."""
     spiking = circuit("1t1r", capacitance_F=[4e-13], leak_gate_V=-0.5, reset_fingers=[0.1])
@@ -195,7 +195,7 @@ def test_a_reduced_1t1r_column_obeys_its_currents_and_charges(
         current[:, : columns + 1, :2], silent, late_s=late_s, ceases_s=0.2 * late_s, silent_F=3e-15
     )
     charges = replace(second, on_C=3e-16, spiking_F=2e-15, off_C=2e-16, off_F=8e-16)
-    cells = (replace(charges, spiking=current, reach=reach), second)
+    cells = (replace(charges, spiking=current, domain=domain), second)
     spikes = random_spikes(steps, rows)
     membranes, _, _ = run(network, spiking, ptm90, spikes, "reduced", ngspice, cells)
 
@@ -208,12 +208,12 @@ def test_a_reduced_1t1r_column_obeys_its_currents_and_charges(
             on = C + row.sum() * laws.spiking_F
             u = (C * u + row.sum() * laws.on_C) / on
             before_s, after_s = laws.late_s, max(laws.ceases_s - clock.edge_s / 2, 0.0)
-            u = _after(u, pairs * silent, on, before_s, laws.reach)
-            u = _after(u, a, on, clock.integrate_s - clock.edge_s / 2 - before_s - after_s, laws.reach)
-            u = _after(u, pairs * silent, on, after_s, laws.reach)
+            u = _after(u, pairs * silent, on, before_s, laws.domain)
+            u = _after(u, a, on, clock.integrate_s - clock.edge_s / 2 - before_s - after_s, laws.domain)
+            u = _after(u, pairs * silent, on, after_s, laws.domain)
             found.append(u)
             u += row.sum() * (laws.off_F * u + laws.off_C) / C
-            u = _after(u, pairs * silent, C, clock.rest_s + clock.edge_s / 2, laws.reach)
+            u = _after(u, pairs * silent, C, clock.rest_s + clock.edge_s / 2, laws.domain)
         return found
 
     for j in range(columns):
@@ -224,12 +224,12 @@ def test_a_reduced_1t1r_column_obeys_its_currents_and_charges(
     assert np.ptp(membranes[0]) > 0.05
 
 
-def _after(u: float, a: NDArray, C: float, seconds: float, reach: tuple[float, float] | None) -> float:
+def _after(u: float, a: NDArray, C: float, seconds: float, domain: tuple[float, float] | None) -> float:
     if seconds == 0:
         return u
 
     def slope(_: float, x: NDArray) -> NDArray:
-        held = x if reach is None else np.clip(x, *reach)
+        held = x if domain is None else np.clip(x, *domain)
         return (a[0] + a[1] * held + a[2] * held**2 + (x - held) * (a[1] + 2 * a[2] * held)) / C
 
     solution = solve_ivp(slope, (0, seconds), [u], rtol=1e-8, atol=1e-12, max_step=seconds / 50)

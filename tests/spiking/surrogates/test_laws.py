@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from bench import simulator
 from ideal_laws import ideal_laws
 from numpy.polynomial.polynomial import polyval
 from safetensors.numpy import save_file
@@ -21,10 +22,12 @@ from safetensors.numpy import save_file
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.characterization.characterize import characterize
 from spicetrain.characterization.plan import load_plan
+from spicetrain.characterization.sweep import Subject
 from spicetrain.errors import ConfigurationError, StorageError
 from spicetrain.runfolder import SURROGATES
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
+from spicetrain.spiking.characterization.tables import TABLES
 from spicetrain.spiking.circuit import SIDES, SpikingCircuit, load_circuit, of_layer
 from spicetrain.spiking.netlists.network import membranes_at_latch
 from spicetrain.spiking.network import SpikingNetwork
@@ -212,7 +215,7 @@ def measured(
     folder, circuit = tmp_path_factory.mktemp("laws"), load_circuit(f"lif-{request.param}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPICETRAIN_CACHE", str(folder / "cache"))
-        characterize(ptm90, load_plan("spiking"), ngspice, folder / "tables", circuit=circuit, workers=1)
+        characterize(Subject(ptm90, circuit), load_plan("spiking", TABLES), simulator(ngspice), folder / "tables")
     report = fit_spiking_surrogates(folder / "tables", ptm90, circuit, SETTINGS, folder)
     return folder, circuit, report, SpikingLaws.load(folder)
 
@@ -221,7 +224,6 @@ def test_a_column_device_by_device(
     measured: tuple[Path, SpikingCircuit, dict[str, Any], SpikingLaws],
     ptm90: Technology,
     ngspice: Ngspice,
-    tmp_path: Path,
 ) -> None:
     """The model, and the reduced netlist of a 1t1r, against every cell in ngspice: columns that fall, stay and rise."""
     _, shipped, _, laws = measured
@@ -234,9 +236,8 @@ def test_a_column_device_by_device(
     pos[:, 0], neg[:, 2] = np.maximum(0.5 * pos[:, 0], low), np.maximum(0.5 * neg[:, 2], low)
     never_V = 0.3
     network = SpikingNetwork((Crossbar(pos, neg, pos[0], neg[0]),), (never_V,))
-    file, spikes = tmp_path / "network.safetensors", rng.random((steps, rows)) < 0.12
-    network.save(file)
-    netlist = Netlist.of(file, circuit, ptm90, laws)
+    spikes = rng.random((steps, rows)) < 0.12
+    netlist = Netlist.of(network, circuit, ptm90, laws)
     flat, reduced = (
         membranes_at_latch(simulate(netlist.deck(spikes, form), ngspice).values, network, circuit, steps)[0]
         for form in ("flat", "reduced")

@@ -19,6 +19,7 @@ from spicetrain.spiking.circuit import SIDES, SpikingCircuit, load_circuit
 from spicetrain.spiking.surrogates.laws import SpikingLaws
 from spicetrain.spiking.training import circuit_layer as module
 from spicetrain.spiking.training.circuit_layer import circuit_layer
+from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 
 SHAPES = [(1, 1), (5, 3), (3, 7), (60, 20)]
 STEPS, SAMPLES = 12, 9
@@ -63,9 +64,9 @@ def test_passive_array_in_the_ideal_limit_is_snntorchs_leaky(rows: int, columns:
     g = conductances(rows, columns)
     C = float(g.column_sum().mean()) * 15e-9
     circuit = circuit_of("1r", 0.05, C, edge_s=1e-18, inputs="driven" if driven else "ideal")
-    view = View(circuit, ideal_laws(circuit, leak_S=1e-7, reset_S=1e3, driver_S=1e9), torch.float64)
+    fitted = FittedSpikingCircuit(circuit, ideal_laws(circuit, leak_S=1e-7, reset_S=1e3, driver_S=1e9), torch.float64)
     spikes = random_spikes(rows)
-    fired, v = circuit_layer(spikes, g, 0, 0.05, view)
+    fired, v, _ = circuit_layer(spikes, g, 0, 0.05, fitted)
 
     G, clock = g.column_sum() + 1e-7, circuit.clock
     per_siemens = 0.5 * -torch.expm1(-G * clock.integrate_s / C) / G
@@ -82,9 +83,9 @@ def test_1t1r_far_below_the_supplies_is_snntorchs_leaky(rows: int, columns: int)
     C = 8e-9 * 0.4 * float((g.pos.sum(0) - g.neg.sum(0)).abs().mean()) * 0.5 / threshold_V
     circuit = circuit_of("1t1r", threshold_V, C, edge_s=1e-18)
     leak_S = 0.1 * C / circuit.clock.step_s
-    view = View(circuit, ideal_laws(circuit, leak_S=leak_S, reset_S=1e9 * leak_S), torch.float64)
+    fitted = FittedSpikingCircuit(circuit, ideal_laws(circuit, leak_S=leak_S, reset_S=1e9 * leak_S), torch.float64)
     spikes = random_spikes(rows)
-    fired, _ = circuit_layer(spikes, g, 0, threshold_V, view)
+    fired, _, _ = circuit_layer(spikes, g, 0, threshold_V, fitted)
 
     clock = circuit.clock
     share = -np.expm1(-leak_S * clock.integrate_s / C) / leak_S
@@ -176,7 +177,7 @@ def test_1t1r_with_every_law_against_scipy(rows: int, columns: int) -> None:
     circuit = circuit_of("1t1r", 0.06, (rows + 1) * 1.5e-14)
     laws = strange_laws(circuit)
     spikes = random_spikes(rows, 5, 2)
-    fired, v = circuit_layer(spikes, g, 0, 0.06, View(circuit, laws, torch.float64))
+    fired, v, _ = circuit_layer(spikes, g, 0, 0.06, FittedSpikingCircuit(circuit, laws, torch.float64))
     for sample in range(2):
         for column in range(columns):
             answer = expected_1t1r(spikes[:, sample].numpy(), g, column, circuit, laws, 0.06)
@@ -193,8 +194,8 @@ def test_rest_away_from_zero_is_a_shift() -> None:
         content |= {"rest_V": up, "rails": {"vdd_V": 0.5 + up, "vss_V": -0.5 + up}}
         content["neuron"]["threshold_V"] = (0.02 + up,)
         circuit = SpikingCircuit.model_validate(content)
-        view = View(circuit, ideal_laws(circuit, leak_S=3e-6), torch.float64)
-        answers.append(circuit_layer(spikes, g, 0, 0.02 + up, view))
+        fitted = FittedSpikingCircuit(circuit, ideal_laws(circuit, leak_S=3e-6), torch.float64)
+        answers.append(circuit_layer(spikes, g, 0, 0.02 + up, fitted))
     assert torch.equal(answers[0][0], answers[1][0]) and answers[0][0].any()
     torch.testing.assert_close(answers[0][1] + 0.3, answers[1][1], rtol=0, atol=1e-12)
 
@@ -205,12 +206,12 @@ def test_gradients_of_membranes_before_any_spike(array: str) -> None:
     laws = (
         strange_laws(circuit) if array == "1t1r" else replace(ideal_laws(circuit), leak=(np.array([0, 3e-6, -9e-6]),))
     )
-    view = View(circuit, laws, torch.float64)
+    fitted = FittedSpikingCircuit(circuit, laws, torch.float64)
     g = [(value * 1e6).requires_grad_() for value in conductances(3, 2)]
     spikes = random_spikes(3, 2, 1).requires_grad_()
 
     def membranes(spikes: Tensor, *g: Tensor) -> Tensor:
-        fired, v = circuit_layer(spikes, Conductances(*(value * 1e-6 for value in g)), 0, 0.4, view)
+        fired, v, _ = circuit_layer(spikes, Conductances(*(value * 1e-6 for value in g)), 0, 0.4, fitted)
         assert not fired.any()
         return v
 
@@ -221,12 +222,12 @@ def test_gradient_at_the_spike_is_snntorchs_fast_sigmoid(monkeypatch: pytest.Mon
     """With x / (1 + k |x|), whose derivative it is, in place of the step, differences see it; one step, so that no
     reset depends on it."""
     circuit = circuit_of("1t1r", 0.05, 4e-14)
-    view = View(circuit, strange_laws(circuit), torch.float64, slope=3.0)
+    fitted = FittedSpikingCircuit(circuit, strange_laws(circuit), torch.float64, slope=3.0)
     g = [(value * 1e6).requires_grad_() for value in conductances(4, 3)]
     spikes = random_spikes(4, 1, 2)
 
     def fires(*g: Tensor) -> Tensor:
-        return circuit_layer(spikes, Conductances(*(value * 1e-6 for value in g)), 0, 0.05, view)[0]
+        return circuit_layer(spikes, Conductances(*(value * 1e-6 for value in g)), 0, 0.05, fitted)[0]
 
     (gradient,) = torch.autograd.grad(fires(*g).sum(), g[0])
     monkeypatch.setattr(module.surrogate, "fast_sigmoid", lambda slope: lambda x: x / (1 + slope * x.abs()))
@@ -238,10 +239,10 @@ def test_gradient_at_the_spike_is_snntorchs_fast_sigmoid(monkeypatch: pytest.Mon
 
 def test_a_neuron_that_fired_passes_nothing_through_its_reset() -> None:
     circuit = circuit_of("1r", 0.02, 4e-14)
-    view = View(circuit, ideal_laws(circuit), torch.float64)
+    fitted = FittedSpikingCircuit(circuit, ideal_laws(circuit), torch.float64)
     g = conductances(5, 3)
     spikes = random_spikes(5, 2, 4).requires_grad_()
-    fired, v = circuit_layer(spikes, g, 0, 0.02, view)
+    fired, v, _ = circuit_layer(spikes, g, 0, 0.02, fitted)
     (gradient,) = torch.autograd.grad(v[1].sum(1)[fired[0].all(1)].sum(), spikes)
     assert fired[0].all(1).any() and gradient[1].abs().max() > 0
     assert gradient[0].abs().max() == 0
@@ -250,24 +251,23 @@ def test_a_neuron_that_fired_passes_nothing_through_its_reset() -> None:
 def test_membranes_beyond_the_laws_are_counted() -> None:
     circuit = circuit_of("1t1r", 0.05, 4e-14)
     laws = replace(strange_laws(circuit), domains={"leak": (-0.4, 0.4), "cell": (-0.01, 0.03), "reset": (0.0, 0.4)})
-    view = View(circuit, laws, torch.float64)
-    _, v = circuit_layer(random_spikes(5), conductances(5, 3), 0, 0.05, view)
+    fitted = FittedSpikingCircuit(circuit, laws, torch.float64)
+    _, v, asked = circuit_layer(random_spikes(5), conductances(5, 3), 0, 0.05, fitted)
     beyond = int(((v < -0.01) | (v > 0.03)).sum())
-    assert view.beyond.count == {"membrane": beyond} and beyond > 0
-    assert view.beyond.farthest_V["membrane"] == pytest.approx(max(float(v.max()) - 0.03, -0.01 - float(v.min())))
-    assert f"membrane: {beyond} values" in str(view.beyond)
-    inside = View(circuit, strange_laws(circuit), torch.float64)
-    circuit_layer(random_spikes(5), conductances(5, 3), 0, 0.05, inside)
-    assert not inside.beyond.count
+    assert asked.count == {"membrane": beyond} and beyond > 0
+    assert asked.farthest["membrane"] == pytest.approx(max(float(v.max()) - 0.03, -0.01 - float(v.min())))
+    assert f"membrane: {beyond} values" in str(asked)
+    inside = FittedSpikingCircuit(circuit, strange_laws(circuit), torch.float64)
+    assert not circuit_layer(random_spikes(5), conductances(5, 3), 0, 0.05, inside).extrapolation
 
 
 def test_float32_is_near_float64() -> None:
     circuit, g = circuit_of("1r", 0.02, 2e-13), conductances(30, 5)
     answers = []
     for dtype in (torch.float32, torch.float64):
-        view = View(circuit, ideal_laws(circuit, leak_S=1e-6), dtype)
+        fitted = FittedSpikingCircuit(circuit, ideal_laws(circuit, leak_S=1e-6), dtype)
         answers.append(
-            circuit_layer(random_spikes(30).to(dtype), Conductances(*(v.to(dtype) for v in g)), 0, 0.02, view)
+            circuit_layer(random_spikes(30).to(dtype), Conductances(*(v.to(dtype) for v in g)), 0, 0.02, fitted)
         )
     assert answers[0][0].dtype == answers[0][1].dtype == torch.float32
     assert (answers[0][0].double() == answers[1][0]).double().mean() > 0.99

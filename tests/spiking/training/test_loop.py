@@ -15,18 +15,20 @@ from spicetrain.errors import ArchitectureMismatch, ConfigurationError
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.definition import SpikingNetworkSettings, SpikingTrainingSettings
 from spicetrain.spiking.network import SpikingNetwork
-from spicetrain.spiking.training import loop
 from spicetrain.spiking.training.encoding import encode
+from spicetrain.spiking.training.loop import train as train_network
 from spicetrain.spiking.training.predict import predict
 from spicetrain.technology import Technology
+from spicetrain.training import loop
 from spicetrain.training.settings import Augmentation
 
 from .simple import lif, simple_laws
 
 SHAPE = SpikingNetworkSettings(layers=(4, 3, 3), steps=6)
-SETTINGS = SpikingTrainingSettings(
-    epochs=4, batch_size=40, calibration_images=60, augmentation=Augmentation(), device="cpu", threads=1
-)
+SETTINGS: dict[str, Any] = {
+    "epochs": 4, "batch_size": 40, "augmentation": Augmentation(), "device": "cpu", "threads": 1,
+    "regular": {"calibration_images": 60},
+}  # fmt: skip
 STEPS = 3  # 120 flowers in batches of 40
 CIRCUIT = lif(capacitance_F=(1e-12,))  # a column of four rows charges no more
 LAWS = simple_laws(CIRCUIT)
@@ -44,8 +46,8 @@ class Trainer:
         circuit: SpikingCircuit = CIRCUIT,
         **changes: Any,
     ) -> SpikingNetwork:
-        settings = SpikingTrainingSettings(**(SETTINGS.model_dump() | changes))
-        return loop.train(shape, settings, dataset or self.iris, self.technology, circuit, LAWS, folder)
+        settings = SpikingTrainingSettings(**(SETTINGS | changes))
+        return train_network(shape, settings, dataset or self.iris, self.technology, circuit, LAWS, folder)
 
 
 @pytest.fixture
@@ -129,7 +131,9 @@ def test_a_checkpoint_of_another_circuit_or_encoding_is_refused(train: Trainer, 
 @pytest.mark.parametrize("method", ["circuit", "regular"])
 def test_metrics_say_what_was_measured(method: Any, train: Trainer, tmp_path: Path) -> None:
     """By a regular network's own model before its weights are clipped: here none is."""
-    network = train(tmp_path, epochs=2, validation=30, method=method, clip_quantile=1.0)
+    network = train(
+        tmp_path, epochs=2, validation=30, method=method, regular={"clip_quantile": 1.0, "calibration_images": 60}
+    )
     line = metrics(tmp_path)[-1]
     answers = predict(network, encode(train.iris.test_inputs, SHAPE, SHAPE.encoder_seed), CIRCUIT, LAWS, method)
     right = (answers[-1][0].sum(1).argmax(1) == train.iris.test_labels).mean()
@@ -148,13 +152,13 @@ def test_a_network_tells_what_the_regular_model_needs(train: Trainer, tmp_path: 
 
 
 def test_without_calibration_the_thresholds_are_those_of_a_linear_neuron(train: Trainer, tmp_path: Path) -> None:
-    network = train(tmp_path, epochs=1, method="regular", calibration_images=0)
+    network = train(tmp_path, epochs=1, method="regular", regular={"calibration_images": 0})
     assert list(network.thresholds_V) == network.about["regular_thresholds_V"]
     assert "spike_rates" not in network.about
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
-    shares = [loop._share_of_rate(progress, 0.2) for progress in (0.0, 0.1, 0.2, 0.6, 1.0)]
+    shares = [loop.share_of_rate(progress, 0.2) for progress in (0.0, 0.1, 0.2, 0.6, 1.0)]
     assert shares == pytest.approx([0, 0.5, 1, 0.5, 0])
 
 
@@ -168,7 +172,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
         train(folder, SpikingNetworkSettings(layers=(4, 3, 2)))
     with pytest.raises(ConfigurationError, match="validation = 118 leaves nothing"):
         train(folder, validation=118)
-    with pytest.raises(ConfigurationError, match="calibration_images = 60, but only 50"):
+    with pytest.raises(ConfigurationError, match="'regular' wants 60 training images .* only 50"):
         train(folder, validation=70, method="regular")
     with pytest.raises(ConfigurationError, match="iris has none"):
         train(folder, augmentation={"shift_pixels": 1})

@@ -36,7 +36,7 @@ def test_every_synapse_has_a_gradient() -> None:
 
 def test_a_synapse_stays_where_the_device_can_follow() -> None:
     made = parameters([[1.5, -1.25], [0.5, -0.5], [-3.0, 3.0]])
-    made.keep_possible()
+    made.project()
     assert made.synapses.tolist() == [[1.0, -1.0], [0.5, -0.5], [-1.0, 1.0]]
 
 
@@ -44,7 +44,7 @@ def test_a_synapse_stays_where_the_device_can_follow() -> None:
 def test_what_is_programmed_lies_in_the_range_of_the_device(rows: int, columns: int) -> None:
     made = SynapseParameters(rows, columns, torch.Generator().manual_seed(1))
     made.synapses.data *= 10
-    made.keep_possible()
+    made.project()
     crossbar = programmed(made.conductances(MEMRISTOR), MEMRISTOR)
     assert (crossbar.rows, crossbar.columns) == (rows, columns)
     for value in vars(crossbar).values():

@@ -24,7 +24,9 @@ CIRCUIT = lif(capacitance_F=(1e-12,))  # a column of few rows charges no more
 
 def network_of(memristor: Device, thresholds_V: tuple[float, ...], *layers: int) -> SpikingNetwork:
     crossbars = tuple(random_crossbar(memristor, *shape, seed=i) for i, shape in enumerate(pairwise(layers)))
-    return SpikingNetwork(crossbars, thresholds_V, {"beta": BETA, "regular_thresholds_V": list(thresholds_V)})
+    return SpikingNetwork(
+        crossbars, thresholds_V, {"regular": {"beta": BETA}, "regular_thresholds_V": list(thresholds_V)}
+    )
 
 
 @pytest.fixture
@@ -74,10 +76,7 @@ def test_circuit_layer_by_layer_in_numpy(network: SpikingNetwork) -> None:
 @pytest.mark.parametrize("model", ["circuit", "regular"])
 def test_batches_change_nothing(model: str, network: SpikingNetwork) -> None:
     circuit, spikes = CIRCUIT, random_spikes(7, 6, 5)
-    whole, parts = (
-        predict(network, spikes, circuit, simple_laws(circuit), model, batch=batch)  # type: ignore[arg-type]
-        for batch in (7, 3)
-    )
+    whole, parts = (predict(network, spikes, circuit, simple_laws(circuit), model, batch=batch) for batch in (7, 3))
     for (fired, v), (fired_too, v_too) in zip(whole, parts, strict=True):
         assert fired.shape == v.shape and fired.shape[:2] == (7, 6)
         assert np.array_equal(fired, fired_too)
@@ -90,13 +89,22 @@ def test_what_is_missing_is_said(network: SpikingNetwork) -> None:
         predict(network, spikes[:, :, :4], circuit, None, "regular")
     with pytest.raises(ConfigurationError, match="give laws"):
         predict(network, spikes, circuit, None)
-    with pytest.raises(ConfigurationError, match="does not tell 'beta'"):
+    with pytest.raises(ConfigurationError, match="does not state 'beta'"):
         predict(replace(network, about={}), spikes, circuit, None, "regular")
+
+
+def test_a_network_of_an_older_version_states_its_decay_beside_the_rest(network: SpikingNetwork) -> None:
+    spikes = random_spikes(2, 6, 5)
+    thresholds_V = {"regular_thresholds_V": list(network.thresholds_V)}
+    older = replace(network, about=thresholds_V | {"beta": BETA})
+    other = replace(network, about=thresholds_V | {"beta": 0.5})
+    now, then, not_so = (predict(each, spikes, CIRCUIT, None, "regular")[0][1] for each in (network, older, other))
+    assert np.array_equal(now, then) and not np.array_equal(now, not_so)
 
 
 def rates(network: SpikingNetwork, spikes: np.ndarray, circuit: SpikingCircuit, model: str) -> list[float]:
     laws = simple_laws(circuit)
-    return [float(fired.mean()) for fired, _ in predict(network, spikes, circuit, laws, model)]  # type: ignore[arg-type]
+    return [float(fired.mean()) for fired, _ in predict(network, spikes, circuit, laws, model)]
 
 
 def test_calibrated_layers_spike_as_often_as_the_regular_ones(network: SpikingNetwork) -> None:
@@ -118,6 +126,6 @@ def test_where_the_array_is_linear_calibration_finds_the_regular_thresholds(ptm9
     """A capacitor that no column discharges, a threshold far below V_S: then both models are the same."""
     circuit, spikes = lif(capacitance_F=(2e-10,)), random_spikes(300, 40, 5)
     plain = network_of(ptm90.memristor, (2e-3,), 5, 3)
-    network = replace(plain, thresholds_V=(0.3,), about=plain.about | {"beta": 1 - 1e-9})
+    network = replace(plain, thresholds_V=(0.3,), about=plain.about | {"regular": {"beta": 1 - 1e-9}})
     made = calibrated(network, spikes, circuit, simple_laws(circuit))
     assert made.thresholds_V[0] == pytest.approx(2e-3, rel=0.03)

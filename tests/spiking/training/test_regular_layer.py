@@ -11,7 +11,7 @@ from spicetrain.array.conductances import Conductances
 from spicetrain.array.devices.ohmic import Ohmic
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.training.parameters import mapped, programmed
-from spicetrain.spiking.training.regular_layer import leaky, regular_layer
+from spicetrain.spiking.training.regular_layer import RegularNeuron, leaky, regular_layer
 from spicetrain.technology import Technology
 
 from .simple import lif
@@ -40,7 +40,7 @@ def test_volts_follow_the_recurrence(rows: int, columns: int, ptm90: Technology)
     s_per_F = circuit.clock.integrate_s / circuit.capacitance_F(layer)
     threshold_V = -0.1 + 0.7 * s_per_F * 0.6 * float(g[0].mean()) * (rows + 1) ** 0.5
     tensors = Conductances(*(torch.as_tensor(x) for x in (g[0][:-1], g[1][:-1], g[0][-1], g[1][-1])))
-    fired, v = regular_layer(spikes, tensors, layer, threshold_V, RegularView(circuit, beta))
+    fired, v = regular_layer(spikes, tensors, layer, threshold_V, RegularNeuron(circuit, beta))
     membrane = np.zeros((4, columns))
     for step in range(len(spikes)):
         driven = np.column_stack([spikes[step].numpy(), np.ones(4)])
@@ -87,7 +87,7 @@ def test_mapped_weights_spike_as_they_were_trained(circuit: SpikingCircuit, ptm9
     memristor = Ohmic(g_min_S=1e-15, g_max_S=ptm90.memristor.g_max_S)
     weights, spikes = weights_of(5, 3), spikes_of(5, steps=30)
     g, threshold_V = mapped(weights, circuit, 0, memristor, 1.0)
-    fired, v = regular_layer(spikes, g, 0, threshold_V, RegularView(circuit, 0.9))
+    fired, v = regular_layer(spikes, g, 0, threshold_V, RegularNeuron(circuit, 0.9))
     own_fired, own_v = leaky(spikes, weights, 0.9, 3.0)
     assert torch.equal(fired, own_fired) and 0 < float(fired.mean()) < 1
     swing_V = threshold_V - circuit.rest_V

@@ -16,6 +16,7 @@ from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.circuit import SIDES, SpikingCircuit, load_circuit
 from spicetrain.spiking.surrogates.laws import Driver, SpikingLaws
 from spicetrain.spiking.training.circuit_layer import circuit_layer
+from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.phases import Phases
 
 LAYER, THRESHOLD_V = 1, 0.02
@@ -115,7 +116,7 @@ def test_rows_and_membranes_against_scipy(rows: int, columns: int, tau_s: float,
     circuit, laws, g = case(rows, columns, tau_s, seed=rows, sag=sag)
     laws = replace(laws, trip_offset_V=1e-3, trip_delay_s=2e-10)
     spikes = torch.tensor(np.random.default_rng(rows).uniform(0, 1, (4, 2, rows)) < 0.4, dtype=torch.float64)
-    fired, v = circuit_layer(spikes, g, LAYER, THRESHOLD_V, View(circuit, laws, torch.float64))
+    fired, v, _ = circuit_layer(spikes, g, LAYER, THRESHOLD_V, FittedSpikingCircuit(circuit, laws, torch.float64))
     largest = 0.0
     for sample in range(2):
         expected, membranes, sagged = integrated(spikes[:, sample].numpy(), g, circuit, laws)
@@ -130,7 +131,7 @@ def test_some_rows_reset_beside_others_that_do_not() -> None:
     """The case above in which it counts; without the pull of the neurons in reset on the others it is off."""
     circuit, laws, g = case(5, 3, 1.8e-9, seed=5, sag=0.065)
     spikes = torch.tensor(np.random.default_rng(5).uniform(0, 1, (4, 2, 5)) < 0.4, dtype=torch.float64)
-    fired, _ = circuit_layer(spikes, g, LAYER, THRESHOLD_V, View(circuit, laws, torch.float64))
+    fired, _, _ = circuit_layer(spikes, g, LAYER, THRESHOLD_V, FittedSpikingCircuit(circuit, laws, torch.float64))
     mixed = fired.bool().any(2) & ~fired.bool().all(2)
     assert mixed[:-1].any()
 
@@ -138,21 +139,23 @@ def test_some_rows_reset_beside_others_that_do_not() -> None:
 def test_training_is_coarser_but_near() -> None:
     circuit, laws, g = case(40, 7, 3e-9, seed=1, sag=0.065)
     spikes = torch.tensor(np.random.default_rng(1).uniform(0, 1, (1, 20, 40)) < 0.4, dtype=torch.float64)
-    _, fine = circuit_layer(spikes, g, LAYER, THRESHOLD_V, View(circuit, laws, torch.float64))
+    _, fine, _ = circuit_layer(spikes, g, LAYER, THRESHOLD_V, FittedSpikingCircuit(circuit, laws, torch.float64))
     g32 = Conductances(*(value.float() for value in g))
-    _, coarse = circuit_layer(spikes.float(), g32, LAYER, THRESHOLD_V, View(circuit, laws, torch.float32))
+    _, coarse, _ = circuit_layer(
+        spikes.float(), g32, LAYER, THRESHOLD_V, FittedSpikingCircuit(circuit, laws, torch.float32)
+    )
     error = (coarse.double() - fine).abs().max()
     assert 1e-7 < error < 2e-4
 
 
 def test_gradients_before_any_spike() -> None:
     circuit, laws, g = case(3, 2, 2e-9, seed=2, sag=0.1)
-    view = View(circuit, laws, torch.float64)
+    fitted = FittedSpikingCircuit(circuit, laws, torch.float64)
     scaled = [(value * 1e6).requires_grad_() for value in g]
     spikes = torch.rand(2, 1, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
 
     def membranes(spikes: Tensor, *g: Tensor) -> Tensor:
-        fired, v = circuit_layer(spikes, Conductances(*(value * 1e-6 for value in g)), LAYER, 0.45, view)
+        fired, v, _ = circuit_layer(spikes, Conductances(*(value * 1e-6 for value in g)), LAYER, 0.45, fitted)
         assert not fired.any()
         return v
 
@@ -162,7 +165,8 @@ def test_gradients_before_any_spike() -> None:
 def test_rows_beyond_their_drivers_domain_are_counted() -> None:
     circuit, laws, g = case(5, 3, 2e-9, seed=3, sag=0.3)
     narrow = {key: replace(law, domain_V=(law.level_V - 0.02, law.level_V + 0.02)) for key, law in laws.drivers.items()}
-    view = View(circuit, replace(laws, drivers=narrow), torch.float64)
-    circuit_layer(torch.ones(1, 1, 5, dtype=torch.float64), g, LAYER, THRESHOLD_V, view)
-    assert set(view.beyond.count) == {"excitatory driver", "inhibitory driver"}
-    assert 0.02 < view.beyond.farthest_V["excitatory driver"] < 0.5
+    fitted = FittedSpikingCircuit(circuit, replace(laws, drivers=narrow), torch.float64)
+    spikes = torch.ones(1, 1, 5, dtype=torch.float64)
+    asked = circuit_layer(spikes, g, LAYER, THRESHOLD_V, fitted).extrapolation
+    assert set(asked.count) == {"excitatory driver", "inhibitory driver"}
+    assert 0.02 < asked.farthest["excitatory driver"] < 0.5

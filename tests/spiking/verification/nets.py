@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,11 +45,3 @@ def random_spiking_network(
         "circuit_fingerprint": circuit.fingerprint,
     }
     return SpikingNetwork(crossbars, thresholds, origin | about)
-
-
-def saved(network: SpikingNetwork, folder: Path) -> Path:
-    """Written once: a file's bytes, by which a verification knows it, differ from one writing to the next."""
-    path = folder / f"network-{network.fingerprint[:8]}.safetensors"
-    if not path.exists():
-        network.save(path)
-    return path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,23 +14,21 @@ from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.verification.energy import cell_energy, energy_by_supply, row_energy
 from spicetrain.spiking.verification.netlist import Netlist
 from spicetrain.technology import Technology
-from spiking.verification.nets import random_spiking_network, saved, small_circuit
+from spiking.verification.nets import random_spiking_network, small_circuit
 
 STEPS = 4
 SPIKES = np.random.default_rng(1).random((STEPS, 5)) < 0.5
 
 
-def netlist_of(circuit: SpikingCircuit, technology: Technology, folder: Path, *layers: int) -> Netlist:
-    file = saved(random_spiking_network(technology, circuit, *layers), folder)
-    return Netlist.of(file, circuit, technology, ideal_laws(circuit))
+def netlist_of(circuit: SpikingCircuit, technology: Technology, *layers: int) -> Netlist:
+    network = random_spiking_network(technology, circuit, *layers)
+    return Netlist.of(network, circuit, technology, ideal_laws(circuit))
 
 
 @pytest.mark.parametrize("rest_V", [0.0, 0.03])
-def test_rows_give_what_ngspice_says_their_sources_give(
-    rest_V: float, ptm90: Technology, ngspice: Ngspice, tmp_path: Path
-) -> None:
+def test_rows_give_what_ngspice_says_their_sources_give(rest_V: float, ptm90: Technology, ngspice: Ngspice) -> None:
     circuit = small_circuit().model_copy(update={"rest_V": rest_V})
-    netlist = netlist_of(circuit, ptm90, tmp_path, 5, 3)
+    netlist = netlist_of(circuit, ptm90, 5, 3)
     deck = netlist.deck(SPIKES, "flat")
     rows = [f"{side}0_{i}" for side in "ei" for i in range(6)]
     asked = (*deck.saves, *(f"v({row})" for row in rows), *(f"i(v{row})" for row in rows))
@@ -51,9 +48,9 @@ def test_rows_give_what_ngspice_says_their_sources_give(
     )
 
 
-@pytest.mark.parametrize("reach", [None, (-0.015, 0.1)])
-def test_cells_take_their_current_as_long_as_rows_are_driven(reach: tuple[float, float] | None) -> None:
-    """A polynomial of constant membranes, a tangent beyond its reach: current times voltage times integrate_s, which
+@pytest.mark.parametrize("domain", [None, (-0.015, 0.1)])
+def test_cells_take_their_current_as_long_as_rows_are_driven(domain: tuple[float, float] | None) -> None:
+    """A polynomial of constant membranes, a tangent beyond its domain: current times voltage times integrate_s, which
     linear edges do not change; the layer behind the first, one clock step later."""
     circuit = small_circuit("1t1r")
     clock, u = circuit.clock, np.array([0.01, -0.02])
@@ -62,20 +59,20 @@ def test_cells_take_their_current_as_long_as_rows_are_driven(reach: tuple[float,
     rng = np.random.default_rng(0)
     sides = rng.normal(0, 1e-6, (3, 6, 2)), rng.normal(0, 1e-6, (3, 6, 2))
     active = np.hstack([SPIKES, np.ones((STEPS, 1))])
-    wanted, held = 0.0, u if reach is None else np.clip(u, *reach)
+    wanted, held = 0.0, u if domain is None else np.clip(u, *domain)
     for level_V, coefficients in ((circuit.rails.vdd_V, sides[0]), (circuit.rails.vss_V, sides[1])):
         for i, j in np.ndindex(6, 2):
             a0, a1, a2 = coefficients[:, i, j]
             current = a0 + a1 * u[j] + a2 * held[j] * (2 * u[j] - held[j])
             wanted += level_V * current * active[:, i].sum() * clock.integrate_s
-    assert cell_energy(time_s, membranes, SPIKES, 1, sides, circuit, reach) == pytest.approx(wanted, rel=1e-4, abs=0)
+    assert cell_energy(time_s, membranes, SPIKES, 1, sides, circuit, domain) == pytest.approx(wanted, rel=1e-4, abs=0)
     cut = time_s < clock.step_s
     assert cell_energy(time_s[cut], membranes[cut], SPIKES, 1, sides, circuit) == 0.0
 
 
-def test_supplies_by_their_voltages_and_signs(ptm90: Technology, tmp_path: Path) -> None:
+def test_supplies_by_their_voltages_and_signs(ptm90: Technology) -> None:
     circuit = small_circuit("1t1r", threshold_V=0.1)
-    netlist = netlist_of(circuit, ptm90, tmp_path, 5, 2, 3)
+    netlist = netlist_of(circuit, ptm90, 5, 2, 3)
     time_s = np.array([0.0, 2e-9, 3e-9])
     values = {"time": time_s} | {
         f"v(m{layer}_{j})": np.zeros(3) for layer, width in ((0, 2), (1, 3)) for j in range(width)

@@ -6,11 +6,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from spicetrain.errors import VerificationError
 from spicetrain.spiking.definition import SpikingVerificationSettings
-from spicetrain.spiking.verification.figures import Layer, accuracies, by_image, classes, compare_spikes, require_within
+from spicetrain.spiking.verification.figures import (
+    Layer,
+    accuracies,
+    by_image,
+    classes,
+    compare_spikes,
+    require_within,
+    summary_rows,
+)
+from spicetrain.spiking.verification.summary import SpikingSummary
 
 IMAGES, STEPS, WIDTHS = 6, 4, (3, 2)
 
@@ -117,55 +125,121 @@ def test_the_class_spikes_most_and_of_several_it_is_the_first() -> None:
 
 
 SUMMARY: dict[str, Any] = {
-    "system": "spiking", "dataset": "mnist", "layers": [784, 100, 10], "method": "regular", "circuit": "lif-1r",
+    "dataset": "mnist", "technology": "ptm90", "layers": [784, 100, 10], "steps": 10, "netlist": "reduced",
+    "method": "regular", "circuit": "lif-1r", "array": "1r", "threshold_share": 0.1, "threshold_V": 0.05,
     "images": 7, "accuracy_model": 0.98, "accuracy_circuit_model": 0.91, "accuracy_spice": 0.9, "accuracy_gap": 0.08,
-    "agreement": 0.97, "spike_agreement": 0.99512, "membrane_rms_V": 1.5e-3,
-    "before_mismatch": {"membrane_rms_V": 4.5e-4}, "energy_per_inference_J": 3.21e-10, "seconds_per_image": 4.56,
-    "seconds_ngspice": 31.9, "flat": {"images": 3, "membrane_difference_max_V": 6e-5, "spike_mismatches": 2,
-    "seconds_ngspice": 100.0},
+    "agreement": 0.97, "spike_agreement": 0.99512, "spike_agreement_by_layer": [0.996, 0.98], "spike_mismatches": 12,
+    "images_without_mismatch": 3, "membrane_rms_V": 1.5e-3, "membrane_max_V": 0.01, "membrane_points": 999,
+    "membrane_rms_V_by_layer": [1e-3, 2e-3],
+    "before_mismatch": {"membrane_rms_V": 4.5e-4, "membrane_max_V": 2e-3, "membrane_points": 99},
+    "spikes_per_image_input": 800.0, "spikes_per_image_model": [100.0, 9.0], "spikes_per_image_spice": [99.0, 9.0],
+    "energy_per_inference_J": 3.21e-10, "energy_by_supply_J": {"vdd": 3.21e-10}, "seconds_per_image": 4.56,
+    "seconds_ngspice": 31.9, "seconds_total": 20.0, "ngspice_version": 43, "key": "",
+    "flat": {"images": 3, "same_spikes": False, "spike_mismatches": 2, "membrane_difference_max_V": 6e-5,
+             "energy_per_inference_J": 3e-10, "energy_by_supply_J": {"vdd": 3e-10},
+             "energy_per_inference_reduced_J": 3e-10, "seconds_ngspice": 100.0},
 }  # fmt: skip
+
+
+def summary(**changes: Any) -> SpikingSummary:
+    return SpikingSummary.model_validate(SUMMARY | changes)
 
 
 @pytest.mark.parametrize(
     ("limit", "figure"),
     [
-        ({"accuracy_min": 0.91}, "accuracy_spice = 0.9, asked at least 0.91"),
-        ({"accuracy_gap_max": 0.07}, "accuracy_gap = 0.08, asked at most 0.07"),
-        ({"agreement_min": 0.98}, "agreement = 0.97, asked at least 0.98"),
+        ({"accuracy_min": 0.91}, "accuracy_spice = 0.9 of 10000 images, asked at least 0.91"),
+        ({"accuracy_gap_max": 0.07}, "accuracy_gap = 0.08 of 10000 images, asked at most 0.07"),
+        ({"agreement_min": 0.98}, "agreement = 0.97 of 10000 images, asked at least 0.98"),
         ({"spike_agreement_min": 0.996}, "spike_agreement = 0.99512, asked at least 0.996"),
-        ({"membrane_rms_max_V": 1e-3}, "membrane_rms_V = 0.0015, asked at most 0.001"),
-        ({"flat_membrane_max_V": 5e-5}, "flat.membrane_difference_max_V = 6e-05, asked at most 5e-05"),
-        ({"flat_membrane_max_V": 1e-4}, "flat.spike_mismatches = 2, asked at most 0"),
+        ({"membrane_rms_max": 0.02}, "membrane_rms_V / threshold = 0.03, asked at most 0.02"),
+        (
+            {"flat_membrane_max": 1e-3},
+            "flat.membrane_difference_max_V / threshold = 0.0012, asked at most 0.001; flat.spike_mismatches",
+        ),
+        ({"flat_membrane_max": 2e-3}, "flat.spike_mismatches = 2, asked at most 0"),
     ],
 )
 def test_what_is_outside_is_named(limit: dict[str, Any], figure: str) -> None:
     with pytest.raises(VerificationError) as caught:
-        require_within(SUMMARY, SpikingVerificationSettings(**limit))
-    assert figure in str(caught.value) and caught.value.exit_code == 5
+        require_within(summary(images=10_000), SpikingVerificationSettings(**limit))
+    assert f"tolerance: {figure}" in str(caught.value) and caught.value.exit_code == 5
+
+
+@pytest.mark.parametrize("limit", [{"accuracy_min": 0.91}, {"accuracy_gap_max": 0.07}, {"agreement_min": 0.98}])
+def test_a_share_of_few_images_is_not_outside_by_chance(limit: dict[str, Any]) -> None:
+    few, too_few_right = summary(), summary(accuracy_spice=3 / 7, accuracy_gap=4 / 7, agreement=3 / 7)
+    require_within(few, SpikingVerificationSettings(**limit))
+    with pytest.raises(VerificationError, match="of 7 images"):
+        require_within(too_few_right, SpikingVerificationSettings(**limit))
 
 
 def test_what_is_inside_or_was_not_asked_passes() -> None:
-    require_within(SUMMARY, SpikingVerificationSettings())
+    require_within(summary(), SpikingVerificationSettings())
     limits: dict[str, Any] = {
         "accuracy_min": 0.9,
         "accuracy_gap_max": 0.08,
         "spike_agreement_min": 0.995,
-        "membrane_rms_max_V": 1.5e-3,
+        "membrane_rms_max": 0.0301,
     }
-    require_within(SUMMARY, SpikingVerificationSettings(**limits))
-    without = {key: value for key, value in SUMMARY.items() if key != "flat"}
-    require_within(without, SpikingVerificationSettings(flat_membrane_max_V=1e-9))
-    with pytest.raises(VerificationError, match="membrane_rms_V = nan"):
-        require_within(SUMMARY | {"membrane_rms_V": float("nan")}, SpikingVerificationSettings(membrane_rms_max_V=1.0))
+    require_within(summary(images=10_000), SpikingVerificationSettings(**limits))
+    require_within(summary(flat=None), SpikingVerificationSettings(flat_membrane_max=1e-9))
+    with pytest.raises(VerificationError, match="membrane_rms_V / threshold = nan"):
+        require_within(summary(membrane_rms_V=float("nan")), SpikingVerificationSettings(membrane_rms_max=1.0))
 
 
-def test_the_table_for_a_terminal() -> None:
-    console = Console(width=120)
-    with console.capture() as captured:
-        console.print(summary_table(SUMMARY))
-    said = captured.get()
+OFF = {"spike_agreement": 0.98, "membrane_rms_V": 3e-3}
+
+
+def test_a_method_that_knows_the_circuit_is_judged_unasked() -> None:
+    require_within(summary(**OFF), SpikingVerificationSettings())  # regular claims nothing
+    require_within(summary(method="circuit"), SpikingVerificationSettings())
+    with pytest.raises(VerificationError) as caught:
+        require_within(summary(method="circuit", **OFF), SpikingVerificationSettings())
     for text in (
-        "mnist 784-100-10, spiking, regular, lif-1r, 7 images", "98.00%", "91.00%", "90.00%", "97.00%", "99.512%",
-        "1.500 mV", "0.450 mV", "0.060 mV, 2 spikes differ", "321 pJ", "4.56", "131.9",
-    ):  # fmt: skip
-        assert text in said
+        "spike_agreement = 0.98, asked at least 0.99",
+        "membrane_rms_V / threshold = 0.06, asked at most 0.05",
+    ):
+        assert text in str(caught.value)
+
+
+def test_what_is_asked_stands_in_place_of_what_is_claimed() -> None:
+    asked = SpikingVerificationSettings(spike_agreement_min=0.97, membrane_rms_max=0.07)
+    require_within(summary(method="circuit", **OFF), asked)
+    with pytest.raises(VerificationError, match="spike_agreement = 0.98, asked at least 0.985"):
+        require_within(summary(method="circuit", **OFF), asked.model_copy(update={"spike_agreement_min": 0.985}))
+
+
+def test_no_agreement_may_be_asked_of_a_method_that_claims_some() -> None:
+    nothing = SpikingVerificationSettings(spike_agreement_min=0.0, membrane_rms_max=0.07)
+    require_within(summary(method="circuit", **OFF), nothing)
+
+
+def test_under_other_conditions_a_method_claims_nothing() -> None:
+    trained, simulated = {"technology": "ptm90", "temperature_C": 27.0}, {"technology": "ptm90", "temperature_C": 85.0}
+    elsewhere = summary(method="circuit", trained_in=trained, simulated_in=simulated, **OFF)
+    require_within(elsewhere, SpikingVerificationSettings())
+    with pytest.raises(VerificationError, match="asked at least 0.99"):
+        at_home = summary(method="circuit", trained_in=trained, simulated_in=trained, **OFF)
+        require_within(at_home, SpikingVerificationSettings())
+    with pytest.raises(VerificationError, match="spike_agreement = 0.98, asked at least 0.985"):
+        require_within(elsewhere, SpikingVerificationSettings(spike_agreement_min=0.985))
+
+
+def test_what_is_told_on_a_terminal() -> None:
+    title, rows = summary_rows(summary())
+    assert title == "mnist 784-100-10, spiking, regular, lif-1r, 7 images in ngspice"
+    assert dict(rows) == {
+        "accuracy, own model": "98.00%",
+        "accuracy, circuit model": "91.00%",
+        "accuracy, SPICE": "90.00%",
+        "same class, circuit model and SPICE": "97.00%",
+        "spike agreement": "99.512%",
+        "membrane error, rms below threshold": "1.500 mV",
+        "the same up to an image's first mismatch": "0.450 mV",
+        "flat - reduced, max of 3 images": "0.060 mV, 2 spikes differ",
+        "energy per inference": "321 pJ",
+        "seconds in ngspice an image": "4.56",
+        "seconds in ngspice": "131.9",
+    }
+    assert len(summary_rows(summary(flat=None))[1]) == len(rows) - 1
