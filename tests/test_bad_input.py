@@ -116,6 +116,15 @@ def test_an_impossible_technology(old: str, new: str, text: str, own_folder: Pat
     assert not (own_folder / "runs").exists()
 
 
+def test_a_file_that_the_library_includes_is_missing(own_folder: Path, refused: Refused) -> None:
+    wrapper = Wrapper.make(own_folder / "w")
+    path = Path(technology(own_folder, '"ptm90.lib"', '"mine.lib"'))
+    (path.parent / "mine.lib").write_text('* mine\n.include ptm90.lib\n.include "corner.inc"\n')
+    said = refused(2, f"characterize tiny.toml --technology {path} --ngspice {wrapper.executable}")
+    assert "mine.lib, line 3" in said and "'corner.inc' is not a file" in said
+    assert wrapper.runs == 0 and not (own_folder / "runs").exists()
+
+
 def test_an_unwritable_folder(own_folder: Path, refused: Refused) -> None:
     """Below a file, and in a file system that makes no folders, not even for root."""
     assert "A part of that path is a file" in refused(2, "characterize tiny.toml --out tiny.toml/run")
