@@ -125,6 +125,84 @@ def test_a_file_that_the_library_includes_is_missing(own_folder: Path, refused: 
     assert wrapper.runs == 0 and not (own_folder / "runs").exists()
 
 
+NAMES = 'nmos = "nmos"\npmos = "pmos"'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        (
+            "nmos = { w = 240e-9",
+            "nmos = { width = 240e-9",
+            "inverter.nmos.width is not a parameter of 'nmos' and 'pmos'",
+        ),
+        (
+            'multiplicity = "m" ',
+            'multiplicity = "nf" ',
+            "multiplicity = 'nf' does not multiply: 2 fingers of inverter.nmos",
+        ),
+        (NAMES, 'nmos = "pmos"\npmos = "nmos"', "nmos and pmos are likely swapped: one finger of inverter.nmos"),
+        (NAMES, 'nmos = "nmos"\npmos = "nmos"', "inverter.pmos (transistors.pmos = 'nmos') does not switch"),
+        (
+            "vdd_V = 0.25\nvss_V = -0.25",
+            "vdd_V = 0.02\nvss_V = -0.02",
+            "the inverter does not invert: without a load v_out",
+        ),
+        ("w = 240e-9, l = 90e-9", "w = 0.24, l = 0.09", "inverter.nmos.w is 0.24 m to ngspice: sizes are in metres"),
+        ("{ w = 560e-9, l = 90e-9 }", "{}", "inverter.pmos is empty"),
+        ("w = 560e-9", "w = -560e-9", "inverter.pmos.w = -5.6e-07: a size is above 0"),
+    ],
+)
+def test_a_technology_that_ngspice_would_take(
+    old: str, new: str, text: str, own_folder: Path, own_cache: Path, refused: Refused
+) -> None:
+    said = refused(2, f"characterize tiny.toml --workers 1 --technology {technology(own_folder, old, new)}")
+    assert text in said and "'ptm90'" in said
+    assert not list(own_cache.rglob("*.parquet")) and not list((own_folder / "tmp").iterdir())
+
+
+CELLS = """* subcircuits with behavioural sources
+.subckt ncell d g s b w=1e-6 l=1e-7 mult=1
+b1 d s i = {mult*2e-5*w/l}*ln(1+exp((v(g,s)-0.1)/0.04))*tanh(v(d,s)/0.05)
+.ends
+.subckt pcell d g s b w=1e-6 l=1e-7 mult=1
+b1 s d i = {mult*2e-5*w/l}*ln(1+exp((v(s,g)-0.1)/0.04))*tanh(v(s,d)/0.05)
+.ends
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        (
+            "",
+            "",
+            "multiplicity = 'm' does not multiply: 2 fingers of inverter.nmos ('ncell') carry 1 times the current",
+        ),
+        ('multiplicity = "m" ', 'multiplicity = "mulz" ', "'mulz' is not a parameter of 'ncell'. Did you mean 'mult'?"),
+        (
+            "nmos = { w = 240e-9",
+            "nmos = { wi = 240e-9",
+            "inverter.nmos.wi is not a parameter of 'ncell'. Did you mean 'w'?",
+        ),
+        ('multiplicity = "m" ', 'multiplicity = "mult" ', ""),
+    ],
+)
+def test_subcircuits_of_which_ngspice_ignores_something(
+    old: str, new: str, text: str, own_folder: Path, own_cache: Path, refused: Refused
+) -> None:
+    path = Path(technology(own_folder, old, new))
+    path.write_text(path.read_text().replace(NAMES, 'nmos = "ncell"\npmos = "pcell"').replace('"M"', '"X"', 1))
+    (path.parent / "ptm90.lib").write_text(CELLS)
+    command = f"characterize tiny.toml --workers 1 --technology {path}"
+    if text:
+        assert text in refused(2, command)
+    else:
+        assert main(command.split()) == 0
+    assert bool(list(own_cache.rglob("*.parquet"))) == (not text)
+    assert not list((own_folder / "tmp").iterdir())
+
+
 def test_an_unwritable_folder(own_folder: Path, refused: Refused) -> None:
     """Below a file, and in a file system that makes no folders, not even for root."""
     assert "A part of that path is a file" in refused(2, "characterize tiny.toml --out tiny.toml/run")
@@ -196,7 +274,7 @@ def parts(folder: Path) -> set[str]:
 
 
 def test_ngspice_killed_in_mid_sweep(own_folder: Path, own_cache: Path, refused: Refused) -> None:
-    wrapper = Wrapper.make(own_folder / "w", "kill -9 $$", left=4)  # the probe and three sweeps
+    wrapper = Wrapper.make(own_folder / "w", "kill -9 $$", left=5)  # the probe, the check, and three sweeps
     command = f"characterize tiny.toml --characterization.plan smoke --workers 1 --ngspice {wrapper.executable}"
     said = refused(4, command)
     assert "killed by SIGKILL" in said and "out of memory" in said and "Deck kept in" in said
@@ -435,14 +513,14 @@ def interrupted(words: str, when: Callable[[], object], folder: Path) -> None:
 
 @pytest.mark.parametrize("finished", [0, 3])
 def test_ctrl_c_while_characterizing(finished: int, own_folder: Path, own_cache: Path) -> None:
-    wrapper = Wrapper.make(own_folder / "w", "exec sleep 600", left=1 + finished)  # and the probe
+    wrapper = Wrapper.make(own_folder / "w", "exec sleep 600", left=2 + finished)  # and the probe and the check
     command = f"characterize tiny.toml --characterization.plan smoke --workers 2 --ngspice {wrapper.executable}"
 
     def sweeps_kept() -> int:
         """The memristor is one sweep, every other table two."""
         return sum(1 if "part-" in name or "memristor" in name else 2 for name in parts(own_cache))
 
-    interrupted(command, lambda: wrapper.runs == 1 + finished + 2 and sweeps_kept() == finished, own_folder)
+    interrupted(command, lambda: wrapper.runs == 2 + finished + 2 and sweeps_kept() == finished, own_folder)
     wrapper.allow()
     assert main(command.split()) == 0
     assert wrapper.runs == 1 + 7 - finished  # the probe, for this process is another one, and what was missing

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 from spicetrain.errors import SimulationError
 from spicetrain.spice.deck import Deck
-from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.process import LOG
-from spicetrain.spice.simulate import simulate
+from spicetrain.spice.simulator import Simulator
 
 _UNDEFINED = "spicetrain_undefined_"
 _TAKEN = re.compile(rf"undefined parameter \[{_UNDEFINED}\d+\]", re.IGNORECASE)
@@ -32,7 +31,9 @@ class Parameters:
     known: Mapping[str, set[str]]
 
 
-def parameters_of(models: str, ports: int, given: Mapping[str, Mapping[str, float]], ngspice: Ngspice) -> Parameters:
+def parameters_of(
+    models: str, ports: int, given: Mapping[str, Mapping[str, float]], simulator: Simulator
+) -> Parameters:
     """What ngspice makes of the parameters `given` to subcircuits, by name; `models` defines these, with `ports` nodes.
 
     One run when all are taken, two when not. Nothing is called ignored without proof: where ngspice fails for another
@@ -41,7 +42,7 @@ def parameters_of(models: str, ports: int, given: Mapping[str, Mapping[str, floa
     asked = tuple((subcircuit, name) for subcircuit, names in given.items() for name in names)
     known: dict[str, set[str]] = {subcircuit: set() for subcircuit in given}
     while asked:
-        log, answered = _ask(models, ports, given, asked, ngspice)
+        log, answered = _ask(models, ports, given, asked, simulator)
         for line in _LISTED.findall(log):
             known[asked[_numbers(line)[0]][0]] |= {word.partition("=")[0].strip() for word in line.split(";")} - {""}
         taken = {number for line in _TAKEN.findall(log) for number in _numbers(line)}
@@ -60,7 +61,7 @@ def _ask(
     ports: int,
     given: Mapping[str, Mapping[str, float]],
     asked: Sequence[tuple[str, str]],
-    ngspice: Ngspice,
+    simulator: Simulator,
 ) -> tuple[str, bool]:
     """The log of a deck with an instance for each pair in `asked`, where this one is undefined; whether all were
     ignored, so that ngspice answers."""
@@ -70,7 +71,8 @@ def _ask(
         taken = [f"{key}={value}" for key, value in given[subcircuit].items() if (subcircuit, key) not in asked]
         lines.append(" ".join([f"xask{k}", *nodes, subcircuit, *taken, f"{name}={{{_UNDEFINED}{k}}}"]))
     try:
-        return simulate(Deck("\n".join(lines), ".op", (f"v({nodes[0]})",), points=1), ngspice).messages, True
+        deck = Deck("\n".join(lines), ".op", (f"v({nodes[0]})",), points=1)
+        return simulator.simulate(deck).messages, True
     except SimulationError as error:
         if error.folder is None:
             return "", False

@@ -158,7 +158,7 @@ def test_the_key_follows_a_trained_network(
     ngspice, count = counting
     loads = smoke.effective_load.model_copy(update={"shapes": (), "trained": (str(tmp_path / "n.safetensors"),)})
     plan = Plan(effective_load=loads, folder=smoke.folder)
-    for seed, expected in ((0, 1), (1, 2)):
+    for seed, expected in ((0, 2), (1, 3)):  # the check of the technology is the first one
         rng = np.random.default_rng(seed)
         boxes = tuple(random_crossbar(rng, *shape, "uniform", ptm90.memristor) for shape in ((3, 2), (2, 2)))
         Network(boxes, (np.ones((2, 2)), np.ones((2, 1)))).save(tmp_path / "n.safetensors")
@@ -202,10 +202,10 @@ def test_a_run_interrupted_half_way_resumes_with_what_is_missing(
         patch.setattr(Track, "advance", interrupt)
         with pytest.raises(KeyboardInterrupt):
             characterize(ptm90, smoke, ngspice, tmp_path / "run", workers=1)
-    assert starts(count) == 3  # with one worker every table is one run
+    assert starts(count) == 1 + 3  # the check, then with one worker every table is one run
     assert not (tmp_path / "run").exists()
     characterize(ptm90, smoke, ngspice, tmp_path / "run", workers=1)
-    assert starts(count) == 4
+    assert starts(count) == 1 + 4
     assert not list(own_cache.rglob("part-*"))
 
 
@@ -247,8 +247,9 @@ def test_ngspice_killed_in_mid_sweep(
 ) -> None:
     killer = tmp_path / "killed-ngspice"
     killer.write_text(
-        f"#!/bin/sh\n[ -e '{tmp_path}/spent' ] && kill -{signal.SIGKILL.value} $$\n"
-        f"touch '{tmp_path}/spent'\nexec '{ngspice.executable}' \"$@\"\n"
+        f"#!/bin/sh\ncd '{tmp_path}'\n[ -e spent ] && kill -{signal.SIGKILL.value} $$\n"
+        "[ -e checked ] && touch spent\ntouch checked\n"  # the check of the technology, and one sweep
+        f"cd - > /dev/null\nexec '{ngspice.executable}' \"$@\"\n"
     )
     killer.chmod(0o755)
     with pytest.raises(SimulationError, match="SIGKILL"):

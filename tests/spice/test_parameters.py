@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from bench import simulator
 
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.parameters import parameters_of
@@ -37,7 +38,7 @@ ALL = {
 @pytest.mark.parametrize("subcircuit", ALL)
 def test_parameters_that_a_subcircuit_has_are_taken(subcircuit: str, ngspice: Ngspice, temporary: Path) -> None:
     """By its first line, by a .param inside, used or not; m, which every subcircuit has."""
-    found = parameters_of(MODELS, 4, {subcircuit: ALL[subcircuit]}, ngspice)
+    found = parameters_of(MODELS, 4, {subcircuit: ALL[subcircuit]}, simulator(ngspice))
     assert found.ignored == ()
     assert found.known[subcircuit] >= {name.lower() for name in ALL[subcircuit]}
     assert list(temporary.iterdir()) == []
@@ -45,7 +46,7 @@ def test_parameters_that_a_subcircuit_has_are_taken(subcircuit: str, ngspice: Ng
 
 def test_subcircuits_are_asked_together(ngspice: Ngspice, temporary: Path) -> None:
     given = {name: {"width": 1.0} | parameters for name, parameters in ALL.items()}
-    found = parameters_of(MODELS, 4, given, ngspice)
+    found = parameters_of(MODELS, 4, given, simulator(ngspice))
     assert set(found.ignored) == {(name, "width") for name in ALL}
     assert found.known["plain"] == {"w", "l", "m"}
     assert list(temporary.iterdir()) == []
@@ -53,12 +54,12 @@ def test_subcircuits_are_asked_together(ngspice: Ngspice, temporary: Path) -> No
 
 @pytest.mark.parametrize("given", [{"w": 1.0}, {"w": 1.0, "fingers": 2.0}, {"w": 1.0, "m": 1.0}])
 def test_a_subcircuit_without_parameters_takes_none_but_m(given: dict[str, float], ngspice: Ngspice) -> None:
-    assert parameters_of(MODELS, 4, {"fixed": given}, ngspice).ignored == tuple(
+    assert parameters_of(MODELS, 4, {"fixed": given}, simulator(ngspice)).ignored == tuple(
         ("fixed", name) for name in given if name != "m"
     )
 
 
 def test_nothing_is_called_ignored_where_ngspice_fails_for_another_reason(ngspice: Ngspice, temporary: Path) -> None:
-    assert parameters_of(MODELS, 4, {"nowhere": {"w": 1.0}}, ngspice).ignored == ()
-    assert parameters_of(f"{MODELS}r1 a b zap=1", 4, {"plain": {"width": 1.0}}, ngspice).ignored == ()
+    assert parameters_of(MODELS, 4, {"nowhere": {"w": 1.0}}, simulator(ngspice)).ignored == ()
+    assert parameters_of(f"{MODELS}r1 a b zap=1", 4, {"plain": {"width": 1.0}}, simulator(ngspice)).ignored == ()
     assert list(temporary.iterdir()) == []
