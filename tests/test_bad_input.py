@@ -87,6 +87,21 @@ def test_a_misspelt_key_is_answered_with_the_nearest(own_folder: Path, refused: 
     assert "unknown key 'traning'. Did you mean 'training'?" in refused(2, "run tiny.toml")
 
 
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ('training.epochs = "200"', "training.epochs = '200': input should be a valid integer"),
+        ("verification.hidden = 1", "verification.hidden = 1: input should be a valid boolean"),
+        ("technology = 90", "technology = 90: input should be a valid string"),
+        ('system = ["inverter"]', "unknown system ['inverter']. Did you mean 'inverter'?"),
+        ("dataset.folder = 1979-05-27", "dataset.folder = {'date': '1979-05-27'}: input should"),
+    ],
+)
+def test_a_setting_of_another_type(line: str, text: str, own_folder: Path, refused: Refused) -> None:
+    (own_folder / "other.toml").write_text(line)
+    assert text in refused(2, "train other.toml")
+
+
 def test_toml_that_is_none(own_folder: Path, refused: Refused) -> None:
     (own_folder / "tiny.toml").write_text("[training\nepochs = 3")
     assert "tiny.toml is not valid TOML" in refused(2, "run tiny.toml")
@@ -208,6 +223,32 @@ def test_an_unwritable_folder(own_folder: Path, refused: Refused) -> None:
     assert "A part of that path is a file" in refused(2, "characterize tiny.toml --out tiny.toml/run")
     if Path("/sys/kernel").is_dir():
         assert "You may not write there" in refused(2, "characterize tiny.toml --out /sys/kernel/run")
+    if Path("/proc/self").is_dir():
+        said = refused(2, "run tiny.toml --out /proc/run")
+        assert said.startswith("Cannot write /proc/run: No such file or directory. A folder of that path is missing")
+
+
+@pytest.mark.parametrize("taken", ["", "characterization"])
+def test_a_cache_that_cannot_be_written_shows_before_anything_is_measured(
+    taken: str, own_folder: Path, own_cache: Path, refused: Refused
+) -> None:
+    wrapper = Wrapper.make(own_folder / "w")
+    in_the_way = own_cache / taken
+    in_the_way.parent.mkdir(parents=True, exist_ok=True)
+    in_the_way.write_text("a file")
+    said = refused(2, f"run tiny.toml --workers 1 --ngspice {wrapper.executable}")
+    assert (
+        "A part of that path is a file" in said and f"$SPICETRAIN_CACHE names another folder than {own_cache}." in said
+    )
+    assert wrapper.runs == 1  # the probe
+
+
+def test_a_cache_that_has_everything_need_not_be_written(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(folder: Path) -> None:
+        raise StorageError("it is read-only")
+
+    monkeypatch.setattr("spicetrain.characterization.characterize.require_writable", refuse)
+    assert main(["characterize", "run"]) == 0
 
 
 # Data
@@ -243,6 +284,12 @@ def test_a_damaged_dataset_shows_before_the_work_begins(damage: str, images: Pat
     said = refused(2, "run mnist-kcl --data data --out run")
     assert LABELS in said and damage in said
     assert not Path("run").exists()
+
+
+def test_a_folder_for_a_dataset_that_takes_none_is_refused_before_the_work(own_folder: Path, refused: Refused) -> None:
+    said = refused(2, "run tiny.toml --data file.npz")
+    assert said == f"iris comes with scikit-learn and takes no folder: leave {own_folder / 'file.npz'} out.\n"
+    assert not Path("runs").exists()
 
 
 # ngspice
@@ -496,7 +543,7 @@ def eventually(condition: Callable[[], object], seconds: float = 60.0) -> None:
 
 def interrupted(words: str, when: Callable[[], object], folder: Path) -> None:
     """Start the command, and Ctrl-C it, with all its children as a terminal does, as soon as `when` holds."""
-    command = [sys.executable, "-m", "spicetrain.cli", *words.split()]
+    command = [sys.executable, "-m", "spicetrain", *words.split()]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
         eventually(lambda: when() or process.poll() is not None)

@@ -16,7 +16,7 @@ from spicetrain.characterization.sweep import Measurement, Subject, Sweep, measu
 from spicetrain.keyed import Recipe
 from spicetrain.progress import track
 from spicetrain.spice.simulator import Simulator
-from spicetrain.storage import write_json
+from spicetrain.storage import require_writable, write_json
 
 SUMMARY = "characterization.json"
 Source = Literal["cache", "folder", "measured"]
@@ -40,8 +40,10 @@ def characterize(
     start_s = time.time()
     tables = _tables(subject, plan, simulator, folder)
     pending = [table for table in tables if not table.stored]
-    if pending and examined is not None:
-        check(examined, simulator)
+    if pending:
+        require_writable(pending[0].entry.folder.parent)
+        if examined is not None:
+            check(examined, simulator)
     runs = [(table, sweep) for table in pending for sweep in table.missing()]
     runs = runs[-1:] + runs[:-1]  # a small deck first, so that an ngspice works while the large ones are built
     sweeps = [sweep for _, sweep in runs]
