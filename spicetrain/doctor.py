@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -14,9 +13,9 @@ from typing import Literal
 
 from spicetrain.assets import data_folder, dataset_sources
 from spicetrain.datasets.sources import read_sources
-from spicetrain.errors import ConfigurationError, NgspiceError
+from spicetrain.errors import ConfigurationError, NgspiceError, StorageError
 from spicetrain.spice.ngspice import find_ngspice
-from spicetrain.storage import cache_folder, make_folder, storage_errors
+from spicetrain.storage import cache_folder, require_writable
 
 State = Literal["ok", "warn", "lack"]
 
@@ -60,7 +59,7 @@ def examine(executable: str | Path | None = None) -> list[Finding]:
 
 
 def print_findings(findings: Sequence[Finding]) -> int:
-    """Print a table; return the exit code: 3 when ngspice is missing or unusable, else 0."""
+    """Print a table; return the exit code: 3 when ngspice is missing or unusable, 2 for another lack, else 0."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -72,8 +71,10 @@ def print_findings(findings: Sequence[Finding]) -> int:
         state = Text(finding.state, style=colours[finding.state])
         table.add_row(state, Text(finding.what), Text(finding.value + advice, overflow="fold"))
     Console().print(table)
-    lacks_ngspice = any(finding.what.startswith("ngspice") and finding.state == "lack" for finding in findings)
-    return NgspiceError.exit_code if lacks_ngspice else 0
+    lacks = [finding.what for finding in findings if finding.state == "lack"]
+    if any(what.startswith("ngspice") for what in lacks):
+        return NgspiceError.exit_code
+    return ConfigurationError.exit_code if lacks else 0
 
 
 def _python() -> list[Finding]:
@@ -136,12 +137,9 @@ def _machine() -> list[Finding]:
 def _cache() -> list[Finding]:
     folder = cache_folder()
     try:
-        make_folder(folder)
-        with storage_errors(folder), tempfile.TemporaryFile(dir=folder):
-            pass
-    except ConfigurationError as error:
-        advice = f"{error} $SPICETRAIN_CACHE names another folder."
-        return [Finding("cache folder", "lack", f"{folder} cannot be written", advice)]
+        require_writable(folder)
+    except StorageError as error:
+        return [Finding("cache folder", "lack", f"{folder} cannot be written", str(error))]
     return [Finding("cache folder", "ok", str(folder))]
 
 

@@ -9,15 +9,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import spicetrain
+from spicetrain.version import __version__
 
+_ROOT = Path(__file__).parents[1]
 _PACKAGES = ("numpy", "scipy", "torch", "PySpice", "scikit-learn", "snntorch")
 
 
 def origin() -> dict[str, Any]:
     """Versions and the machine."""
     return {
-        "spicetrain": spicetrain.__version__,
+        "spicetrain": __version__,
         "git_revision": _git_revision(),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in _PACKAGES},
@@ -27,12 +28,11 @@ def origin() -> dict[str, Any]:
 
 def _git_revision() -> str | None:
     """The checkout's revision; None in an installed wheel, which may lie within a checkout of something else."""
-    root = Path(spicetrain.__file__).parents[1]
-    if not (root / ".git").exists():
+    if not (_ROOT / ".git").exists():
         return None
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
     try:
-        answer = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+        answer = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return answer.stdout.strip()

@@ -66,8 +66,11 @@ class Run:
 
     @classmethod
     def open(cls, target: str | Path, folder: str | Path | None = None, **options: Any) -> Self:
-        """A run of a preset, a TOML or a run folder; `folder` by default as the command line has it."""
-        return cls(load_experiment(target), default_folder(target) if folder is None else folder, **options)
+        """The run of a preset, a TOML or a run folder, in `folder` (None: runs/<name>, a run folder in itself).
+
+        options  as of Run. ConfigurationError when `target` is no experiment.
+        """
+        return cls(target, default_folder(target) if folder is None else folder, **options)
 
     @property
     def folder(self) -> Path:

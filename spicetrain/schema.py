@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 import types
 import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo
 
 from spicetrain.errors import ConfigurationError, nearest
 
@@ -19,6 +21,11 @@ class Definition(BaseModel):
     """Base of every definition read from TOML: frozen, and a key it does not know is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def further_table(cls, name: str) -> type[Definition] | None:
+        """The definition of a table in it that is no field, such as a method's own; None: there is no such one."""
+        return None
 
 
 def find_toml(name: str | Path, folder: Path, what: str, error: type[ConfigurationError] = ConfigurationError) -> Path:
@@ -53,12 +60,33 @@ def parse(
     content: dict[str, Any],
     source: str,
     error: type[ConfigurationError] = ConfigurationError,
+    *,
+    strict: bool = True,
 ) -> Model:
-    """`content` as a `definition`; `source` names the file in the message of `error`."""
+    """`content` as a `definition`; `source` names the file in the message of `error`.
+
+    strict  types are as TOML has them: "200" is no number, true no integer; an integer is also a number, a list also a
+            tuple, a text also a path. False: texts may stand for numbers.
+    """
     try:
-        return definition.model_validate(content)
+        return _validated(definition, content, strict)
     except ValidationError as problem:
         raise error(f"{source}: {explain(definition, problem)}") from None
+
+
+def parse_nested(definition: type[Model], table: dict[str, Any], info: ValidationInfo) -> Model:
+    """A table inside what `parse` reads, as strictly, for a validator that knows its definition. ValidationError."""
+    return _validated(definition, table, (info.context or {}).get("strict", False))
+
+
+def _validated(definition: type[Model], content: dict[str, Any], strict: bool) -> Model:
+    text = json.dumps(content, default=_as_json)  # in which a strict pydantic takes lists for tuples, texts for paths
+    return definition.model_validate_json(text, strict=strict, context={"strict": strict})
+
+
+def _as_json(value: object) -> object:
+    """A path is a text; a date of TOML, which no setting is, stays something that no setting is."""
+    return str(value) if isinstance(value, Path) else {type(value).__name__: str(value)}
 
 
 def explain(definition: type[BaseModel], problem: ValidationError) -> str:
@@ -83,6 +111,9 @@ def _explain(definition: type[BaseModel], item: Any) -> str:
         return f"unknown key {where!r}.{nearest(str(name), _keys(definition, parents))}"
     if item["type"] == "missing":
         return f"key {where!r} is missing"
+    if item["type"] == "literal_error":
+        choices = re.findall("'([^']*)'", item["ctx"]["expected"])
+        return f"{where} = {item['input']!r}: none of its values.{nearest(str(item['input']), choices)}"
     message = item["msg"].removeprefix("Value error, ")
     if not where:
         return str(message)

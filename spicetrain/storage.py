@@ -16,15 +16,17 @@ from typing import Any
 
 from spicetrain.errors import StorageError
 
-_NEXT_STEP = {
+_NEXT_STEP: dict[int | None, str] = {
     errno.ENOSPC: "The disk is full: free some space or choose another folder, then run it again.",
     errno.EDQUOT: "Your disk quota is used up: free some space or choose another folder, then run it again.",
     errno.EACCES: "You may not write there: choose another folder or change its permissions.",
     errno.EPERM: "You may not write there: choose another folder or change its permissions.",
     errno.EROFS: "That file system is read-only: choose another folder.",
     errno.ENOTDIR: "A part of that path is a file, not a folder: choose another folder.",
+    errno.ENOENT: "A folder of that path is missing and cannot be made: choose another folder.",
     errno.EEXIST: "A part of that path is a file, not a folder: choose another folder.",
 }
+_OTHERWISE = "Choose another folder, or see what is wrong with that one; then run it again."
 
 
 @contextmanager
@@ -37,9 +39,11 @@ def storage_errors(path: Path) -> Iterator[None]:
         yield
     except Exception as error:
         number = _error_number(error)
-        if number not in _NEXT_STEP:
+        if number is None and not isinstance(error, OSError):
             raise
-        raise StorageError(f"Cannot write {path}: {os.strerror(number)}. {_NEXT_STEP[number]}") from error
+        reason = os.strerror(number) if number else str(error) or type(error).__name__
+        step = _NEXT_STEP.get(number, _OTHERWISE)
+        raise StorageError(f"Cannot write {path}: {reason}{_where(error, path)}. {step}{_cache(path)}") from error
 
 
 def _error_number(error: Exception) -> int | None:
@@ -48,6 +52,18 @@ def _error_number(error: Exception) -> int | None:
         return error.errno
     found = re.search(r"\(os error (\d+)\)", str(error))  # safetensors is written in Rust
     return int(found[1]) if found else None
+
+
+def _where(error: Exception, path: Path) -> str:
+    """The file or folder that was refused, when it is another than `path` and what is beside it."""
+    refused = getattr(error, "filename", None)
+    return f" ({refused})" if isinstance(refused, str) and Path(refused).parent != path.parent else ""
+
+
+def _cache(path: Path) -> str:
+    """How another cache is chosen, when `path` is in it: no flag names it."""
+    cache = cache_folder()
+    return f" $SPICETRAIN_CACHE names another folder than {cache}." if path.is_relative_to(cache) else ""
 
 
 @contextmanager
@@ -77,6 +93,13 @@ def make_folder(path: Path) -> Path:
     with storage_errors(path):
         path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def require_writable(folder: Path) -> None:
+    """Make `folder` and write a file in it, which is gone at once; StorageError when that is refused."""
+    make_folder(folder)
+    with storage_errors(folder), tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 def copy_into(folder: Path, files: Iterable[Path]) -> None:

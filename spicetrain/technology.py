@@ -11,12 +11,12 @@ from typing import Literal, Self
 
 from pydantic import Field
 
-from spicetrain import assets
+from spicetrain import assets, include_tree
 from spicetrain.array.devices import AnyDevice
 from spicetrain.errors import TechnologyError
 from spicetrain.rails import Rails
 from spicetrain.schema import Definition, find_toml, parse, read_toml
-from spicetrain.storage import content_hash, sha256_of_file
+from spicetrain.storage import content_hash
 
 Identifier = Field(pattern=r"^[A-Za-z_][\w.$-]*$")
 
@@ -62,14 +62,19 @@ class Technology(Definition):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of everything a simulation depends on: the definition and the library's content."""
-        return content_hash(self.model_dump(exclude={"folder", "description"}), sha256_of_file(self.library))
+        """Hash of everything a simulation depends on: the definition and the content of all model files."""
+        return content_hash(self.model_dump(exclude={"folder", "description"}), *self.model_files)
+
+    @cached_property
+    def model_files(self) -> tuple[str, ...]:
+        """Checksums of the library and of all that it includes. TechnologyError when a file is missing."""
+        return include_tree.checksums(self.library, self.transistors.section)
 
 
 def load_technology(name: str | Path) -> Technology:
     """A shipped technology by name, or a user's by the path of its TOML file.
 
-    Raises TechnologyError: unknown name, missing file or library, unknown key, impossible value.
+    Raises TechnologyError: unknown name, missing file, library or file it includes, unknown key, impossible value.
     """
     path = find_toml(name, assets.netlists_folder() / "technologies", "technology", TechnologyError)
     content = read_toml(path)
@@ -86,4 +91,5 @@ def load_technology(name: str | Path) -> Technology:
             f"{path}: ngspice does not read a section from a path with spaces, and the library is "
             f"{str(technology.library)!r}. Move the technology to another folder."
         )
+    assert technology.model_files  # or it raises
     return technology

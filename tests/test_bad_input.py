@@ -87,6 +87,21 @@ def test_a_misspelt_key_is_answered_with_the_nearest(own_folder: Path, refused: 
     assert "unknown key 'traning'. Did you mean 'training'?" in refused(2, "run tiny.toml")
 
 
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ('training.epochs = "200"', "training.epochs = '200': input should be a valid integer"),
+        ("verification.hidden = 1", "verification.hidden = 1: input should be a valid boolean"),
+        ("technology = 90", "technology = 90: input should be a valid string"),
+        ('system = ["inverter"]', "unknown system ['inverter']. Did you mean 'inverter'?"),
+        ("dataset.folder = 1979-05-27", "dataset.folder = {'date': '1979-05-27'}: input should"),
+    ],
+)
+def test_a_setting_of_another_type(line: str, text: str, own_folder: Path, refused: Refused) -> None:
+    (own_folder / "other.toml").write_text(line)
+    assert text in refused(2, "train other.toml")
+
+
 def test_toml_that_is_none(own_folder: Path, refused: Refused) -> None:
     (own_folder / "tiny.toml").write_text("[training\nepochs = 3")
     assert "tiny.toml is not valid TOML" in refused(2, "run tiny.toml")
@@ -116,11 +131,124 @@ def test_an_impossible_technology(old: str, new: str, text: str, own_folder: Pat
     assert not (own_folder / "runs").exists()
 
 
+def test_a_file_that_the_library_includes_is_missing(own_folder: Path, refused: Refused) -> None:
+    wrapper = Wrapper.make(own_folder / "w")
+    path = Path(technology(own_folder, '"ptm90.lib"', '"mine.lib"'))
+    (path.parent / "mine.lib").write_text('* mine\n.include ptm90.lib\n.include "corner.inc"\n')
+    said = refused(2, f"characterize tiny.toml --technology {path} --ngspice {wrapper.executable}")
+    assert "mine.lib, line 3" in said and "'corner.inc' is not a file" in said
+    assert wrapper.runs == 0 and not (own_folder / "runs").exists()
+
+
+NAMES = 'nmos = "nmos"\npmos = "pmos"'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        (
+            "nmos = { w = 240e-9",
+            "nmos = { width = 240e-9",
+            "inverter.nmos.width is not a parameter of 'nmos' and 'pmos'",
+        ),
+        (
+            'multiplicity = "m" ',
+            'multiplicity = "nf" ',
+            "multiplicity = 'nf' does not multiply: 2 fingers of inverter.nmos",
+        ),
+        (NAMES, 'nmos = "pmos"\npmos = "nmos"', "nmos and pmos are likely swapped: one finger of inverter.nmos"),
+        (NAMES, 'nmos = "nmos"\npmos = "nmos"', "inverter.pmos (transistors.pmos = 'nmos') does not switch"),
+        (
+            "vdd_V = 0.25\nvss_V = -0.25",
+            "vdd_V = 0.02\nvss_V = -0.02",
+            "the inverter does not invert: without a load v_out",
+        ),
+        ("w = 240e-9, l = 90e-9", "w = 0.24, l = 0.09", "inverter.nmos.w is 0.24 m to ngspice: sizes are in metres"),
+        ("{ w = 560e-9, l = 90e-9 }", "{}", "inverter.pmos is empty"),
+        ("w = 560e-9", "w = -560e-9", "inverter.pmos.w = -5.6e-07: a size is above 0"),
+    ],
+)
+def test_a_technology_that_ngspice_would_take(
+    old: str, new: str, text: str, own_folder: Path, own_cache: Path, refused: Refused
+) -> None:
+    said = refused(2, f"characterize tiny.toml --workers 1 --technology {technology(own_folder, old, new)}")
+    assert text in said and "'ptm90'" in said
+    assert not list(own_cache.rglob("*.parquet")) and not list((own_folder / "tmp").iterdir())
+
+
+CELLS = """* subcircuits with behavioural sources
+.subckt ncell d g s b w=1e-6 l=1e-7 mult=1
+b1 d s i = {mult*2e-5*w/l}*ln(1+exp((v(g,s)-0.1)/0.04))*tanh(v(d,s)/0.05)
+.ends
+.subckt pcell d g s b w=1e-6 l=1e-7 mult=1
+b1 s d i = {mult*2e-5*w/l}*ln(1+exp((v(s,g)-0.1)/0.04))*tanh(v(s,d)/0.05)
+.ends
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        (
+            "",
+            "",
+            "multiplicity = 'm' does not multiply: 2 fingers of inverter.nmos ('ncell') carry 1 times the current",
+        ),
+        ('multiplicity = "m" ', 'multiplicity = "mulz" ', "'mulz' is not a parameter of 'ncell'. Did you mean 'mult'?"),
+        (
+            "nmos = { w = 240e-9",
+            "nmos = { wi = 240e-9",
+            "inverter.nmos.wi is not a parameter of 'ncell'. Did you mean 'w'?",
+        ),
+        ('multiplicity = "m" ', 'multiplicity = "mult" ', ""),
+    ],
+)
+def test_subcircuits_of_which_ngspice_ignores_something(
+    old: str, new: str, text: str, own_folder: Path, own_cache: Path, refused: Refused
+) -> None:
+    path = Path(technology(own_folder, old, new))
+    path.write_text(path.read_text().replace(NAMES, 'nmos = "ncell"\npmos = "pcell"').replace('"M"', '"X"', 1))
+    (path.parent / "ptm90.lib").write_text(CELLS)
+    command = f"characterize tiny.toml --workers 1 --technology {path}"
+    if text:
+        assert text in refused(2, command)
+    else:
+        assert main(command.split()) == 0
+    assert bool(list(own_cache.rglob("*.parquet"))) == (not text)
+    assert not list((own_folder / "tmp").iterdir())
+
+
 def test_an_unwritable_folder(own_folder: Path, refused: Refused) -> None:
     """Below a file, and in a file system that makes no folders, not even for root."""
     assert "A part of that path is a file" in refused(2, "characterize tiny.toml --out tiny.toml/run")
     if Path("/sys/kernel").is_dir():
         assert "You may not write there" in refused(2, "characterize tiny.toml --out /sys/kernel/run")
+    if Path("/proc/self").is_dir():
+        said = refused(2, "run tiny.toml --out /proc/run")
+        assert said.startswith("Cannot write /proc/run: No such file or directory. A folder of that path is missing")
+
+
+@pytest.mark.parametrize("taken", ["", "characterization"])
+def test_a_cache_that_cannot_be_written_shows_before_anything_is_measured(
+    taken: str, own_folder: Path, own_cache: Path, refused: Refused
+) -> None:
+    wrapper = Wrapper.make(own_folder / "w")
+    in_the_way = own_cache / taken
+    in_the_way.parent.mkdir(parents=True, exist_ok=True)
+    in_the_way.write_text("a file")
+    said = refused(2, f"run tiny.toml --workers 1 --ngspice {wrapper.executable}")
+    assert (
+        "A part of that path is a file" in said and f"$SPICETRAIN_CACHE names another folder than {own_cache}." in said
+    )
+    assert wrapper.runs == 1  # the probe
+
+
+def test_a_cache_that_has_everything_need_not_be_written(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(folder: Path) -> None:
+        raise StorageError("it is read-only")
+
+    monkeypatch.setattr("spicetrain.characterization.characterize.require_writable", refuse)
+    assert main(["characterize", "run"]) == 0
 
 
 # Data
@@ -158,6 +286,12 @@ def test_a_damaged_dataset_shows_before_the_work_begins(damage: str, images: Pat
     assert not Path("run").exists()
 
 
+def test_a_folder_for_a_dataset_that_takes_none_is_refused_before_the_work(own_folder: Path, refused: Refused) -> None:
+    said = refused(2, "run tiny.toml --data file.npz")
+    assert said == f"iris comes with scikit-learn and takes no folder: leave {own_folder / 'file.npz'} out.\n"
+    assert not Path("runs").exists()
+
+
 # ngspice
 
 
@@ -187,7 +321,7 @@ def parts(folder: Path) -> set[str]:
 
 
 def test_ngspice_killed_in_mid_sweep(own_folder: Path, own_cache: Path, refused: Refused) -> None:
-    wrapper = Wrapper.make(own_folder / "w", "kill -9 $$", left=4)  # the probe and three sweeps
+    wrapper = Wrapper.make(own_folder / "w", "kill -9 $$", left=5)  # the probe, the check, and three sweeps
     command = f"characterize tiny.toml --characterization.plan smoke --workers 1 --ngspice {wrapper.executable}"
     said = refused(4, command)
     assert "killed by SIGKILL" in said and "out of memory" in said and "Deck kept in" in said
@@ -409,7 +543,7 @@ def eventually(condition: Callable[[], object], seconds: float = 60.0) -> None:
 
 def interrupted(words: str, when: Callable[[], object], folder: Path) -> None:
     """Start the command, and Ctrl-C it, with all its children as a terminal does, as soon as `when` holds."""
-    command = [sys.executable, "-m", "spicetrain.cli", *words.split()]
+    command = [sys.executable, "-m", "spicetrain", *words.split()]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
         eventually(lambda: when() or process.poll() is not None)
@@ -426,14 +560,14 @@ def interrupted(words: str, when: Callable[[], object], folder: Path) -> None:
 
 @pytest.mark.parametrize("finished", [0, 3])
 def test_ctrl_c_while_characterizing(finished: int, own_folder: Path, own_cache: Path) -> None:
-    wrapper = Wrapper.make(own_folder / "w", "exec sleep 600", left=1 + finished)  # and the probe
+    wrapper = Wrapper.make(own_folder / "w", "exec sleep 600", left=2 + finished)  # and the probe and the check
     command = f"characterize tiny.toml --characterization.plan smoke --workers 2 --ngspice {wrapper.executable}"
 
     def sweeps_kept() -> int:
         """The memristor is one sweep, every other table two."""
         return sum(1 if "part-" in name or "memristor" in name else 2 for name in parts(own_cache))
 
-    interrupted(command, lambda: wrapper.runs == 1 + finished + 2 and sweeps_kept() == finished, own_folder)
+    interrupted(command, lambda: wrapper.runs == 2 + finished + 2 and sweeps_kept() == finished, own_folder)
     wrapper.allow()
     assert main(command.split()) == 0
     assert wrapper.runs == 1 + 7 - finished  # the probe, for this process is another one, and what was missing

@@ -116,6 +116,12 @@ def test_mnist_loads_in_a_breath() -> None:
     assert time.process_time() - start < 1.5
 
 
+def test_iris_takes_no_folder(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "file.npz", Path("")):
+        with pytest.raises(DatasetError, match=f"iris comes with scikit-learn and takes no folder: leave {folder} out"):
+            load_dataset("iris", folder)
+
+
 def test_iris_is_stratified_scaled_and_the_same_each_time() -> None:
     data, again = load_dataset("iris"), load_dataset("iris")
     assert data.train_inputs.shape == (120, 4) and data.test_inputs.shape == (30, 4)

@@ -62,9 +62,10 @@ def test_lack_of_klu_is_a_warning_and_of_code_models_a_fault(monkeypatch: pytest
 
 def test_cache_folder_that_cannot_be_made(own_folders: Path) -> None:
     (own_folders / "cache").write_text("a file")
-    finding = by_name(examine())["cache folder"]
+    finding = by_name(findings := examine())["cache folder"]
     assert finding.state == "lack"
-    assert "$SPICETRAIN_CACHE" in finding.advice
+    assert finding.advice.count("$SPICETRAIN_CACHE") == 1
+    assert print_findings(findings) == 2
 
 
 def test_packages_that_are_missing_are_findings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,8 +74,11 @@ def test_packages_that_are_missing_are_findings(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setitem(sys.modules, "torch", None)  # an import of it now fails
     monkeypatch.setattr(metadata, "version", missing)
-    found = by_name(examine())
+    found = by_name(findings := examine())
     assert found["torch"].state == found["PySpice"].state == "lack"
+    assert print_findings(findings) == 2
+    assert print_findings([found["torch"]]) == print_findings([found["PySpice"]]) == 2
+    assert print_findings([found["torch"], Finding("ngspice", "lack", "not usable")]) == 3
     assert "pip install torch" in found["torch"].advice
     assert "GPU" not in found
 

@@ -105,6 +105,39 @@ def test_relative_paths_of_python_are_relative_to_the_working_folder(
     assert Run(experiment, "run").experiment.characterization.plan == str(tmp_path / "p.toml")
 
 
+def test_a_run_is_opened_by_what_names_its_experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    toml = write_experiment(tmp_path)
+    assert Run.open("iris-kcl").folder == Path("runs/iris-kcl")
+    for target in ("iris-kcl", str(toml), toml):
+        run = Run.open(target, "here", workers=3, ngspice="./mine")
+        assert run.experiment == load_experiment(target) == Run(target, "here").experiment
+        assert (run.folder, run.workers, run._ngspice) == (Path("here"), 3, "./mine")
+    with run._defined():
+        pass
+    again = Run.open("here")
+    assert (again.folder, again.experiment) == (Path("here"), run.experiment)
+    assert Run.open("here", tmp_path / "there").folder == tmp_path / "there"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ("iris-kc", "Unknown preset 'iris-kc'. Did you mean 'iris-kcl'?"),
+        (Path("iris-kc"), "Unknown preset 'iris-kc'. Did you mean 'iris-kcl'?"),
+        ({"system": "inverter"}, "{'system': 'inverter'} names no experiment: give a preset's name, or the path"),
+        (None, "None names no experiment"),
+        (b"iris-kcl", "b'iris-kcl' names no experiment"),
+    ],
+)
+def test_a_run_of_what_is_no_experiment(wrong: Any, text: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(text)):
+        Run(wrong, tmp_path / "run")
+    with pytest.raises(ConfigurationError, match=re.escape(text)):
+        Run.open(wrong)
+    assert not list(tmp_path.iterdir())
+
+
 def definitions(model: type[BaseModel]) -> Iterator[tuple[str, Any]]:
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):

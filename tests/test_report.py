@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -284,21 +286,49 @@ def test_surface_that_is_not_certified(run_folder: Path) -> None:
     assert "Monotone, certified" not in text
 
 
-def test_images_have_thumbnails_and_first_columns_are_images(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def of_features(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch, features: int, shape: tuple[int, int] | None
+) -> tuple[Page, str]:
+    """The page of a run whose inputs are so many features, and its HTML."""
     import spicetrain.datasets as datasets
 
     keep_only(run_folder, "verification", "summary", "manifest")
     iris = datasets.load_dataset("iris")
-    images = np.random.default_rng(0).random((30, 64), dtype=np.float32)
-    eight = datasets.Dataset("eight", images, iris.test_labels, images, iris.test_labels, iris.classes)
-    monkeypatch.setattr(datasets, "load_dataset", lambda name, folder=None: eight)
-    _network((64, 30, 3)).save(run_folder / "network.safetensors")
-    page = report(run_folder)
-    html = (run_folder / "report.html").read_text(encoding="utf-8")
+    inputs = np.random.default_rng(0).random((30, features), dtype=np.float32)
+    made = datasets.Dataset("made", inputs, iris.test_labels, inputs, iris.test_labels, iris.classes, shape)
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, folder=None: made)
+    _network((features, 30, 3)).save(run_folder / "network.safetensors")
+    return report(run_folder), (run_folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_images_have_thumbnails_and_first_columns_are_images(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, html = of_features(run_folder, monkeypatch, 64, (8, 8))
     assert html.count('class="thumbnail"') == 8 + 1 + 1
-    assert f'alt="test image 3, a {iris.classes[iris.test_labels[3]]}"' in html
+    assert re.search(r'alt="test image 3, a (setosa|versicolor|virginica)"', html)
     assert "20 of its columns as images" in page.text["crossbars"]
     assert "has changed since it was verified" in page.text["result"]
+
+
+@pytest.mark.parametrize(("features", "shape"), [(600, (20, 30)), (600, (30, 20)), (64, (4, 16)), (5, (1, 5))])
+def test_images_have_the_shape_that_the_dataset_says(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch, features: int, shape: tuple[int, int]
+) -> None:
+    page, html = of_features(run_folder, monkeypatch, features, shape)
+    thumbnails = re.findall(r'class="thumbnail" alt="[^"]*" src="data:image/png;base64,([^"]*)"', html)
+    sizes = {struct.unpack(">II", base64.b64decode(coded)[16:24]) for coded in thumbnails}  # width, height in IHDR
+    assert len(thumbnails) == 10 and sizes == {(shape[1], shape[0])}
+    assert "20 of its columns as images" in page.text["crossbars"]
+    drawing = html[html.index('aria-label="First crossbar') :].partition("</svg>")[0]
+    drawn = re.findall(r'<image [^>]*?width="([\d.]+)"[^>]*? height="([\d.]+)"', drawing)
+    assert len(drawn) >= 20
+    for width, height in drawn[:20]:
+        assert float(width) / float(height) == pytest.approx(shape[1] / shape[0], rel=0.15)
+
+
+def test_a_square_number_of_features_is_no_image(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, html = of_features(run_folder, monkeypatch, 49, None)
+    assert "thumbnail" not in re.sub(r"<style>.*?</style>", "", html, flags=re.S)
+    assert "columns as images" not in page.text["crossbars"]
 
 
 @pytest.mark.parametrize("how", ["absent", "another"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,53 @@ def test_unreadable_files(content: bytes | None, said: str, tmp_path: Path) -> N
     with pytest.raises(ConfigurationError, match=said) as caught:
         read_toml(path)
     assert str(path) in str(caught.value)
+
+
+class Typed(Definition):
+    whole: int = 0
+    real: float = 0.0
+    text: str = ""
+    yes: bool = False
+    place: Path | None = None
+    several: tuple[int, ...] = ()
+    geometry: dict[str, float] = Field(default_factory=dict)
+
+
+def typed(toml: str) -> Typed:
+    return parse(Typed, tomllib.loads(toml), "t.toml")
+
+
+def test_what_toml_has_no_type_for_is_taken_from_what_it_has() -> None:
+    found = typed('real = 3\nplace = "a/b"\nseveral = [1, 2]\ngeometry = { w = 1, l = 2e-7 }')
+    assert found == Typed(real=3.0, place=Path("a/b"), several=(1, 2), geometry={"w": 1.0, "l": 2e-7})
+    assert isinstance(found.real, float) and isinstance(found.geometry["w"], float)
+    assert parse(Typed, {"place": Path("a")}, "t.toml").place == Path("a")
+
+
+@pytest.mark.parametrize(
+    "toml",
+    [
+        'whole = "200"',
+        "whole = true",
+        "whole = 2.0",
+        'real = "0.5"',
+        "real = true",
+        "text = 5",
+        "text = 1979-05-27",
+        'yes = "true"',
+        "yes = 1",
+        "place = 5",
+        "several = 1",
+        'several = ["1"]',
+        "several = [true]",
+        'geometry = { w = "1" }',
+    ],
+)
+def test_types_are_as_toml_has_them(toml: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"t\.toml: (\w|\.)+ = .*: input should be a valid "):
+        typed(toml)
+
+
+def test_texts_may_stand_for_numbers_where_that_is_asked_for() -> None:
+    content = {"whole": "200", "real": "1e-3", "several": ["1", "2"], "text": "5"}
+    assert parse(Typed, content, "flags", strict=False) == Typed(whole=200, real=1e-3, several=(1, 2), text="5")

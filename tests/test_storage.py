@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from spicetrain.errors import StorageError
 from spicetrain.storage import (
     cache_folder,
     content_hash,
+    copy_into,
     make_folder,
     read_json,
     sha256_of_file,
@@ -70,7 +72,9 @@ def test_full_disk_in_the_writer_is_a_storage_error(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
+@pytest.mark.parametrize(
+    "number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EMFILE, errno.ESTALE]
+)
 def test_refused_rename_is_a_storage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     def refuse(source: object, target: object) -> None:
         raise OSError(number, os.strerror(number))
@@ -100,9 +104,36 @@ def test_a_file_in_the_way_of_the_folder(tmp_path: Path) -> None:
         make_folder(tmp_path / "runs")
 
 
-def test_other_os_errors_pass_untranslated(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="Bad file descriptor"), storage_errors(tmp_path):
-        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc here")
+def test_a_file_system_that_makes_no_folders() -> None:
+    """Not even for root, and says that there is no such file."""
+    text = "Cannot write /proc/x/run/a.json: No such file or directory (/proc/x). A folder of that path is missing"
+    with pytest.raises(StorageError, match=re.escape(text)):
+        write_json(Path("/proc/x/run/a.json"), {})
+    with pytest.raises(StorageError, match=re.escape("Cannot write /proc/x: No such file or directory. A folder")):
+        make_folder(Path("/proc/x"))
+
+
+def test_what_else_the_operating_system_refuses(tmp_path: Path) -> None:
+    """A folder where the file should be, a name too long, a file that is not there to be copied; no number at all."""
+    (tmp_path / "a.json").mkdir()
+    with pytest.raises(StorageError, match=r"a\.json: Is a directory\. .*run it again"):
+        write_json(tmp_path / "a.json", {})
+    with pytest.raises(StorageError, match="File name too long"):
+        make_folder(tmp_path / ("x" * 300))
+    with pytest.raises(
+        StorageError, match=re.escape(f"{tmp_path}/to/b: No such file or directory ({tmp_path}/from/b)")
+    ):
+        copy_into(tmp_path / "to", [tmp_path / "from" / "b"])
+    with pytest.raises(StorageError, match=r"c: it is this\. Choose"), storage_errors(tmp_path / "c"):
+        raise OSError("it is this")
+    assert [path.name for path in tmp_path.rglob("*")] == ["a.json", "to"]
+
+
+def test_other_errors_pass_untranslated(tmp_path: Path) -> None:
+    for error in (ValueError("it is this"), StorageError("it is this")):
+        with pytest.raises(type(error), match="^it is this$"), storage_errors(tmp_path):
+            raise error
 
 
 def test_a_killed_writer_leaves_no_half_file(tmp_path: Path) -> None:

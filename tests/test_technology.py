@@ -16,6 +16,7 @@ from spicetrain.netlists.cells import text_of
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
+from spicetrain.storage import content_hash, sha256_of_file
 from spicetrain.technology import Technology, load_technology
 
 
@@ -86,6 +87,24 @@ def test_the_fingerprint_follows_content_not_place(made_up: Technology, tmp_path
     ]
     assert found[0] == made_up.fingerprint
     assert len(set(found)) == 4
+
+
+def test_the_fingerprint_follows_what_the_library_includes(made_up: Technology, tmp_path: Path) -> None:
+    found = []
+    for folder, vto in (("a", "0.2"), ("b", "0.2"), ("c", "0.21")):
+        (tmp_path / folder).mkdir()
+        model = ".model nraw nmos level=1 vto=0.2 kp=2e-4 lambda=0.2"
+        path = variant(made_up, tmp_path / folder, library=(model, '.include "cards/n.inc"'))
+        (path.parent / "models" / "cards").mkdir()
+        (path.parent / "models" / "cards" / "n.inc").write_text(model.replace("0.2 kp", f"{vto} kp"))
+        found.append(load_technology(path).fingerprint)
+    assert found[0] == found[1] != found[2]
+
+
+def test_a_library_that_includes_nothing_keeps_its_fingerprint(ptm90: Technology) -> None:
+    """Run folders and caches name it."""
+    definition = ptm90.model_dump(exclude={"folder", "description"})
+    assert ptm90.fingerprint == content_hash(definition, sha256_of_file(ptm90.library))
 
 
 @pytest.mark.parametrize(

@@ -10,23 +10,29 @@ from pathlib import Path
 from typing import Any, Literal
 
 from spicetrain.characterization.cache import CacheEntry
+from spicetrain.characterization.check import Examined, check
 from spicetrain.characterization.plan import Plan
 from spicetrain.characterization.sweep import Measurement, Subject, Sweep, measure
 from spicetrain.keyed import Recipe
 from spicetrain.progress import track
 from spicetrain.spice.simulator import Simulator
-from spicetrain.storage import write_json
+from spicetrain.storage import require_writable, write_json
 
 SUMMARY = "characterization.json"
 Source = Literal["cache", "folder", "measured"]
 
 
-def characterize(subject: Subject, plan: Plan, simulator: Simulator, folder: Path) -> dict[str, Path]:
+def characterize(
+    subject: Subject, plan: Plan, simulator: Simulator, folder: Path, *, examined: Examined | None = None
+) -> dict[str, Path]:
     """Measure the tables of `plan`, or read them from the cache, or from `folder`: {name: folder/<name>.parquet}.
 
     Every finished run is kept in the cache at once, so an interrupted call resumes with what is missing.
     Beside the tables characterization.json says where each came from and how long it took.
-    Raises SimulationError when ngspice fails, StorageError when folder or cache cannot be written.
+    What is to be measured is checked first, by `examined`, unless all of it is there already.
+
+    Raises TechnologyError when it cannot be what is meant, SimulationError when ngspice fails, StorageError when folder
+    or cache cannot be written.
     """
     import pandas  # noqa: F401  # not at the top: it costs every other command half a second
     import pyarrow.parquet  # noqa: F401
@@ -34,6 +40,10 @@ def characterize(subject: Subject, plan: Plan, simulator: Simulator, folder: Pat
     start_s = time.time()
     tables = _tables(subject, plan, simulator, folder)
     pending = [table for table in tables if not table.stored]
+    if pending:
+        require_writable(pending[0].entry.folder.parent)
+        if examined is not None:
+            check(examined, simulator)
     runs = [(table, sweep) for table in pending for sweep in table.missing()]
     runs = runs[-1:] + runs[:-1]  # a small deck first, so that an ngspice works while the large ones are built
     sweeps = [sweep for _, sweep in runs]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,13 +29,13 @@ from spicetrain.errors import (
     VerificationError,
 )
 from spicetrain.experiment import Experiment
-from spicetrain.inverter.network import Network
 from spicetrain.keyed import Recipe
 from spicetrain.report.units import count, seconds
 from spicetrain.run import Run
 from spicetrain.runfolder import NETWORK
 from spicetrain.spice.ngspice import find_ngspice
 from spicetrain.storage import make_folder, sha256_of_file, write_json
+from spicetrain.systems import system_of
 
 FINISHED, FAILED = "finished", "failed"
 _CELL = Recipe("cell", 2)
@@ -47,8 +48,8 @@ _WORST_FIRST = (SimulationError, ConfigurationError, VerificationError)
 class Compare:
     """A comparison and its folder, which holds a run folder for every cell.
 
-    datasets, seeds, cells  only these; none named: all
-    ngspice, workers        as a Run has them
+    datasets, seeds, cells      only these; none named: all
+    ngspice, workers, executor  as a Run has them
     """
 
     comparison: Comparison
@@ -58,12 +59,19 @@ class Compare:
     cells: Sequence[str] = ()
     ngspice: str | Path | None = None
     workers: int | None = None
+    executor: Executor | None = None
 
     def run(self) -> list[Cell]:
+        """`run_missing`, and afterwards raise the worst of the failures."""
+        cells = self.run_missing()
+        raise_worst(cells)
+        return cells
+
+    def run_missing(self) -> list[Cell]:
         """Do what is missing, and write the tables and the page; the cells that were asked for.
 
         A finished cell is kept; one that fails is noted in its cell.json, and the others go on. Raises before any work
-        what the definition or the folder make impossible, afterwards the worst of the failures.
+        what the definition or the folder make impossible.
         """
         cells = chosen_cells(self.comparison, self.folder, self.datasets, self.seeds, self.cells)
         version = find_ngspice(self.ngspice).version
@@ -75,7 +83,6 @@ class Compare:
             self._run_all(cells, version)
         finally:
             write_results(self.folder)
-        _raise_worst(cells)
         return cells
 
     def _run_all(self, cells: list[Cell], version: int) -> None:
@@ -94,7 +101,7 @@ class Compare:
                 self._after(cell, self._open(cell.experiment(), cell.folder))
 
     def _open(self, experiment: Experiment, folder: Path) -> Run:
-        return Run(experiment, folder, ngspice=self.ngspice, workers=self.workers)
+        return Run(experiment, folder, ngspice=self.ngspice, workers=self.workers, executor=self.executor)
 
     def _run_noted(self, cell: Cell, version: int) -> None:
         """Run a cell and write its cell.json."""
@@ -109,7 +116,8 @@ class Compare:
         else:
             state["key"] = self._key(cell, version)
         if cell.initial is not None and cell.initial.exists():
-            state["initial"] = Network.load(cell.initial).fingerprint
+            system = system_of(cell.experiment())
+            state["initial"] = system.load_network(cell.initial).fingerprint
         write_json(make_folder(cell.folder) / STATE, state)
 
     def _run_cell(self, cell: Cell) -> None:
@@ -183,8 +191,8 @@ def _require_initial(cell: Cell) -> None:
         )
 
 
-def _raise_worst(cells: list[Cell]) -> None:
-    """One error for all cells that failed, of the worst one's kind."""
+def raise_worst(cells: list[Cell]) -> None:
+    """Raise one error for all cells that failed, of the worst one's kind."""
     failed = [(cell, state) for cell in cells if (state := cell.state()) and state["state"] == FAILED]
     for kind in _WORST_FIRST:
         if any(state["exit_code"] == kind.exit_code for _, state in failed):

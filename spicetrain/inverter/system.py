@@ -11,6 +11,7 @@ from spicetrain.characterization.characterize import characterize
 from spicetrain.characterization.plan import Plan
 from spicetrain.characterization.sweep import Subject
 from spicetrain.experiment import Experiment
+from spicetrain.inverter.characterization.check import examined
 from spicetrain.inverter.characterization.tables import TABLES
 from spicetrain.inverter.definition import InverterExperiment
 from spicetrain.inverter.methods import METHODS
@@ -68,7 +69,8 @@ class InverterSystem(System):
         require_tables(experiment.training.method, experiment.characterization.plan)
 
     def characterize(self, bench: Bench, plan: Plan) -> dict[str, Path]:
-        return characterize(Subject(bench.technology), plan, bench.simulator, bench.files / TABLES_FOLDER)
+        technology, folder = bench.technology, bench.files / TABLES_FOLDER
+        return characterize(Subject(technology), plan, bench.simulator, folder, examined=examined(technology))
 
     def fit(self, bench: Bench) -> dict[str, Any]:
         from spicetrain.inverter.surrogates.fit import fit_surrogates

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -16,7 +14,6 @@ from spicetrain.report.drawing import ACCENT, DIVERGING, INK, SECOND, axes, loga
 from spicetrain.report.page import Page
 from spicetrain.report.units import count, percent, quantity, resistance
 
-_LEAST_IMAGE_SIDE = 7
 _MOST_COLUMNS_AS_IMAGES = 20
 _MOST_NUMBERED = 120
 _MOST_BINS = 50
@@ -24,16 +21,18 @@ _MANY = 1000
 
 
 def conductances_section(page: Page) -> Section:
-    """Maps and histograms of every crossbar."""
+    """Maps and histograms of every crossbar; the first one's columns as images when the inputs are some."""
     title = "The crossbars"
     network = page.network
     if network is None:
         return Section("crossbars", title, [Notice("There is no trained network.", page.command("train"))])
     drawings: list[Drawing] = []
+    image_shape = None if isinstance(page.dataset, str) else page.dataset.image_shape
     for index, crossbar in enumerate(network.crossbars):
-        side = math.isqrt(crossbar.rows)
-        image_like = index == 0 and side >= _LEAST_IMAGE_SIDE and side * side == crossbar.rows
-        drawings.append(_columns_as_images(crossbar, side) if image_like else _heatmap(crossbar, index))
+        if index == 0 and image_shape is not None and image_shape[0] * image_shape[1] == crossbar.rows:
+            drawings.append(_columns_as_images(crossbar, image_shape))
+        else:
+            drawings.append(_heatmap(crossbar, index))
         drawings.append(_histogram(crossbar, index))
     devices = sum(crossbar.devices for crossbar in network.crossbars)
     text = (
@@ -43,7 +42,7 @@ def conductances_section(page: Page) -> Section:
     return Section("crossbars", title, [Paragraph(text), Gallery(drawings)])
 
 
-def _columns_as_images(crossbar: Crossbar, side: int) -> Drawing:
+def _columns_as_images(crossbar: Crossbar, shape: tuple[int, int]) -> Drawing:
     weight = crossbar.pos - crossbar.neg
     strength = np.linalg.norm(weight, axis=0)
     ranked = np.argsort(-strength)
@@ -59,7 +58,7 @@ def _columns_as_images(crossbar: Crossbar, side: int) -> Drawing:
         axis.set_axis_off()
     for axis, column in zip(grid.ravel(), chosen, strict=False):
         drawn = axis.imshow(
-            1e6 * weight[:, column].reshape(side, side), cmap=DIVERGING, vmin=-1e6 * largest, vmax=1e6 * largest
+            1e6 * weight[:, column].reshape(shape), cmap=DIVERGING, vmin=-1e6 * largest, vmax=1e6 * largest
         )
         axis.set_title(str(column), fontsize=7, pad=2)
     bar = figure.colorbar(drawn, ax=grid, label="g_pos - g_neg (µS)", shrink=0.6, aspect=30)

@@ -9,11 +9,11 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from spicetrain import __version__
 from spicetrain.datasets import Dataset, load_dataset
 from spicetrain.errors import SpicetrainError
 from spicetrain.report.blocks import Section
 from spicetrain.runfolder import RunFolder
+from spicetrain.version import __version__
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from multiprocessing.resource_tracker import ensure_running
 from pathlib import Path
 from typing import Any, TypeVar
 
-from spicetrain.errors import SimulationError
+from spicetrain.errors import ConfigurationError, SimulationError
 from spicetrain.spice.process import die_with_parent
 
 Item = TypeVar("Item")
@@ -48,6 +50,27 @@ def map_unordered(
     with _own_pool(count) as own:
         # A killed pool ends its futures itself, and trips over a cancelled one.
         yield from _results(own, function, listed, cancel=False)
+
+
+def executor_named(name: str) -> Executor:
+    """What "module:callable" gives when it is called, the module also looked for in the working folder.
+
+    ConfigurationError when that is no executor.
+    """
+    module, _, attribute = name.partition(":")
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.append(here)
+    try:
+        executor = getattr(import_module(module), attribute)()
+    except Exception as error:  # whatever somebody's module may raise
+        raise ConfigurationError(
+            f"--executor {name}: {type(error).__name__}: {error}. Give module:callable, which, called without "
+            "arguments, returns a concurrent.futures executor."
+        ) from error
+    if not isinstance(executor, Executor):
+        raise ConfigurationError(f"--executor {name}: it gave a {type(executor).__name__}, not an executor.")
+    return executor
 
 
 @contextmanager

@@ -32,8 +32,15 @@ _CONVERGENCE = (
     "at steps in a B source"
 )
 
+# ngspice takes "nan" and "inf" for names: of a model (R, C), of a parameter (all others), of a source (.dc).
+_NO_NUMBER = r"[-+]?(nan|inf)"
+
 # Gmin stepping, source stepping, "Note:" and "out of range" lines are not here: ngspice recovers from them.
 FATAL_MESSAGES = (
+    FatalMessage(
+        rf"model '{_NO_NUMBER}'|parameter [(\[]{_NO_NUMBER}[)\]]|named \"{_NO_NUMBER}\" is not",
+        "a value in the deck is nan or inf, no number: it was computed from a conductance or size that is nan or 0",
+    ),
     FatalMessage(r"resistance too? low", "a resistor has no value, or 0 (ngspice takes 1 mOhm)"),
     FatalMessage(r"is not a valid \w+ instance line, ignored", "an element has no value, and ngspice leaves it out"),
     FatalMessage(r"could not be set up properly, ignored", "an element is written wrongly, and ngspice leaves it out"),

@@ -10,6 +10,7 @@ from spicetrain.characterization.plan import Plan
 from spicetrain.characterization.sweep import Subject
 from spicetrain.netlists.cells import Form
 from spicetrain.runfolder import TABLES as TABLES_FOLDER
+from spicetrain.spiking.characterization.check import examined
 from spicetrain.spiking.characterization.tables import TABLES
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.definition import SpikingExperiment
@@ -58,8 +59,9 @@ class SpikingSystem(System):
         require_spiking_verification(experiment.verification, bench.dataset, experiment.network)
 
     def characterize(self, bench: Bench, plan: Plan) -> dict[str, Path]:
-        subject = Subject(bench.technology, circuit_of(bench))
-        return characterize(subject, plan, bench.simulator, bench.files / TABLES_FOLDER)
+        technology, circuit, folder = bench.technology, circuit_of(bench), bench.files / TABLES_FOLDER
+        look = examined(technology, circuit)
+        return characterize(Subject(technology, circuit), plan, bench.simulator, folder, examined=look)
 
     def fit(self, bench: Bench) -> dict[str, Any]:
         from spicetrain.spiking.surrogates.fit import fit_spiking_surrogates

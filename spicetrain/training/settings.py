@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from spicetrain.registry import Registry
-from spicetrain.schema import EXPLAINED, UNKNOWN_KEY, Definition, explain
+from spicetrain.schema import EXPLAINED, UNKNOWN_KEY, Definition, explain, parse_nested
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -59,18 +59,24 @@ class LoopSettings(Definition):
     threads: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
-    def _tables_are_of_methods(self) -> Self:
-        for name, table in self.tables.items():
+    def _tables_are_of_methods(self, info: ValidationInfo) -> Self:
+        tables = self.model_extra or {}
+        for name, table in tables.items():
             if name not in self.methods or not isinstance(table, dict):
                 known = [*type(self).model_fields, *self.methods]
                 raise PydanticCustomError(UNKNOWN_KEY, "unknown key", {"name": name, "known": known})
             definition = self.methods[name].settings
             try:
-                definition.model_validate(table)
+                own = parse_nested(definition, table, info)
             except ValidationError as error:
                 text = explain(definition, error)
                 raise PydanticCustomError(EXPLAINED, "{text}", {"name": name, "text": text}) from None
+            tables[name] = own.model_dump(mode="json", exclude_unset=True)
         return self
+
+    @classmethod
+    def further_table(cls, name: str) -> type[Definition] | None:
+        return cls.methods[name].settings if name in cls.methods else None
 
     @property
     def tables(self) -> dict[str, Any]:

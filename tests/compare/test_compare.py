@@ -28,7 +28,7 @@ from spicetrain.compare.run import Compare
 from spicetrain.compare.search import run_search
 from spicetrain.compare.write import write_results
 from spicetrain.datasets import load_dataset
-from spicetrain.errors import SimulationError
+from spicetrain.errors import ConfigurationError, SimulationError, SpicetrainError, VerificationError
 from spicetrain.inverter.comparison.score import score
 from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.network import Network
@@ -317,7 +317,7 @@ def test_what_is_finished_is_not_done_again(done: Finished, tmp_path: Path, monk
 def test_killed_and_called_again(done: Finished, tmp_path: Path) -> None:
     toml, folder = write_comparison(tmp_path), tmp_path / "out"
     words = ["compare", str(toml), "--out", str(folder), "--workers", "1", "--seeds", "0"]
-    command = [sys.executable, "-m", "spicetrain.cli", *words]
+    command = [sys.executable, "-m", "spicetrain", *words]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"})
     first = folder / "iris" / "phax" / "seed-0" / "cell.json"
     deadline = time.monotonic() + 180
@@ -367,6 +367,33 @@ def test_a_cell_that_fails_is_noted_and_the_others_go_on(
     monkeypatch.setattr(Run, "train", real)
     assert main(words) == 5  # the simulation works now, the tolerance is what it was
     assert pd.read_csv(folder / "comparison.csv")["state"].tolist() == ["finished", "finished", "failed"]
+
+
+@pytest.mark.parametrize("error", [ConfigurationError, SimulationError, VerificationError])
+def test_the_tables_are_printed_whatever_cells_failed_of(
+    error: type[SpicetrainError],
+    done: Finished,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = done.copy(tmp_path / "out")
+    (folder / "iris/kcl/seed-1/cell.json").unlink()
+
+    def train(run: Run) -> Network:
+        raise error("it is this")
+
+    monkeypatch.setattr(Run, "train", train)
+    assert main(["compare", str(folder), "--workers", "1"]) == error.exit_code
+    out, err = capsys.readouterr()
+    assert "1 of 2, 1 failed" in out and "accuracy, SPICE" in out
+    assert "1 of 6 cells failed. iris kcl seed 1: it is this" in err
+
+
+def test_no_tables_are_printed_when_nothing_was_begun(done: Finished, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", str(done.folder), "--seeds", "7"]) == 2
+    out, err = capsys.readouterr()
+    assert not out and "no seed '7'" in err
 
 
 def test_only_what_is_asked_for(done: Finished, tmp_path: Path) -> None:

@@ -193,3 +193,22 @@ def test_a_comparison_may_grow(own_folder: Path) -> None:
     grown = load_comparison(write_comparison(own_folder, text))
     require_own_folder(grown, out)
     assert load_experiment(run.folder).verification.images == 30
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "text"),
+    [
+        ("--no-such-flag 7", 2, "Unknown argument --no-such-flag."),
+        ("--ot here", 2, "Unknown argument --ot. Did you mean '--out'?"),
+        ("another", 2, "Unknown argument another."),
+        ("--out here", 2, "--out here: a comparison's page is written into its folder, not elsewhere."),
+        ("--help", 0, "usage: spicetrain report"),
+    ],
+)
+def test_the_report_of_a_comparison_takes_nothing_more(
+    words: str, exit_code: int, text: str, own_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load_comparison(write_comparison(own_folder)).save(own_folder / "out" / "comparison.toml")
+    assert main(["report", "out", *words.split()]) == exit_code
+    assert text in "".join(capsys.readouterr())
+    assert [path.name for path in (own_folder / "out").iterdir()] == ["comparison.toml"]

@@ -209,6 +209,29 @@ def test_decks_that_ngspice_rejects_name_the_cause(ngspice: Ngspice, line: str, 
     assert message in str(error)
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "r3 in 0 {}",
+        "c3 in 0 {}",
+        "v3 x 0 {}",
+        "i3 in 0 pwl(0 0 1e-9 {})",
+        "b3 in 0 i={{{}*sinh(v(in))}}",
+        "x3 in cell size={}\n.subckt cell a size=1\nr1 a 0 {{size}}\n.ends",
+    ],
+    ids=lambda line: line[0],
+)
+def test_a_value_that_is_no_number_is_not_taken_for_a_misspelt_name(ngspice: Ngspice, line: str, value: str) -> None:
+    error = str(failure(replace(DIVIDER, circuit=f"{DIVIDER.circuit}\n{line.format(value)}"), ngspice))
+    assert "Likely: a value in the deck is nan or inf" in error
+    assert "misspelt" not in error and "does not know" not in error
+
+
+def test_a_bound_of_a_sweep_that_is_no_number(ngspice: Ngspice) -> None:
+    assert "is nan or inf" in str(failure(replace(DIVIDER, analysis=".dc v1 0 nan 0.25"), ngspice))
+
+
 def test_sweep_of_a_source_that_does_not_exist_is_named(ngspice: Ngspice) -> None:
     assert "the swept source does not exist" in str(failure(replace(DIVIDER, analysis=".dc v7 0 1 0.25"), ngspice))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
@@ -15,7 +13,6 @@ from spicetrain.report.page import Page
 from spicetrain.report.units import count, quantity
 
 _MOST_CARDS = 8
-_LEAST_IMAGE_SIDE = 7
 
 Inputs = NDArray[np.float32]
 
@@ -23,7 +20,8 @@ Inputs = NDArray[np.float32]
 def worst_section(
     page: Page, outputs: Outputs | None, inputs: Inputs | None, classes: tuple[str, ...], why_not: str
 ) -> Section:
-    """`inputs` are the test images [images, features] in 0..1; None with the reason in `why_not`."""
+    """`inputs` are the test images in 0..1, [images, rows, columns], or [images, features] when they are none; None
+    with the reason in `why_not`."""
     title = "Images to look at"
     if outputs is None:
         missing = Notice("They are chosen from the verification.", page.command("verify"))
@@ -61,9 +59,8 @@ def _card(outputs: Outputs, i: int, inputs: Inputs | None, classes: tuple[str, .
     picture = Markup("")
     if inputs is not None:
         features = inputs[outputs.image[i]]
-        side = math.isqrt(len(features))
-        if side >= _LEAST_IMAGE_SIDE and side * side == len(features):
-            picture = thumbnail(features.reshape(side, side), f"test image {outputs.image[i]}, a {classes[label]}")
+        if features.ndim == 2:
+            picture = thumbnail(features, f"test image {outputs.image[i]}, a {classes[label]}")
         elif len(features) <= 16:
             lines.append("inputs " + " ".join(f"{value:.2f}" for value in features))
     return Card(f"{classes[label]} (image {outputs.image[i]})", lines, picture, _bars(outputs, i, classes))

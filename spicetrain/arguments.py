@@ -1,0 +1,110 @@
+"""The words of the command line: verbs, their options, short names of settings."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, NoReturn
+
+from spicetrain.errors import ConfigurationError
+from spicetrain.version import __version__
+
+VERBS = {
+    "run": "characterize, fit-surrogates, train, verify and report, in this order",
+    "characterize": "measure the technology in ngspice",
+    "fit-surrogates": "fit the small NNs to the measured tables",
+    "train": "train the network with the circuit in the loop",
+    "verify": "simulate the trained network in ngspice and compare",
+    "netlist": "write the deck of one test image, for plain ngspice",
+    "report": "draw everything a run folder holds on one page",
+    "compare": "methods x datasets x seeds: run what is missing, one table and one page of all",
+    "doctor": "say what this machine has and lacks",
+}
+WITHOUT_SETTINGS = {
+    "report": "It draws what the folder holds: settings are of the verbs that fill it.",
+    "compare": "Settings are in the TOML.",
+    "doctor": "It takes no settings.",
+}
+_SIMULATING = ("run", "characterize", "train", "verify", "compare")
+
+# Short names for what is asked for most often.
+SHORT = {
+    "--images": "--verification.images",
+    "--netlist": "--verification.netlist",
+    "--flat-images": "--verification.flat-images",
+    "--hidden": "--verification.hidden",
+    "--energy-images": "--energy.images",
+    "--data": "--dataset.folder",
+    "--epochs": "--training.epochs",
+    "--method": "--training.method",
+    "--forward": "--training.forward",
+    "--initial": "--training.initial",
+}
+
+_EPILOG = """TARGET is a preset ({presets}),
+the path of an experiment's TOML, or an existing run folder. It comes first, right behind the verb.
+Every setting of the experiment is a flag too (--training.epochs 5); `spicetrain run TARGET --help` lists them.
+Short for the commonest: {short}.
+
+Exit codes: 0 ok, 2 configuration or input, 3 ngspice missing or unusable, 4 simulation failed,
+5 verification outside its tolerance, 130 interrupted. What is finished is kept; the same command resumes."""
+
+_TARGET = ("preset, TOML or run folder", "comparison, TOML or a comparison's folder")
+
+_EXECUTOR = "what gives a concurrent.futures executor, as of a cluster, to simulate on instead of processes here"
+
+
+def parser_of_verbs() -> argparse.ArgumentParser:
+    from spicetrain.assets import presets_folder
+
+    epilog = _EPILOG.format(presets=_names_in(presets_folder()), short=", ".join(SHORT))
+    style: Any = {"epilog": epilog, "formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
+    parser = _Parser(
+        prog="spicetrain", description="Train memristive neural networks with the real circuit in the loop.", **style
+    )
+    parser.add_argument("--version", action="version", version=f"spicetrain {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb, text in VERBS.items():
+        # --help is answered in _dispatch: behind a TARGET the list of settings follows.
+        one = verbs.add_parser(verb, help=text, description=text, add_help=verb == "doctor", **style)
+        one.set_defaults(parser=one)
+        if verb != "doctor":
+            one.add_argument("target", metavar="TARGET", nargs="?", help=_TARGET[verb == "compare"])
+            one.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (default: runs/TARGET)")
+        if verb in (*_SIMULATING, "doctor"):
+            one.add_argument("--ngspice", metavar="PATH", help="the ngspice to use")
+        if verb in _SIMULATING:
+            one.add_argument("--workers", type=int, metavar="N", help="processes at a time (default: one a core)")
+            one.add_argument("--executor", metavar="MODULE:CALLABLE", help=_EXECUTOR)
+        if verb == "compare":
+            one.add_argument("--datasets", nargs="+", default=(), metavar="NAME", help="only these of its datasets")
+            one.add_argument("--seeds", nargs="+", default=(), type=int, metavar="N", help="only these of its seeds")
+            one.add_argument("--cells", nargs="+", default=(), metavar="NAME", help="only these of its cells")
+        if verb == "netlist":
+            one.add_argument("--image", type=int, default=0, metavar="N", help="number of the test image")
+            one.add_argument("--form", choices=("flat", "reduced"), default="flat")
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Answers as every other error is answered: in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigurationError(f"{message}. `{self.prog} --help` says what may be given.")
+
+
+def targets(verb: str) -> str:
+    from spicetrain.assets import comparisons_folder, presets_folder
+
+    if verb == "compare":
+        return f"a comparison ({_names_in(comparisons_folder())}), a TOML or its folder"
+    return f"a preset ({_names_in(presets_folder())}), a TOML or a run folder"
+
+
+def _names_in(folder: Path) -> str:
+    return ", ".join(sorted(path.stem for path in folder.glob("*.toml")))
+
+
+def flags_of_verb(options: argparse.Namespace) -> list[str]:
+    """The flags of the verb, but for its settings."""
+    return [f"--{name}" for name in vars(options) if name not in ("verb", "target", "parser")] + ["--help"]
