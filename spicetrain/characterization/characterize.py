@@ -13,6 +13,7 @@ from spicetrain.characterization.cache import CacheEntry
 from spicetrain.characterization.check import Examined, check
 from spicetrain.characterization.plan import Plan
 from spicetrain.characterization.sweep import Measurement, Subject, Sweep, measure
+from spicetrain.errors import ConfigurationError
 from spicetrain.keyed import Recipe
 from spicetrain.progress import track
 from spicetrain.spice.simulator import Simulator
@@ -109,15 +110,18 @@ def _tables(subject: Subject, plan: Plan, simulator: Simulator, folder: Path) ->
     tables = []
     for name, kind in plan.kinds.items():
         section = plan.sections.get(name)
-        if section is None or not kind.applies(subject):
+        if section is None:
+            continue
+        if kind.of_circuit and subject.circuit is None:
+            raise ConfigurationError(f"The plan asks for {name}, a table of a spiking circuit, and there is none.")
+        if not kind.applies(subject):
             continue
         key = Recipe(name, kind.version).key(
-            plan=section.model_dump(mode="json", exclude={"trained"}), files=section.inputs(),
-            technology=subject.technology, circuit=subject.circuit, ngspice=simulator.version,
+            plan=section.facts(), technology=subject.technology, circuit=subject.circuit, ngspice=simulator.version
         )  # fmt: skip
         entry = CacheEntry(name, key)
         source = _source(entry, folder)
-        about = _origin(subject, simulator) | {"plan": section.model_dump(mode="json")}
+        about = _origin(subject, simulator) | {"plan": section.facts()}
         sweeps = list(kind.sweeps(section, subject, simulator.cores))
         tables.append(_Table(entry, about, sweeps, source, source != "measured"))
     return tables

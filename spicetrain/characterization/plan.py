@@ -23,9 +23,9 @@ class PlanSection(Definition):
         """The same, with relative paths in it taken from `folder`, the plan's. ConfigurationError: nothing there."""
         return self
 
-    def inputs(self) -> Any:
-        """What the table depends on besides the section's own values: checksums of files that it names."""
-        return None
+    def facts(self) -> dict[str, Any]:
+        """What it says, as JSON; files that it names by what they hold, wherever they lie."""
+        return self.model_dump(mode="json")
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class TableKind:
     sweeps: Callable[[Any, Subject, int], Sequence[Sweep[Any]]]
     version: int = 1
     applies: Callable[[Subject], bool] = field(default=lambda subject: True)
+    of_circuit: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Plan:
 
     def key(self) -> str:
         """Of what the plan says, wherever its file lies and however it is commented."""
-        return Recipe("plan").key(sections=dict(self.sections))
+        return Recipe("plan").key(sections={name: section.facts() for name, section in self.sections.items()})
 
 
 def load_plan(name: str | Path, kinds: Mapping[str, TableKind]) -> Plan:
@@ -75,4 +76,7 @@ def load_plan(name: str | Path, kinds: Mapping[str, TableKind]) -> Plan:
         known = ", ".join(f"[{table}]" for table in kinds)
         raise ConfigurationError(f"{path}: the plan measures nothing; give at least one section of {known}.")
     folder = path.resolve().parent
-    return Plan({table: section.resolved(folder) for table, section in given.items()}, kinds)
+    try:
+        return Plan({table: section.resolved(folder) for table, section in given.items()}, kinds)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from None

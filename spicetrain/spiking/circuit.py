@@ -133,8 +133,9 @@ class SpikingCircuit(Definition):
         return parse(type(self), content, f"circuit {self.name}")
 
     def between(self, rails: Rails) -> Self:
-        """The same between other rails; nothing is checked."""
-        return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, "rails": rails})
+        """The same between other rails; ConfigurationError when impossible."""
+        content = self.model_dump() | {"rails": rails.model_dump()}
+        return parse(type(self), content, f"circuit {self.name} between {rails.vss_V:g} and {rails.vdd_V:g} V")
 
     @property
     def distinct_layers(self) -> int:

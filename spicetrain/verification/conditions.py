@@ -45,9 +45,12 @@ class Conditions:
         """Whether the model is asked about the very circuit that is simulated."""
         return self.trained.fingerprint == self.simulated.fingerprint
 
-    def recorded(self) -> dict[str, dict[str, Any]]:
-        """Both, for a summary."""
-        return {"trained_in": _recorded(self.trained), "simulated_in": _recorded(self.simulated)}
+    def recorded(self, trained: Rails | None = None, simulated: Rails | None = None) -> dict[str, dict[str, Any]]:
+        """Both, for a summary; the rails, where they are not the technology's."""
+        return {
+            "trained_in": _recorded(self.trained, trained or self.trained.rails),
+            "simulated_in": _recorded(self.simulated, simulated or self.simulated.rails),
+        }
 
 
 def conditions_of(trained: Technology, settings: ConditionSettings) -> Conditions:
@@ -70,12 +73,12 @@ def scaled(rails: Rails, factor: float, middle_V: float | None = None) -> Rails:
     return Rails(vdd_V=high, vss_V=low)
 
 
-def _recorded(technology: Technology) -> dict[str, Any]:
+def _recorded(technology: Technology, rails: Rails) -> dict[str, Any]:
     return {
         "technology": technology.name,
         "fingerprint": technology.fingerprint,
         "section": technology.transistors.section,
         "temperature_C": technology.temperature_C,
-        "vdd_V": technology.rails.vdd_V,
-        "vss_V": technology.rails.vss_V,
+        "vdd_V": rails.vdd_V,
+        "vss_V": rails.vss_V,
     }

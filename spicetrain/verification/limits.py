@@ -53,6 +53,11 @@ class Limit:
         return f"{self.name} = {self.figure:.6g}{of}, asked {self.sense} {self.limit:g}"
 
 
+def asked(limit: float | None, claimed: float | None) -> float | None:
+    """What the settings ask, 0 too, in place of what the method claims."""
+    return claimed if limit is None else limit
+
+
 def require(limits: Iterable[Limit]) -> None:
     """VerificationError naming every figure outside its limit, with the likely causes."""
     missed = [limit for limit in limits if limit.missed]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class Record(BaseModel):
@@ -38,6 +38,14 @@ class Summary(Record):
     seconds_total: float
     ngspice_version: int
     key: str
+
+    @classmethod
+    def of(cls, content: Any) -> Self | None:
+        """What a file holds as this record; None when it does not."""
+        try:
+            return cls.model_validate(content)
+        except ValidationError:
+            return None
 
     @property
     def conditions_are_its_own(self) -> bool:

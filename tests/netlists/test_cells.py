@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from PySpice.Spice.Netlist import Circuit
 
-from spicetrain.array.devices import parse_device
+from spicetrain.array.device import Device
+from spicetrain.array.devices import AnyDevice
 from spicetrain.inverter.netlists.cells import add_inverter, new_circuit
 from spicetrain.netlists.cells import text_of
 from spicetrain.netlists.index_source import add_index, add_lookup, sweep
@@ -76,7 +78,8 @@ def test_another_supply_can_be_named(ptm90: Technology, ngspice: Ngspice) -> Non
 
 @pytest.mark.parametrize(("form", "b"), [("ohmic", 0.05), ("sinh", 3.0)])
 def test_memristor_current(form: str, b: float, ptm90: Technology, ngspice: Ngspice) -> None:
-    device = parse_device({"form": form, "g_min_S": 1e-7, "g_max_S": 1e-5, "b_per_V": b})
+    table = {"form": form, "g_min_S": 1e-7, "g_max_S": 1e-5, "b_per_V": b}
+    device: Device = TypeAdapter(AnyDevice).validate_python(table)
     circuit = new_circuit(ptm90)
     circuit.V("a", "a", circuit.gnd, 0.0)
     device.add(circuit, "x", "a", "0", 3.7e-6)

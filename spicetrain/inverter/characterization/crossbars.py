@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,8 +56,8 @@ class EffectiveLoadPlan(PlanSection):
                 )
         return self.model_copy(update={"trained": trained})
 
-    def inputs(self) -> list[str]:
-        return [sha256_of_file(path) for path in self.trained]
+    def facts(self) -> dict[str, Any]:
+        return super().facts() | {"trained": [sha256_of_file(path) for path in self.trained]}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from spicetrain.array.layered import shape_text
 from spicetrain.inverter.definition import VerificationSettings
 from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.verification.summary import InverterSummary
-from spicetrain.verification.limits import Limit, require
+from spicetrain.verification.limits import Limit, asked, require
 
 # What a method claims that knows the circuit, under the conditions it was trained for: a hundred times what kcl's model
 # is off by with the shipped settings, and a tenth of what a neglected load costs.
@@ -45,8 +45,8 @@ def require_within(summary: InverterSummary, settings: VerificationSettings) -> 
     """VerificationError naming every figure that is outside what the settings ask, or the method claims."""
     swing_V, flat, images = summary.swing_V or float("nan"), summary.flat, summary.images
     claims = METHODS[summary.method].knows_circuit and summary.conditions_are_its_own
-    error_max = settings.error_mean_max or (CLAIMED_ERROR if claims else None)
-    agreement_min = settings.agreement_min or (CLAIMED_AGREEMENT if claims else None)
+    error_max = asked(settings.error_mean_max, CLAIMED_ERROR if claims else None)
+    agreement_min = asked(settings.agreement_min, CLAIMED_AGREEMENT if claims else None)
     different = None if flat is None else flat.difference_max_V / swing_V
     require(
         (

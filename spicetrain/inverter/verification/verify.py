@@ -148,8 +148,7 @@ def verify(asked: Verification, simulator: Simulator, files: RunFolder) -> Inver
 def kept_verification(asked: Verification, simulator: Simulator, files: RunFolder) -> InverterSummary | None:
     """The summary in `files` when a verification of these very inputs wrote it and its tables; its figures are not
     judged again. None otherwise, also when it is damaged."""
-    content = kept_json(files / SUMMARY, asked.key(simulator), [files / name for name in asked.tables])
-    return None if content is None else InverterSummary.model_validate(content)
+    return InverterSummary.of(kept_json(files / SUMMARY, asked.key(simulator), [files / name for name in asked.tables]))
 
 
 def require_images(settings: VerificationSettings, dataset: Dataset) -> None:

@@ -15,14 +15,15 @@ def _of(array: ArrayKind, subject: Subject) -> bool:
 
 
 _passive, _cells = partial(_of, "1r"), partial(_of, "1t1r")
+_Kind = partial(TableKind, of_circuit=True)
 
 TABLES = {
-    "driver_current": TableKind(plans.MembraneCurrentPlan, currents.driver_sweeps, applies=_passive),
-    "cell_current": TableKind(plans.CellCurrentPlan, currents.cell_sweeps, applies=_cells),
-    "cell_pulse": TableKind(plans.CellPulsePlan, transients.pulse_sweeps, version=4, applies=_cells),
-    "cell_capacitance": TableKind(plans.CellCapacitancePlan, transients.capacitance_sweeps, version=4, applies=_cells),
-    "leak_current": TableKind(plans.MembraneCurrentPlan, currents.leak_sweeps),
-    "reset_current": TableKind(plans.MembraneCurrentPlan, currents.reset_sweeps),
-    "threshold": TableKind(plans.ThresholdPlan, transients.threshold_sweeps, version=4),
-    "reset_residue": TableKind(plans.ResetResiduePlan, transients.residue_sweeps, version=4),
+    "driver_current": _Kind(plans.MembraneCurrentPlan, currents.driver_sweeps, applies=_passive),
+    "cell_current": _Kind(plans.CellCurrentPlan, currents.cell_sweeps, applies=_cells),
+    "cell_pulse": _Kind(plans.CellPulsePlan, transients.pulse_sweeps, version=4, applies=_cells),
+    "cell_capacitance": _Kind(plans.CellCapacitancePlan, transients.capacitance_sweeps, version=4, applies=_cells),
+    "leak_current": _Kind(plans.MembraneCurrentPlan, currents.leak_sweeps),
+    "reset_current": _Kind(plans.MembraneCurrentPlan, currents.reset_sweeps),
+    "threshold": _Kind(plans.ThresholdPlan, transients.threshold_sweeps, version=4),
+    "reset_residue": _Kind(plans.ResetResiduePlan, transients.residue_sweeps, version=4),
 }

@@ -16,7 +16,8 @@ def spikes_told(metrics: Metrics) -> tuple[list[Block], list[Drawing]]:
 
 
 def _laws(metrics: Metrics) -> Block:
-    beyond = metrics[-1]["extrapolated"]
+    last = metrics[-1]
+    beyond = last.get("extrapolated", last.get("beyond_laws", {}))  # as older versions called it
     if not beyond:
         return Paragraph("In the last epoch no law was asked beyond the range in which it was measured.")
     asked = ", ".join(f"{name} {number:,} times" for name, number in beyond.items())

@@ -63,7 +63,10 @@ def regular_model(
 ) -> tuple[Layer, Sequence[float]]:
     """(one layer, thresholds in volts) of a network as a regular one, in float64; it wants no laws. ConfigurationError
     when the network does not say what it needs."""
-    neuron = RegularNeuron(circuit, float(stated(network, "beta", "regular")))
+    # A network that another method trained has no decay of its own.
+    own = network.about.get("method", "regular") == "regular" or "beta" in network.about
+    beta = float(stated(network, "beta", "regular")) if own else RegularSettings().beta
+    neuron = RegularNeuron(circuit, beta)
     thresholds_V = tuple(stated(network, "regular_thresholds_V"))
     return lambda spikes, g, layer, threshold_V: LayerResponse(
         *regular_layer(spikes, g, layer, threshold_V, neuron)

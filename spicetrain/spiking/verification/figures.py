@@ -18,7 +18,7 @@ from spicetrain.array.layered import shape_text
 from spicetrain.spiking.definition import SpikingVerificationSettings
 from spicetrain.spiking.methods import METHODS
 from spicetrain.spiking.verification.summary import SpikingSummary
-from spicetrain.verification.limits import Limit, require
+from spicetrain.verification.limits import Limit, asked, require
 
 Layer = tuple[NDArray[np.bool_], NDArray[np.float64]]
 
@@ -122,8 +122,8 @@ def require_within(summary: SpikingSummary, settings: SpikingVerificationSetting
     """VerificationError naming every figure that is outside what the settings ask, or the method claims."""
     images, threshold_V, flat = summary.images, summary.threshold_V or float("nan"), summary.flat
     claims = METHODS[summary.method].knows_circuit and summary.conditions_are_its_own
-    spikes = settings.spike_agreement_min or (CLAIMED_SPIKES if claims else None)
-    membrane = settings.membrane_rms_max or (CLAIMED_MEMBRANE if claims else None)
+    spikes = asked(settings.spike_agreement_min, CLAIMED_SPIKES if claims else None)
+    membrane = asked(settings.membrane_rms_max, CLAIMED_MEMBRANE if claims else None)
     limits = [
         Limit("accuracy_spice", summary.accuracy_spice, settings.accuracy_min, "at least", images, _TRAINING),
         Limit("accuracy_gap", summary.accuracy_gap, settings.accuracy_gap_max, "at most", images, _TRAINING),

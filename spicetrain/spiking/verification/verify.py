@@ -91,6 +91,13 @@ class SpikingVerification:
         self.network.require_layers(self.shape.layers, "network.safetensors")
         widths = (self.dataset.test_inputs.shape[1], *self.network.layers[1:-1], len(self.dataset.classes))
         self.network.require_layers(widths, "network.safetensors")
+        if self.network.about.get("circuit_fingerprint") != self.circuit.fingerprint:
+            raise ConfigurationError(
+                f"The network was trained for circuit {self.network.about.get('circuit')!r} as it was then; "
+                f"{self.circuit.name!r} as it is now differs. Train again, or verify with the circuit it was trained "
+                "for."
+            )
+        _ = self.simulated_circuit  # that there is one
         require_spiking_verification(self.settings, self.dataset, self.shape)
 
 
@@ -123,7 +130,7 @@ def verify_spiking(asked: SpikingVerification, simulator: Simulator, files: RunF
     threshold_V = network.thresholds_V[0] - circuit.rest_V
     figures: dict[str, Any] = {
         **{key: network.about[key] for key in ("method", "dataset", "technology")},
-        **asked.conditions.recorded(),
+        **asked.conditions.recorded(circuit.rails, asked.simulated_circuit.rails),
         "circuit": circuit.name,
         "array": circuit.array,
         "threshold_share": threshold_V / (circuit.rails.vdd_V - circuit.rest_V),
@@ -156,8 +163,7 @@ def kept_spiking_verification(
     judged again. None otherwise, also when it is damaged."""
     if asked.settings.spikes is not None and not asked.settings.spikes.is_file():
         return None
-    content = kept_json(files / SUMMARY, asked.key(simulator), [files / name for name in asked.tables])
-    return None if content is None else SpikingSummary.model_validate(content)
+    return SpikingSummary.of(kept_json(files / SUMMARY, asked.key(simulator), [files / name for name in asked.tables]))
 
 
 def require_spiking_verification(
