@@ -30,7 +30,7 @@ def write_report(folder: Path) -> Path:
     with rc_context(STYLE):
         provenance, result = provenance_section(page), result_section(page, system.result)
         sections = [result, *system.sections(page), provenance]
-    html = render(headline(page), page.experiment.technology, sections)
+    html = render(headline(page, system.headline), page.experiment.technology, sections)
     path = page.files / REPORT
     with write_atomic(path) as temporary:
         temporary.write_text(html, encoding="utf-8")

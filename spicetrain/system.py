@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from spicetrain.characterization.plan import Plan, TableKind
     from spicetrain.report.blocks import Block, Section, Table
-
-    pass
     from spicetrain.spice.simulator import Simulator
     from spicetrain.verification.summary import Summary
 
@@ -73,6 +71,7 @@ class System(ABC):
     what `load_network` gave. Nothing is kept between the calls."""
 
     name: str
+    headline: str = ""  # a word of it in a page's headline, beside the method
     definition: type[Experiment]
     tables: Mapping[str, TableKind]  # that a plan may ask for
     summary: type[Summary]

@@ -16,14 +16,11 @@ from spicetrain.storage import sha256_of_file
 from spicetrain.verification.summary import Summary
 
 
-def headline(page: Page) -> str:
-    """mnist, 784-100-10, kcl; of another system than the inverter's with its name."""
+def headline(page: Page, system: str) -> str:
+    """mnist, 784-100-10, kcl; with a word for the system where it has one."""
     experiment = page.experiment
-    system = (
-        "" if experiment.system == type(experiment).model_fields["system"].default == "inverter" else experiment.system
-    )
-    method = ", ".join(word for word in (system, experiment.training.method) if word)
-    return f"{experiment.dataset.name}, {shape_text(experiment.network.layers)}, {method}"
+    words = experiment.dataset.name, shape_text(experiment.network.layers), system, experiment.training.method
+    return ", ".join(filter(None, words))
 
 
 def result_section(page: Page, blocks: Callable[[Any, str], list[Block]]) -> Section:
@@ -39,17 +36,23 @@ def result_section(page: Page, blocks: Callable[[Any, str], list[Block]]) -> Sec
 
 
 def conditions_blocks(summary: Summary) -> list[Block]:
-    """What differs between training and simulation, if something does."""
-    trained, simulated = summary.trained_in or {}, summary.simulated_in or {}
-    differing = [
-        f"{name} {trained.get(name)} in training, {value} in ngspice"
-        for name, value in simulated.items()
-        if name != "fingerprint" and trained.get(name) != value
-    ]
-    if summary.conditions_are_its_own:
-        return []
-    text = f"Simulated under other conditions than it was trained in: {'; '.join(differing) or 'another library'}. "
-    return [Notice(text + "The model's predictions are those of the training's conditions.")]
+    """What differs between training, model and simulation, if something does."""
+    trained, modelled, simulated = (
+        one or {} for one in (summary.trained_in, summary.modelled_in, summary.simulated_in)
+    )
+    blocks: list[Block] = []
+    if trained.get("fingerprint") != modelled.get("fingerprint"):
+        text = f"The network was trained in the technology {trained.get('technology')}, which is not this run's."
+        blocks.append(Notice(text))
+    if not summary.model_is_of_the_circuit:
+        differing = [
+            f"{name} {modelled.get(name)} in the model, {value} in ngspice"
+            for name, value in simulated.items()
+            if name != "fingerprint" and modelled.get(name) != value
+        ]
+        text = f"Simulated under other conditions than modelled: {'; '.join(differing) or 'another library'}."
+        blocks.append(Notice(text))
+    return blocks
 
 
 def provenance_section(page: Page) -> Section:

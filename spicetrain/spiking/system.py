@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 class SpikingSystem(System):
     name = "spiking"
+    headline = "spiking"
     definition = SpikingExperiment
     tables = TABLES
     summary = SpikingSummary

@@ -1,4 +1,4 @@
-"""Under which conditions a network is simulated, apart from those it was trained in."""
+"""Under which conditions a network is simulated, apart from those it was trained and is modelled in."""
 
 from __future__ import annotations
 
@@ -31,31 +31,32 @@ class ConditionSettings(Definition):
 
 @dataclass(frozen=True)
 class Conditions:
-    """trained    the technology as the run has it: of the surrogates, and of the model's predictions
+    """modelled   the technology as the run has it: of the surrogates, and of the model's predictions
     simulated  the technology as ngspice gets it
     vdd_scale  by which the simulated rails differ
     """
 
-    trained: Technology
+    modelled: Technology
     simulated: Technology
     vdd_scale: float = 1.0
 
-    @property
-    def same(self) -> bool:
-        """Whether the model is asked about the very circuit that is simulated."""
-        return self.trained.fingerprint == self.simulated.fingerprint
-
-    def recorded(self, trained: Rails | None = None, simulated: Rails | None = None) -> dict[str, dict[str, Any]]:
-        """Both, for a summary; the rails, where they are not the technology's."""
+    def recorded(
+        self, about: dict[str, Any], modelled: Rails | None = None, simulated: Rails | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """For a summary: what the network, by its provenance `about`, was trained in, and both. Rails are given where
+        they are not the technology's."""
+        model = _recorded(self.modelled, modelled or self.modelled.rails)
+        trained = {"technology": about.get("technology"), "fingerprint": about.get("technology_fingerprint")}
         return {
-            "trained_in": _recorded(self.trained, trained or self.trained.rails),
+            "trained_in": model if trained["fingerprint"] == model["fingerprint"] else trained,
+            "modelled_in": model,
             "simulated_in": _recorded(self.simulated, simulated or self.simulated.rails),
         }
 
 
-def conditions_of(trained: Technology, settings: ConditionSettings) -> Conditions:
+def conditions_of(modelled: Technology, settings: ConditionSettings) -> Conditions:
     """TechnologyError when the technology that is named cannot be had."""
-    simulated = trained if settings.technology is None else load_technology(settings.technology)
+    simulated = modelled if settings.technology is None else load_technology(settings.technology)
     changes: dict[str, Any] = {}
     if settings.section is not None:
         changes["transistors"] = simulated.transistors.model_copy(update={"section": settings.section})
@@ -63,7 +64,7 @@ def conditions_of(trained: Technology, settings: ConditionSettings) -> Condition
         changes["temperature_C"] = settings.temperature_C
     if settings.vdd_scale != 1:
         changes["rails"] = scaled(simulated.rails, settings.vdd_scale)
-    return Conditions(trained, simulated.changed(**changes), settings.vdd_scale)
+    return Conditions(modelled, simulated.changed(**changes), settings.vdd_scale)
 
 
 def scaled(rails: Rails, factor: float, middle_V: float | None = None) -> Rails:

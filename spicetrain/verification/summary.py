@@ -17,7 +17,9 @@ class Summary(Record):
     """What the summaries of all systems hold; accuracies and agreement are shares.
 
     accuracy_model     in the method's own view
-    trained_in         technology, temperature and rails of the training, and of the model
+    trained_in         technology, temperature and rails of the training; of another technology than the model's its
+                       name and fingerprint only
+    modelled_in        those of the model's predictions
     simulated_in       those that ngspice simulated
     key                of everything that the figures depend on
     """
@@ -33,6 +35,7 @@ class Summary(Record):
     accuracy_spice: float
     agreement: float
     trained_in: dict[str, Any] | None = None
+    modelled_in: dict[str, Any] | None = None
     simulated_in: dict[str, Any] | None = None
     seconds_ngspice: float
     seconds_total: float
@@ -48,9 +51,9 @@ class Summary(Record):
             return None
 
     @property
-    def conditions_are_its_own(self) -> bool:
-        """Whether it was simulated as it was trained; also where an older version did not say."""
-        return self.trained_in == self.simulated_in
+    def model_is_of_the_circuit(self) -> bool:
+        """Whether the model predicts the very circuit that was simulated; also where an older version did not say."""
+        return self.modelled_in == self.simulated_in
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

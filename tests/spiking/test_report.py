@@ -197,10 +197,10 @@ def test_a_run_of_an_older_version_is_shown(run_folder: Path) -> None:
 
 def test_other_conditions_stand_beside_the_figures(run_folder: Path) -> None:
     trained = {"technology": "ptm90", "fingerprint": "a", "temperature_C": 27.0}
-    edit(run_folder, trained_in=trained, simulated_in=trained)
+    edit(run_folder, trained_in=trained, modelled_in=trained, simulated_in=trained)
     assert "other conditions" not in report(run_folder).text["result"]
     edit(run_folder, simulated_in=trained | {"fingerprint": "b", "temperature_C": 85.0})
-    assert "temperature_C 27.0 in training, 85.0 in ngspice" in report(run_folder).text["result"]
+    assert "temperature_C 27.0 in the model, 85.0 in ngspice" in report(run_folder).text["result"]
 
 
 def test_what_is_damaged_is_refused(run_folder: Path) -> None:

@@ -11,7 +11,7 @@ from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.verification.summary import InverterSummary
 from spicetrain.verification.limits import Limit, asked, require
 
-# What a method claims that knows the circuit, under the conditions it was trained for: a hundred times what kcl's model
+# What a method claims that knows the circuit, where that one is simulated: a hundred times what kcl's model
 # is off by with the shipped settings, and a tenth of what a neglected load costs.
 CLAIMED_ERROR, CLAIMED_AGREEMENT = 5e-3, 0.99
 
@@ -44,7 +44,7 @@ def compare(model_V: NDArray, spice_V: NDArray, labels: NDArray) -> dict[str, fl
 def require_within(summary: InverterSummary, settings: VerificationSettings) -> None:
     """VerificationError naming every figure that is outside what the settings ask, or the method claims."""
     swing_V, flat, images = summary.swing_V or float("nan"), summary.flat, summary.images
-    claims = METHODS[summary.method].knows_circuit and summary.conditions_are_its_own
+    claims = METHODS[summary.method].knows_circuit and summary.model_is_of_the_circuit
     error_max = asked(settings.error_mean_max, CLAIMED_ERROR if claims else None)
     agreement_min = asked(settings.agreement_min, CLAIMED_AGREEMENT if claims else None)
     different = None if flat is None else flat.difference_max_V / swing_V

@@ -92,7 +92,7 @@ class Verification:
 
     def predict(self) -> Prediction:
         """As the network's own method has it, in float64, in the technology it was trained in."""
-        circuit = FittedCircuit(self.conditions.trained, self.surrogates, torch.float64, tolerance=EXACT)
+        circuit = FittedCircuit(self.conditions.modelled, self.surrogates, torch.float64, tolerance=EXACT)
         own = METHODS[self.method].settings.model_validate(self.network.about.get(self.method, {}))
         return predict(self.network, self.inputs, circuit, self.method, own)
 
@@ -128,7 +128,7 @@ def verify(asked: Verification, simulator: Simulator, files: RunFolder) -> Inver
         "layers": network.layers,
         "netlist": settings.netlist,
         **compare(np.stack([model_V[node] for node in outputs], 1), spice_out, asked.labels),
-        **asked.conditions.recorded(),
+        **asked.conditions.recorded(network.about),
         "swing_V": 2 * technology.rails.half_swing_V,
         "solver_unconverged": prediction.convergence.unconverged,
         "flat": flat,

@@ -39,7 +39,7 @@ _VERIFICATION = Recipe("spiking verification", 2)
 class SpikingVerification:
     """A verification as it is asked for: of which network, as which circuit, on which images.
 
-    circuit  as it was trained; under other conditions its rails are scaled about rest
+    circuit  as it is modelled; under other conditions its rails are scaled about rest
     laws     of that circuit, by which the model predicts
     shape    how images become spikes
     """
@@ -130,7 +130,7 @@ def verify_spiking(asked: SpikingVerification, simulator: Simulator, files: RunF
     threshold_V = network.thresholds_V[0] - circuit.rest_V
     figures: dict[str, Any] = {
         **{key: network.about[key] for key in ("method", "dataset", "technology")},
-        **asked.conditions.recorded(circuit.rails, asked.simulated_circuit.rails),
+        **asked.conditions.recorded(network.about, circuit.rails, asked.simulated_circuit.rails),
         "circuit": circuit.name,
         "array": circuit.array,
         "threshold_share": threshold_V / (circuit.rails.vdd_V - circuit.rest_V),

@@ -33,7 +33,7 @@ def test_under_other_conditions_the_summary_says_both(verifier: Callable[..., Ve
     summary = one(flat_images=0, conditions=warm)
     kept = read_spikes(one.folder / "spikes.npz", LAYERS)
     trained, simulated = summary.trained_in, summary.simulated_in
-    assert trained is not None and simulated is not None and not summary.conditions_are_its_own
+    assert trained is not None and simulated is not None and not summary.model_is_of_the_circuit
     assert trained == at_home.trained_in == at_home.simulated_in
     assert (trained["technology"], simulated["technology"]) == ("ptm90", "ptm90")
     assert (trained["temperature_C"], simulated["temperature_C"]) == (27.0, 85.0)
@@ -59,8 +59,8 @@ def test_another_technology_is_simulated_as_it_is(verifier: Callable[..., Verifi
     one = verifier()
     path = str(made_up.folder / "made_up.toml")
     asked = one.asked(conditions={"technology": path})
-    assert asked.conditions.recorded()["simulated_in"]["technology"] == "made-up"
-    assert asked.conditions.recorded()["trained_in"]["technology"] == "ptm90"
+    assert asked.conditions.recorded(one.network.about)["simulated_in"]["technology"] == "made-up"
+    assert asked.conditions.recorded(one.network.about)["trained_in"]["technology"] == "ptm90"
     with_it = Netlist.of(one.network, one.circuit, made_up, asked.laws)
     assert asked.netlist.deck(one.spikes[0], "flat") == with_it.deck(one.spikes[0], "flat")
     assert asked.netlist.deck(one.spikes[0], "flat") != one.asked().netlist.deck(one.spikes[0], "flat")

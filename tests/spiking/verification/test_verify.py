@@ -91,7 +91,7 @@ def test_the_summary_is_what_the_tables_say(verifier: Callable[..., Verifier]) -
     said = {"system": "spiking", "method": "circuit", "dataset": "iris", "technology": "ptm90", "circuit": "lif-1r"}
     shape = {"array": "1r", "layers": list(LAYERS), "steps": STEPS, "netlist": "reduced", "images": IMAGES}
     assert (said | shape).items() <= summary.to_json().items()
-    assert summary.conditions_are_its_own
+    assert summary.model_is_of_the_circuit
     assert summary.threshold_V == pytest.approx(0.05) and summary.threshold_share == pytest.approx(0.1)
     written = json.loads((one.folder / "summary.json").read_text())
     assert summary.to_json() == written and summary == SpikingSummary.model_validate(written)
