@@ -8,7 +8,10 @@ from common import empty_cache, finish, parser
 
 from spicetrain.characterization.characterize import SUMMARY, characterize
 from spicetrain.characterization.plan import load_plan
+from spicetrain.characterization.sweep import Subject
+from spicetrain.inverter.characterization.tables import TABLES
 from spicetrain.spice.ngspice import find_ngspice
+from spicetrain.spice.simulator import Simulator
 from spicetrain.storage import read_json
 from spicetrain.technology import load_technology
 
@@ -20,10 +23,11 @@ def main() -> None:
     arguments.add_argument("--plan", default="inverter", help="plan's name or TOML (default: %(default)s)")
     arguments.add_argument("--workers", type=int, help="processes at a time (default: one a core)")
     options = arguments.parse_args()
-    technology, plan, ngspice = load_technology("ptm90"), load_plan(options.plan), find_ngspice()
+    subject, plan = Subject(load_technology("ptm90")), load_plan(options.plan, TABLES)
+    simulator = Simulator(find_ngspice(), options.workers)
     with empty_cache() as folder:
         start = time.perf_counter()
-        characterize(technology, plan, ngspice, folder / "tables", workers=options.workers)
+        characterize(subject, plan, simulator, folder / "tables")
         wall_s = time.perf_counter() - start
         summary = read_json(folder / "tables" / SUMMARY)
     share = summary["ngspice_s"] / wall_s

@@ -5,18 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from common import empty_cache
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.characterization.characterize import characterize
 from spicetrain.characterization.plan import Plan
+from spicetrain.characterization.sweep import Subject
 from spicetrain.inverter.characterization.current_surface import CurrentSurfacePlan
+from spicetrain.inverter.characterization.tables import TABLES
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.current_fit import fit_current_surface
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.runfolder import NETWORK
 from spicetrain.spice.ngspice import find_ngspice
+from spicetrain.spice.simulator import Simulator
 from spicetrain.surrogates.settings import SurrogateSettings
 from spicetrain.systems import load_experiment
 from spicetrain.tables import read_table
@@ -29,12 +33,16 @@ def circuit(run: Path | None) -> tuple[Technology, CurrentSurface]:
     """Technology and inverter of a run folder; without one ptm90, measured and fitted now (some seconds)."""
     if run is not None:
         return load_technology(load_experiment(run).technology), Surrogates.load(run).current_surface
-    technology, defaults = load_technology("ptm90"), SurrogateSettings()
+    technology = load_technology("ptm90")
+    return technology, fit_current_surface(measured(technology), technology, SurrogateSettings())[0]
+
+
+def measured(technology: Technology, **settings: int) -> pd.DataFrame:
+    """The inverter's current surface, measured now; `settings` of its plan."""
+    plan = Plan({"current_surface": CurrentSurfacePlan(**settings)}, TABLES)
     with empty_cache() as folder:
-        plan = Plan(current_surface=CurrentSurfacePlan(), folder=folder)
-        paths = characterize(technology, plan, find_ngspice(), folder / "tables")
-        table = read_table(paths["current_surface"])
-    return technology, fit_current_surface(table, technology, defaults)[0]
+        paths = characterize(Subject(technology), plan, Simulator(find_ngspice()), folder / "tables")
+        return read_table(paths["current_surface"])
 
 
 def network(run: Path | None, technology: Technology, layers: tuple[int, ...] = SHAPE) -> Network:

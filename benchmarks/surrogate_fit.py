@@ -8,19 +8,15 @@ from statistics import median
 
 import numpy as np
 import pandas as pd
-from common import alternate, empty_cache, finish, parser, seconds
+from circuits import measured
+from common import alternate, finish, parser, seconds
 from scipy.optimize import least_squares
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from spicetrain.characterization.characterize import characterize
-from spicetrain.characterization.plan import Plan
-from spicetrain.inverter.characterization.current_surface import CurrentSurfacePlan
 from spicetrain.inverter.surrogates.current_fit import fit_current_surface
-from spicetrain.spice.ngspice import find_ngspice
 from spicetrain.surrogates.levenberg_marquardt import minimise
 from spicetrain.surrogates.mlp import Mlp
 from spicetrain.surrogates.settings import SurrogateSettings
-from spicetrain.tables import read_table
 from spicetrain.technology import load_technology
 
 LONGEST_S, LARGEST_RMS = 20.0, 1e-4
@@ -33,10 +29,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=3)
     options = arguments.parse_args()
     technology, settings = load_technology("ptm90"), SurrogateSettings()
-    with empty_cache() as folder:
-        plan = Plan(current_surface=CurrentSurfacePlan(points=options.points), folder=folder)
-        table = read_table(characterize(technology, plan, find_ngspice(), folder)["current_surface"])
-
+    table = measured(technology, points=options.points)
     errors: dict = {}
     fit_s = seconds(lambda: errors.update(fit_current_surface(table, technology, settings)[1]))
     ours, minpack = one_step(table, settings, options.steps)

@@ -17,18 +17,17 @@ from common import finish, parser
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from spicetrain.characterization.characterize import SUMMARY
 from spicetrain.compare.cells import Cell
 from spicetrain.compare.definition import load_comparison
 from spicetrain.datasets import Dataset, load_dataset
 from spicetrain.experiment import Experiment
 from spicetrain.progress import track
+from spicetrain.runfolder import SUMMARY
 from spicetrain.storage import read_json
 from spicetrain.training.augmentation import augmented
 from spicetrain.training.kept_out import kept_out
 
 TARGET_POINTS = -0.5
-KEPT_OUT = 5000
 
 
 def main() -> None:
@@ -36,6 +35,7 @@ def main() -> None:
     arguments.add_argument("comparison", type=Path, help="folder of a comparison with the cell")
     arguments.add_argument("--cell", default="kcl", help="(default: %(default)s)")
     arguments.add_argument("--rates", type=float, nargs="+", default=[5e-4, 1e-3, 2e-3, 4e-3], help="learning rates")
+    arguments.add_argument("--kept-out", type=int, default=5000, help="training images (default: %(default)s)")
     options = arguments.parse_args()
     comparison = load_comparison(options.comparison)
     rows, result = {}, {}
@@ -44,7 +44,7 @@ def main() -> None:
         circuit = [read_json(cell.folder / SUMMARY)["accuracy_spice"] for cell in cells]
         experiments = [cell.experiment() for cell in cells]
         images = load_dataset(dataset, experiments[0].dataset.folder)
-        tried = {rate: mlp_accuracy(experiments[0], images, rate, KEPT_OUT) for rate in options.rates}
+        tried = {rate: mlp_accuracy(experiments[0], images, rate, options.kept_out) for rate in options.rates}
         rate = max(tried, key=lambda rate: tried[rate])
         plain = [mlp_accuracy(experiment, images, rate, 0) for experiment in experiments]
         rows[dataset] = (

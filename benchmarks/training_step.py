@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from circuits import SHAPE, circuit, network
 from common import alternate, finish, parser, seconds
-from PySpice.Spice.Netlist import Circuit
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -28,9 +27,11 @@ from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training import stage
+from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import TrainableNetwork
 from spicetrain.inverter.training.parameters import row_signal
 from spicetrain.technology import Technology
+from spicetrain.training.settings import NoSettings
 
 TARGET = 12.0
 CLOCKED: dict[tuple[Any, str], str] = {
@@ -83,14 +84,14 @@ def kcl_model(
     technology: Technology, surface: CurrentSurface, layers: tuple[int, ...], run: Path | None
 ) -> TrainableNetwork:
     """The run's network, else one as it is before training."""
-    circuit_seen = Circuit(technology, Surrogates(surface), torch.float32)
+    circuit_seen, training = FittedCircuit(technology, Surrogates(surface), torch.float32), TrainingSettings()
     if run is None:
         settings = NetworkSettings(layers=layers, inverter_sizes=(1.0,) * (len(layers) - 1))
-        return TrainableNetwork(settings, "kcl", circuit_seen)
+        return TrainableNetwork(settings, training, circuit_seen)
     trained = network(run, technology)
     sizes = tuple(float(size[0, 0]) for size in trained.sizes)
     settings = NetworkSettings(layers=trained.layers, inverter_sizes=sizes, encoding=trained.encoding)
-    model = TrainableNetwork(settings, "kcl", circuit_seen)
+    model = TrainableNetwork(settings, training, circuit_seen)
     model.assign(trained, str(run))
     return model
 
@@ -155,17 +156,17 @@ def shares_of(
     seen = model.circuit
     whole = seen.inverters
     plain = [(owner, name, getattr(owner, name)) for owner, name in CLOCKED]
-    seen.inverters = replace(
+    vars(seen)["inverters"] = replace(
         whole, current=clocked("surface", whole.current), coarse=clocked("coarse surface", whole.coarse)
     )
-    unclocked, model.predictor = model.predictor, METHODS["kcl"].predictor(seen, model.sizes, 0.0)
+    unclocked, model.predictor = model.predictor, METHODS["kcl"].predictor(seen, model.sizes, 0.0, NoSettings())
     for owner, name, function in plain:
         setattr(owner, name, clocked(CLOCKED[owner, name], function))
     try:
         spent.clear()
         total = sum(seconds(step) for _ in range(rounds))
     finally:
-        seen.inverters, model.predictor = whole, unclocked
+        vars(seen)["inverters"], model.predictor = whole, unclocked
         for owner, name, function in plain:
             setattr(owner, name, function)
     parts = dict(spent) | {"first crossbar": first_crossbar_s(model, batches) * rounds}

@@ -30,6 +30,7 @@ from spicetrain.inverter.verification.simulate_network import simulate_network
 from spicetrain.netlists.cells import Form
 from spicetrain.spice.ngspice import Ngspice, find_ngspice
 from spicetrain.spice.pool import available_cores
+from spicetrain.spice.simulator import Simulator
 from spicetrain.systems import load_experiment
 from spicetrain.technology import Technology, load_technology
 
@@ -120,11 +121,8 @@ class Benchmark:
     def sweep(self, form: Form, inputs: NDArray[np.float32], workers: int) -> NDArray[np.float64]:
         """Outputs [images, outputs] as the verification gets them."""
         with tempfile.TemporaryDirectory(prefix="spicetrain-benchmark-") as name:
-            file = Path(name) / "network.safetensors"
-            self.network.save(file)
-            return simulate_network(
-                file, self.technology, inputs, form, self.ngspice, Path(name) / "pieces", workers=workers
-            ).voltages
+            simulator = Simulator(self.ngspice, workers, scratch=Path(name))
+            return simulate_network(self.network, self.technology, inputs, form, simulator).voltages
 
     def marginal(self, images: int, sweep_s: float) -> dict[str, float]:
         """What a flat sweep costs before its first image, and for each: from a second, short one."""

@@ -112,8 +112,8 @@ def test_a_run_is_opened_by_what_names_its_experiment(tmp_path: Path, monkeypatc
     for target in ("iris-kcl", str(toml), toml):
         run = Run.open(target, "here", workers=3, ngspice="./mine")
         assert run.experiment == load_experiment(target) == Run(target, "here").experiment
-        assert (run.folder, run.workers, run._ngspice) == (Path("here"), 3, "./mine")
-    with run._defined():
+        assert (run.folder, run._workers, run._ngspice) == (Path("here"), 3, "./mine")
+    with run._room("any"):
         pass
     again = Run.open("here")
     assert (again.folder, again.experiment) == (Path("here"), run.experiment)
@@ -232,7 +232,8 @@ def test_the_git_revision_is_our_checkouts(tmp_path: Path, monkeypatch: pytest.M
     for folder in (tmp_path, tmp_path / "ours"):
         subprocess.run([*git, folder, "init", "--quiet"], check=True)
         subprocess.run([*git, folder, "commit", "--quiet", "--allow-empty", "-m", str(folder)], check=True)
-    monkeypatch.setattr(spicetrain, "__file__", str(package / "__init__.py"))
+    assert Path(spicetrain.__file__).parents[1] == provenance._ROOT
+    monkeypatch.setattr(provenance, "_ROOT", package.parent)
     head = subprocess.run([*git, tmp_path / "ours", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
     assert provenance.origin()["git_revision"] == head.stdout.strip()
     shutil.rmtree(tmp_path / "ours" / ".git")  # an installed package in somebody else's checkout
@@ -449,10 +450,10 @@ def test_the_example_of_the_package_runs(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_the_verbs_of_the_command_line_are_those_of_a_run() -> None:
-    from spicetrain.cli import _VERBS
+    from spicetrain.arguments import VERBS
 
     methods = {name for name, _ in inspect.getmembers(Run, inspect.isfunction) if not name.startswith("_")}
-    verbs = {verb.replace("-", "_") for verb in _VERBS} - {"doctor", "run", "compare"}
+    verbs = {verb.replace("-", "_") for verb in VERBS} - {"doctor", "run", "compare"}
     assert methods == verbs | {"all", "require", "verified", "adopt", "network", "surrogates", "verify_network"}
 
 

@@ -165,13 +165,18 @@ def _verification(folder: Path) -> None:
         "system": "inverter", "method": "kcl", "dataset": "iris", "technology": "ptm90", "layers": [4, 2, 3],
         "netlist": "reduced", "images": 30, "accuracy_model": 0.98765, "accuracy_spice": 0.96543, "agreement": 0.99321,
         "error_mean_V": 4.321e-7, "error_rms_V": 8.88e-7, "error_max_V": 3.456e-3, "solver_unconverged": 0,
-        "seconds_ngspice": 12.3, "ngspice_version": 43, "seconds_total": 153.2,
+        "seconds_ngspice": 12.3, "ngspice_version": 43, "seconds_total": 153.2, "key": "0" * 64,
+        "swing_V": 0.5, "trained_in": CONDITIONS, "simulated_in": CONDITIONS,
         "flat": {"images": 5, "difference_max_V": 1.57e-7, "seconds_ngspice": 0.27}, "energy": ENERGY,
     }  # fmt: skip
     write_json(folder / "summary.json", summary)
     _transient(folder)
 
 
+CONDITIONS = {
+    "technology": "ptm90", "fingerprint": "f" * 64, "section": None, "temperature_C": 27.0, "vdd_V": 0.25,
+    "vss_V": -0.25,
+}  # fmt: skip
 ENERGY = {
     "images": 4, "steps": 11, "hold_time_s": 9.43e-9, "hold_time_median_s": 5.4e-9, "energy_per_inference_J": 3.21e-12,
     "static_power_W": 3.39e-4, "source_power_W": 1.126e-3, "source_energy_J": 1.06e-11, "period_s": 7.9e-8,
@@ -296,7 +301,7 @@ def of_features(
     iris = datasets.load_dataset("iris")
     inputs = np.random.default_rng(0).random((30, features), dtype=np.float32)
     made = datasets.Dataset("made", inputs, iris.test_labels, inputs, iris.test_labels, iris.classes, shape)
-    monkeypatch.setattr(datasets, "load_dataset", lambda name, folder=None: made)
+    monkeypatch.setattr("spicetrain.report.page.load_dataset", lambda name, folder=None: made)
     _network((features, 30, 3)).save(run_folder / "network.safetensors")
     return report(run_folder), (run_folder / "report.html").read_text(encoding="utf-8")
 
@@ -349,7 +354,7 @@ def test_without_its_dataset_the_page_has_no_pictures_and_says_so(
             raise DatasetError("the images are at the bottom of the sea")
         return other
 
-    monkeypatch.setattr(datasets, "load_dataset", load)
+    monkeypatch.setattr("spicetrain.report.page.load_dataset", load)
     text = report(run_folder).text["worst"]
     reason = "bottom of the sea" if how == "absent" else "labels of iris are not those of verification.parquet"
     assert "Without pictures" in text and reason in text and "margin -150 mV" in text
@@ -393,7 +398,7 @@ def test_damaged_artefacts_are_named(run_folder: Path, name: str, content: bytes
 
 def test_summary_whose_figures_are_no_numbers(run_folder: Path) -> None:
     edit(run_folder / "summary.json", lambda summary: summary.update(accuracy_spice="good"))
-    with pytest.raises(StorageError, match="summary.json is not what a verification writes"):
+    with pytest.raises(StorageError, match="summary.json cannot be used: accuracy_spice = 'good'"):
         write_report(run_folder)
 
 
@@ -424,7 +429,7 @@ def test_energy_without_wires_waveforms_or_a_step(run_folder: Path) -> None:
 
 def test_energy_whose_figures_are_no_numbers(run_folder: Path) -> None:
     edit(run_folder / "summary.json", lambda summary: summary["energy"].update(hold_time_s="long"))
-    with pytest.raises(StorageError, match="summary.json has an energy that is not what a verification writes"):
+    with pytest.raises(StorageError, match="summary.json cannot be used: energy.hold_time_s = 'long'"):
         write_report(run_folder)
 
 

@@ -51,7 +51,7 @@ training.method = "kcl"
 
 [methods.phax]
 training.method = "phax"
-search = { setting = "training.phax_load_S", values = [1e-4, 2e-6, 0.0], epochs = 2, validation = 30 }
+search = { setting = "training.phax.load_S", values = [1e-4, 2e-6, 0.0], epochs = 2, validation = 30 }
 
 [methods.kcl]
 network.inverter_sizes = [4.0, 1.0]

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PySpice.Spice.Netlist import Circuit
 
 from compare.small import TOML, Finished, finished, write_comparison
 from spicetrain.array.crossbar import Crossbar
@@ -29,15 +28,20 @@ from spicetrain.compare.search import run_search
 from spicetrain.compare.write import write_results
 from spicetrain.datasets import load_dataset
 from spicetrain.errors import ConfigurationError, SimulationError, SpicetrainError, VerificationError
+from spicetrain.inverter.comparison import cross
 from spicetrain.inverter.comparison.score import score
 from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.store import Surrogates
+from spicetrain.inverter.system import InverterSystem
+from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import predict
+from spicetrain.inverter.training.phax import PhaxSettings
 from spicetrain.inverter.verification.verify import EXACT
 from spicetrain.run import Run
-from spicetrain.spiking.network import SpikingNetwork
+from spicetrain.schema import Definition
 from spicetrain.storage import read_json
+from spicetrain.system import Network as AnyNetwork
 from spicetrain.systems import load_experiment
 from spicetrain.technology import load_technology
 from spicetrain.training.common import parts_of
@@ -106,7 +110,7 @@ def test_the_search_takes_the_value_with_the_best_score(done: Finished) -> None:
     assert [trial["value"] for trial in found["trials"]] == [1e-4, 2e-6, 0.0]
     assert found["chosen"] == [1e-4, 2e-6, 0.0][int(np.argmax(scores))]  # the first of equals
     for seed in (0, 1):
-        assert load_experiment(done.folder / f"iris/phax/seed-{seed}").training.phax_load_S == found["chosen"]
+        assert load_experiment(done.folder / f"iris/phax/seed-{seed}").training.of("phax").load_S == found["chosen"]
 
 
 def test_scores_are_those_of_the_circuit_on_images_that_training_does_not_see(done: Finished) -> None:
@@ -117,18 +121,19 @@ def test_scores_are_those_of_the_circuit_on_images_that_training_does_not_see(do
     assert (run.experiment.training.epochs, run.experiment.training.validation) == (2, 30)
     split = parts_of(load_dataset("iris"), run.experiment.training.validation, torch.device("cpu"))
     trained = Network.load(folder / "network.safetensors")
-    circuit = Circuit(run.technology, Surrogates.load(folder), torch.float64, tolerance=EXACT, phax_load_S=2e-6)
+    circuit = FittedCircuit(run.technology, Surrogates.load(folder), torch.float64, tolerance=EXACT)
+    own = {"kcl": None, "phax": PhaxSettings(load_S=2e-6)}
 
     def accuracy(network: Network, part: str, method: str) -> float:
         inputs, labels = split[part]
-        outputs = predict(network, inputs.numpy(), circuit, method)[-1].v_n
+        outputs = predict(network, inputs.numpy(), circuit, method, own[method]).outputs
         return float((outputs.argmax(1) == labels).double().mean())
 
     told = 0
     for seed in range(60):
         network = _shaken(trained, seed)
         expected = accuracy(network, "validation", "kcl"), accuracy(network, "validation", "phax")
-        found = score(network, run)
+        found = score(run, network)
         assert (found["accuracy_circuit"], found["accuracy_model"]) == pytest.approx(expected)
         told += len({*expected, accuracy(network, "train", "kcl")}) == 3
         if told == 2:
@@ -152,7 +157,7 @@ def test_the_first_of_equal_values_is_chosen_and_the_best_one_otherwise(
     folder = done.copy(tmp_path / "out")
     for scores, chosen in (([0.5, 0.9, 0.9], 2e-6), ([0.5, 0.5, 0.6], 0.0)):
         answers = iter(scores)
-        monkeypatch.setattr("spicetrain.compare.search.score", lambda *_, a=answers: {"accuracy_circuit": next(a)})
+        monkeypatch.setattr(InverterSystem, "score", lambda *_, a=answers: {"accuracy_circuit": next(a)})
         cell = all_cells(load_comparison(folder), folder)[0]
         search = cell.comparison.methods["phax"].search
         assert search is not None
@@ -213,46 +218,47 @@ def test_markdown_has_means_ranges_and_ratios(done: Finished) -> None:
 def test_cross_scores_are_those_of_an_independent_prediction(done: Finished, name: str) -> None:
     folder = done.folder / "iris" / name / "seed-1"
     chosen = read_json(done.folder / "iris" / "phax" / "search.json")["chosen"]
-    cross = pd.read_csv(done.folder / "cross.csv").query("cell == @name and seed == 1").set_index("predictor")
-    assert set(cross.index) == {"kcl", "ideal", "phax", "rim"}  # the plan measures no load for latim
+    scores = pd.read_csv(done.folder / "cross.csv").query("cell == @name and seed == 1").set_index("predictor")
+    assert set(scores.index) == {"kcl", "ideal", "phax", "rim"}  # the plan measures no load for latim
     assert "loaded_vtc" in read_json(folder / "cross.json")["latim"]["missing"]
     frame = pd.read_parquet(folder / "verification.parquet")
     spice = frame.filter(regex="^spice_o_").to_numpy()
     network, dataset = Network.load(folder / "network.safetensors"), load_dataset("iris")
-    for method, row in cross.iterrows():
-        circuit = Circuit(
-            load_technology("ptm90"), Surrogates.load(folder), torch.float64, tolerance=EXACT, phax_load_S=chosen
-        )
-        outputs = predict(network, dataset.test_inputs, circuit, str(method), batch=7)[-1].v_n.numpy()
+    for method, row in scores.iterrows():
+        circuit = FittedCircuit(load_technology("ptm90"), Surrogates.load(folder), torch.float64, tolerance=EXACT)
+        settings = PhaxSettings(load_S=chosen) if method == "phax" else None
+        predicted = predict(network, dataset.test_inputs, circuit, str(method), settings, batch=7)
+        outputs = predicted.outputs.numpy()
         error = np.abs(outputs - spice)
         expected = (
             error.mean(), np.sqrt((error**2).mean()), error.max(), np.mean(outputs.argmax(1) == spice.argmax(1)),
             np.mean(outputs.argmax(1) == dataset.test_labels), 0,
         )  # fmt: skip
-        for figure, value in zip(CROSS_FIGURES, expected, strict=True):
+        for figure, value in zip(cross.FIGURES, expected, strict=True):
             assert row[figure] == pytest.approx(value, rel=1e-6, abs=1e-12), (method, figure)
 
 
 def test_cross_scores_are_kept_for_the_same_net_only(
     done: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pass
-
     cell = Cell(load_comparison(done.toml), done.copy(tmp_path / "out"), "iris", "kcl", 0)
     asked: list[str] = []
 
-    def noted(network: Network, inputs: Any, circuit: Circuit, method: str) -> Any:
+    def noted(network: Network, inputs: Any, circuit: FittedCircuit, method: str, settings: Definition) -> Any:
         asked.append(method)
-        return predict(network, inputs, circuit, method)
+        return predict(network, inputs, circuit, method, settings)
+
+    def cross_scores() -> dict[str, Any]:
+        others = [replace(cell, name=name).experiment() for name in cell.comparison.methods]
+        return cross.cross_scores(Run(cell.experiment(), cell.folder), others)
 
     monkeypatch.setattr(cross, "predict", noted)
-    run = Run(cell.experiment(), cell.folder)
-    before = cross.cross_scores(cell, run)
+    before = cross_scores()
     assert asked == []
     network = Network.load(cell.folder / "network.safetensors")
     network.crossbars[0].pos[0, 0] *= 1.5
     network.save(cell.folder / "network.safetensors")
-    after = cross.cross_scores(cell, Run(cell.experiment(), cell.folder))
+    after = cross_scores()
     assert sorted(asked) == sorted(METHODS)
     assert after["kcl"]["error_max_V"] > 10 * before["kcl"]["error_max_V"]  # ngspice's are of the net before
 
@@ -342,11 +348,11 @@ def test_killed_and_called_again(done: Finished, tmp_path: Path) -> None:
 def test_a_cell_that_fails_is_noted_and_the_others_go_on(
     done: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = TOML.replace("seeds = [0, 1]", "seeds = [0]") + "verification.error_mean_max_V = 1e-12\n"
+    text = TOML.replace("seeds = [0, 1]", "seeds = [0]") + "verification.error_mean_max = 1e-12\n"
     toml, folder = write_comparison(tmp_path, text), tmp_path / "out"
     real = Run.train
 
-    def train(run: Run) -> Network | SpikingNetwork:
+    def train(run: Run) -> AnyNetwork:
         if run.folder.parent.name == "phax":
             raise SimulationError("it is this")
         return real(run)
@@ -360,7 +366,7 @@ def test_a_cell_that_fails_is_noted_and_the_others_go_on(
     assert table["state"].tolist() == ["failed"] * 3
     assert table.loc["phax", "message"] == "it is this"
     assert "that cell failed before it was trained" in table.loc["kcl-tuned", "message"]
-    assert "error_mean_V = " in table.loc["kcl", "message"] and table.loc["kcl", "accuracy_spice"] > 0
+    assert "error_mean_V / swing = " in table.loc["kcl", "message"] and table.loc["kcl", "accuracy_spice"] > 0
     assert (folder / "iris/kcl/seed-0/report.html").exists() and (folder / "iris/kcl/seed-0/cross.json").exists()
     assert "it is this" in (folder / "comparison.html").read_text()
 

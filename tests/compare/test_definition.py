@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import tomli_w
 
 from compare.small import TOML, write_comparison
 from spicetrain.cli import main
@@ -41,7 +42,7 @@ def test_the_published_table() -> None:
         assert experiment.network.layers == (784, 100, 10) and experiment.verification.images == 10_000
     # No baseline is weakened: phax and rim choose, and every method trains as long as kcl.
     searched = {cell.search.setting for cell in comparison.methods.values() if cell.search is not None}
-    assert searched == {"training.phax_load_S", "network.ground_ohm"}
+    assert searched == {"training.phax.load_S", "network.ground_ohm"}
     for dataset in comparison.datasets:
         assert len({comparison.experiment(dataset, name, 0).training.epochs for name in METHODS}) == 1
 
@@ -92,7 +93,11 @@ WRONG = {
     "a name that is no folder": ("[methods.kcl]", '[methods."k/cl"]', "a cell's name is a folder's name"),
     "a search for nothing": ("[1e-4, 2e-6, 0.0]", "[]", "methods.phax.search.values"),
     "a search for the same": ("[1e-4, 2e-6, 0.0]", "[1e-4, 0.0001]", "not all different"),
-    "a search for no setting": ("phax_load_S", "phax_load", "Did you mean 'phax_load_S'?"),
+    "a search for no setting": (
+        "phax.load_S",
+        "phax.load",
+        "training.phax: unknown key 'load'. Did you mean 'load_S'?",
+    ),
     "a search for an impossible value": ("[1e-4, 2e-6, 0.0]", "[-1.0]", "greater than or equal to 0"),
     "a misspelt key of a search": ("validation = 30", "valid = 30", "Did you mean 'validation'?"),
     "a folder": ("seeds = [0, 1]", 'folder = "x"', "'folder' is not a key"),
@@ -143,7 +148,7 @@ def test_words_that_are_refused(case: str, own_folder: Path, capsys: pytest.Capt
         ("[4, 3, 3]", "[5, 3, 3]", "iris has 4 inputs"),
         ("images = 30", "images = 31", "iris has 30 test images"),
         ("validation = 30", "validation = 300", "iris has 120 training images"),
-        ('["iris"]', '["irs"]', "Unknown dataset 'irs'. Did you mean 'iris'?"),
+        ('["iris"]', '["irs"]', "dataset.name = 'irs': unknown dataset. Did you mean 'iris'?"),
     ],
 )
 def test_what_does_not_fit_shows_before_the_work(
@@ -183,11 +188,9 @@ def test_a_folder_of_another_comparison_is_left_as_it_is(own_folder: Path) -> No
 def test_a_comparison_may_grow(own_folder: Path) -> None:
     from spicetrain.compare.ownership import require_own_folder
 
-    pass
-
     out, comparison = own_folder / "out", load_comparison(write_comparison(own_folder))
     run = Run(comparison.experiment("iris", "kcl", 1), trained(out / "iris/kcl/seed-1", ""))
-    with run._defined():
+    with run.files.defined(tomli_w.dumps(run.experiment.model_dump(mode="json", exclude_none=True))):
         pass
     text = TOML.replace("[0, 1]", "[0, 1, 2]").replace("images = 30", "images = 20") + "[methods.more]\n"
     grown = load_comparison(write_comparison(own_folder, text))

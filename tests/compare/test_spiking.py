@@ -20,7 +20,7 @@ TOML = """
 system = "spiking"
 datasets = ["iris"]
 network = { layers = [4, 3, 3], steps = 3 }
-training = { epochs = 1, batch_size = 40, augmentation = {}, calibration_images = 0 }
+training = { epochs = 1, batch_size = 40, augmentation = {}, regular.calibration_images = 0 }
 verification = { images = 2, waveform_images = 0 }
 circuit.name = "circuit.toml"
 """

@@ -101,7 +101,7 @@ def test_the_summary_is_what_the_table_says(verifier: Verifier, trained: Trained
     assert summary == verifier.written()
     assert (summary.system, summary.method, summary.dataset) == ("inverter", "kcl", "iris")
     assert (summary.layers, summary.netlist) == ((4, 5, 3), "reduced")
-    assert summary.conditions_are_its_own
+    assert summary.model_is_of_the_circuit
     assert summary.swing_V == pytest.approx(0.5)
     assert summary.images == 30
     assert summary.solver_unconverged == 0
