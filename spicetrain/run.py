@@ -171,15 +171,16 @@ class Run:
         A verification of the same inputs is kept; its figures are judged again.
         """
         self.require()
-        self.characterize()
-        self.fit_surrogates()
-        self.train()
-        try:
-            summary = self.verified()
-        except VerificationError:
+        with self.files.locked():
+            self.characterize()
+            self.fit_surrogates()
+            self.train()
+            try:
+                summary = self.verified()
+            except VerificationError:
+                self.report()
+                raise
             self.report()
-            raise
-        self.report()
         return summary
 
     def require(self) -> None:
@@ -264,6 +265,7 @@ class Run:
         }
         definition = tomli_w.dumps(self.experiment.model_dump(mode="json", exclude_none=True))
         with (
+            self.files.locked(),
             self.files.room(name, inputs, origin() | {"technology": made_of}, **details),
             self.files.defined(definition),
         ):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spicetrain.errors import ConfigurationError, StorageError, VerificationError
+from spicetrain.lock import locked
 from spicetrain.storage import make_folder, read_json, sha256_of_file, write_atomic, write_json
 from spicetrain.tables import read_table
 
@@ -89,19 +90,33 @@ class RunFolder:
         self._require(path, content, keys, verb)
         return content
 
-    def metrics(self, keys: Iterable[str]) -> list[dict[str, Any]] | None:
-        """metrics.jsonl, a dictionary an epoch that has these keys. A last line cut off by a kill does not count."""
+    def metrics(self, keys: Iterable[str], epochs: int | None = None) -> list[dict[str, Any]] | None:
+        """metrics.jsonl, a dictionary an epoch that has these keys. A last line cut off by a kill does not count.
+
+        epochs  how many were to be trained, where that is known: the lines count up from 1 to so many at most
+        """
         path = self.path(METRICS)
         if path is None:
             return None
         try:
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            epochs = [json.loads(line) for line in lines if line.strip() and line.endswith("\n")]
+            found = [json.loads(line) for line in lines if line.strip() and line.endswith("\n")]
         except (OSError, ValueError) as error:
             raise self.damaged(path, str(error), "train") from error
-        for epoch in epochs:
+        for epoch in found:
             self._require(path, epoch, keys, "train")
-        return epochs or None
+        self._require_each_once(path, [epoch["epoch"] for epoch in found], epochs)
+        return found or None
+
+    def _require_each_once(self, path: Path, epochs: list[Any], wanted: int | None) -> None:
+        most = len(epochs) if wanted is None else wanted
+        wrong = [found for due, found in enumerate(epochs, start=1) if found != due or due > most]
+        if wrong:
+            raise StorageError(
+                f"{path} has {len(epochs)} lines which do not count up the epochs 1, 2, 3, ..., at most {most}: "
+                f"{wrong[0]!r} is out of place. It was edited, or two commands trained in this folder at once: "
+                f"`{self.command('train')}` puts it in order if no epoch is missing; else restore it, or remove it."
+            )
 
     def frame(self, name: str, columns: Iterable[str]) -> pd.DataFrame | None:
         """A table of the verification that has these columns."""
@@ -140,6 +155,12 @@ class RunFolder:
             raise self.damaged(path, f"it lacks {', '.join(missing)}", verb)
 
     # Writing
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """The folder, made if need be, to ourselves; StorageError when another process has it."""
+        with locked(make_folder(self.folder)):
+            yield
 
     @property
     def manifest(self) -> dict[str, Any]:

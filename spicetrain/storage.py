@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from spicetrain.errors import StorageError
+from spicetrain.leftovers import Writing, remove_leftovers
 
 _NEXT_STEP: dict[int | None, str] = {
     errno.ENOSPC: "The disk is full: free some space or choose another folder, then run it again.",
@@ -71,21 +72,24 @@ def write_atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; renamed to `path` on success, removed on any failure.
 
     The folder is made if needed. Raises StorageError when the disk is full or the folder is not writable;
-    what `path` held before is then still there.
+    what `path` held before is then still there. What a killed writer left in the folder is removed. Whoever writes must
+    not make temporaries of its own beside it, as safetensors' save_file does: nobody would know them.
     """
     path = Path(path)
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".tmp{path.suffix}")
-        os.close(handle)
-        temporary = Path(name)
+        remove_leftovers(path.parent, below=False)
+        writing = Writing(path)  # only a name yet: an interrupt between file and `try` would leave the file
         try:
-            yield temporary
-            _flush_to_disk(temporary)
-            os.replace(temporary, path)
+            writing.temporary.touch(exist_ok=False)
+            mode = writing.temporary.stat().st_mode & 0o777
+            yield writing.temporary
+            writing.temporary.chmod(mode)  # some writers put a private file in its place
+            _flush_to_disk(writing.temporary)
+            os.replace(writing.temporary, path)
         finally:
             with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+                writing.temporary.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> Path:
@@ -168,6 +172,3 @@ def _flush_to_disk(path: Path) -> None:
     """Force the content out before the rename: delayed allocation may report a full disk only now."""
     with open(path, "rb+") as stream:
         os.fsync(stream.fileno())
-    umask = os.umask(0)
-    os.umask(umask)
-    path.chmod(0o666 & ~umask)  # mkstemp made it private; the artefact gets the user's usual mode.

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -63,3 +67,39 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     program = "import sys, spicetrain; print(*sorted({'torch', 'numpy', 'PySpice', 'rich'} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == ""
+
+
+def _normal(name: str) -> str:
+    """A distribution's name as the index compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _declared() -> dict[str, str]:
+    """The bounds in pyproject.toml, by distribution."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    parted = [re.split(r"(?=[<>=!~ ])", requirement, maxsplit=1) for requirement in project["dependencies"]]
+    return {_normal(name): "".join(bound) for name, *bound in parted}
+
+
+def _imported() -> dict[str, Path]:
+    """What is imported from outside, by its top-level name, with a file that does."""
+    found: dict[str, Path] = {}
+    for path in (ROOT / "spicetrain").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0]: path for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found[node.module.split(".")[0]] = path
+    return {name: path for name, path in found.items() if name not in (*sys.stdlib_module_names, "spicetrain")}
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
+    """Not only brought along by another dependency, which may part with it."""
+    of, declared = packages_distributions(), _declared()
+    needed = {_normal(of[name][0]): f"{name} in {path}" for name, path in _imported().items()}
+    assert {name: where for name, where in needed.items() if name not in declared} == {}
+    assert declared.keys() - needed.keys() == set()
+
+
+def test_every_dependency_has_a_lower_bound() -> None:
+    assert {name: bound for name, bound in _declared().items() if not re.fullmatch(r">=\d+(\.\d+)*", bound)} == {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import json
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -317,7 +319,8 @@ TABLES = ("current_surface", "loaded_vtc", "effective_load", "memristor_iv")
 
 
 def parts(folder: Path) -> set[str]:
-    return {f"{path.parent.name[:8]}/{path.name}" for path in folder.rglob("*.parquet")}
+    """Whole tables and parts of tables; not what is being written."""
+    return {f"{path.parent.name[:8]}/{path.name}" for path in folder.rglob("[!.]*.parquet")}
 
 
 def test_ngspice_killed_in_mid_sweep(own_folder: Path, own_cache: Path, refused: Refused) -> None:
@@ -634,6 +637,33 @@ def test_ctrl_c_while_verifying(done: Path, own_folder: Path) -> None:
     pd.testing.assert_frame_equal(pd.read_parquet(done / "verification.parquet"), resumed)
 
 
+# Two at once
+
+
+def test_a_second_command_in_one_folder_is_refused_and_the_first_goes_on(own_folder: Path, refused: Refused) -> None:
+    wait = f"while [ ! -e {own_folder}/go ]; do sleep 0.05; done"
+    wrapper = Wrapper.make(own_folder / "w", wait, left=1)  # the probe
+    command = ["run", "tiny.toml", "--workers", "1", "--ngspice", str(wrapper.executable)]
+    first = subprocess.Popen([sys.executable, "-m", "spicetrain.cli", *command], stdout=subprocess.DEVNULL)
+    try:
+        eventually(lambda: wrapper.runs >= 2 or first.poll() is not None)
+        folder = Path("runs/tiny")
+        before = content(folder)
+        for second in ("run tiny.toml", "characterize tiny.toml", "run tiny.toml --epochs 7"):
+            said = refused(2, second)
+            assert f"runs/tiny is in use by process {first.pid} (" in said and "choose another folder" in said
+            assert "cli.py run tiny.toml --workers 1" in said
+            assert content(folder) == before
+        assert main(["characterize", "tiny.toml", "--out", "beside", "--workers", "1"]) == 0
+        (own_folder / "go").touch()
+        assert first.wait(timeout=180) == 0
+    finally:
+        first.kill()
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert not list(folder.rglob(".lock"))
+
+
 # Artefacts that do not fit
 
 
@@ -675,6 +705,20 @@ def test_a_damaged_artefact(file: str, verb: str, text: str, how: str, done: Pat
     assert {name: data for name, data in content(done).items() if name in before and name != "network.cir"} == {
         name: data for name, data in before.items() if name != "network.cir"
     }
+
+
+def test_a_network_with_a_conductance_that_is_none(done: Path, refused: Refused) -> None:
+    """ngspice would take `nan` for the name of a model, and that would be said to be misspelt."""
+    path = done / "network.safetensors"
+    whole = Network.load(path)
+    pos = whole.crossbars[0].pos.copy()
+    pos[2, 1] = np.nan
+    crossbars = (replace(whole.crossbars[0], pos=pos), *whole.crossbars[1:])
+    replace(whole, crossbars=crossbars).save(path)
+    for verb in ("verify", "netlist", "report"):
+        assert "0.pos_S[2, 1] = nan" in refused(2, f"{verb} run")
+    assert main(["train", "run"]) == 0
+    assert Network.load(path).fingerprint == whole.fingerprint
 
 
 def test_metrics_that_are_damaged_do_not_keep_a_finished_training_from_being_kept(done: Path) -> None:

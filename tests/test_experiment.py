@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -20,7 +21,7 @@ from pydantic import BaseModel
 from tiny import Finished, Wrapper, finished, write_experiment
 
 import spicetrain
-from spicetrain import assets, provenance
+from spicetrain import assets, leftovers, provenance
 from spicetrain.datasets import load_dataset
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError, StorageError, VerificationError
 from spicetrain.experiment import Experiment
@@ -419,6 +420,28 @@ def test_a_missing_artefact_is_named_with_the_command_that_makes_it(
     run = run_of(done)
     with pytest.raises(ConfigurationError, match=f"{missing} is not there. `{command} {done}` makes it"):
         run.netlist(0) if verb == "netlist" else getattr(run, verb)()
+
+
+def test_a_run_has_its_folder_from_the_first_verb_to_the_last(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def report(run: Run) -> Path:
+        with ThreadPoolExecutor(1) as other, pytest.raises(StorageError, match="is in use by"):
+            other.submit(run_of(done).train).result()
+        return done / "report.html"
+
+    monkeypatch.setattr(Run, "report", report)
+    run_of(done).all()
+    run_of(done).train()
+
+
+def test_what_a_killed_writer_left_anywhere_in_the_folder_goes_with_the_next_verb(done: Path) -> None:
+    names = [
+        f"{room}.x.{leftovers._machine()}-999999999-1-0.tmp" for room in ("", "characterization/", ".verification/")
+    ]
+    (done / ".verification").mkdir()
+    for name in names:
+        (done / name).write_text("half")
+    run_of(done).train()
+    assert not list(done.rglob("*.tmp*"))
 
 
 def test_surrogates_from_elsewhere_are_refused(done: Path, tmp_path: Path) -> None:

@@ -143,6 +143,7 @@ def _network(layers: tuple[int, ...]) -> Network:
         pos, neg = rng.uniform(1.2e-7, 7.88e-6, (2, rows, columns))
         crossbars.append(Crossbar(pos, neg, *rng.uniform(1.2e-7, 7.88e-6, (2, columns))))
         sizes.append(np.ones((columns, 2)))
+    sizes[-1] = sizes[-1][:, :1]
     return Network(tuple(crossbars), tuple(sizes))
 
 
@@ -280,6 +281,29 @@ def test_convergence_is_said_plainly(run_folder: Path) -> None:
     text = report(run_folder).text["training"]
     assert "in 1 epoch of 2 the solver left samples unconverged, 17 in all, 17 of them in epoch 2" in text
     assert "2 epochs of 3 are done" in text
+
+
+@pytest.mark.parametrize(
+    ("epochs", "wrong"),
+    [
+        ([1, 1, 2, 2, 3, 3], "1"),
+        ([1, 2, 3, 4], "4"),
+        ([2, 3], "2"),
+        ([1, 3], "3"),
+        ([1, 3, 2], "3"),
+        ([1, 2, "3"], "'3'"),
+        ([1, None], "None"),
+    ],
+)
+def test_epochs_that_do_not_count_up_are_no_learning_curve(run_folder: Path, epochs: list[Any], wrong: str) -> None:
+    """Two trainings that wrote to one folder: a line of each would have been an epoch of its own."""
+    path = run_folder / "metrics.jsonl"
+    line = json.loads(path.read_text().splitlines()[0])
+    path.write_text("".join(json.dumps(line | {"epoch": epoch}) + "\n" for epoch in epochs))
+    said = f"has {len(epochs)} lines which do not count up the epochs 1, 2, 3, ..., at most 3: {wrong} is out of place"
+    with pytest.raises(StorageError, match=re.escape(said)) as caught:
+        report(run_folder)
+    assert f"`spicetrain train {run_folder}` puts it in order" in str(caught.value)
 
 
 def test_surface_that_is_not_certified(run_folder: Path) -> None:

@@ -30,6 +30,7 @@ from spicetrain.errors import (
 )
 from spicetrain.experiment import Experiment
 from spicetrain.keyed import Recipe
+from spicetrain.lock import locked
 from spicetrain.report.units import count, seconds
 from spicetrain.run import Run
 from spicetrain.runfolder import NETWORK
@@ -77,12 +78,12 @@ class Compare:
         version = find_ngspice(self.ngspice).version
         require_own_folder(self.comparison, self.folder)
         self._require_fit(cells)
-        make_folder(self.folder)
-        self.comparison.save(self.folder / DEFINITION)
-        try:
-            self._run_all(cells, version)
-        finally:
-            write_results(self.folder)
+        with locked(make_folder(self.folder)):
+            self.comparison.save(self.folder / DEFINITION)
+            try:
+                self._run_all(cells, version)
+            finally:
+                write_results(self.folder)
         return cells
 
     def _run_all(self, cells: list[Cell], version: int) -> None:

@@ -13,10 +13,10 @@ from typing import Any, Literal, Self, TypeVar, cast, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from spicetrain.array.crossbar import Crossbar
-from spicetrain.array.layered import Layered, crossbars_in, load_stored, stored_crossbars
+from spicetrain.array.layered import Layered, about_in, crossbars_in, load_stored, numbers_in, stored_crossbars
 from spicetrain.rails import Rails
 from spicetrain.storage import content_hash, write_atomic
 
@@ -57,7 +57,7 @@ class Network(Layered):
         tensors |= {f"{index}.sizes": np.ascontiguousarray(sizes) for index, sizes in enumerate(self.sizes)}
         header = {"encoding": self.encoding, "about": json.dumps(self.about), "ground_S": repr(self.ground_S)}
         with write_atomic(path) as temporary:
-            save_file(tensors, temporary, {"format": FORMAT, **header})
+            temporary.write_bytes(save(tensors, {"format": FORMAT, **header}))
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -67,12 +67,18 @@ class Network(Layered):
     @classmethod
     def _from(cls, tensors: dict[str, NDArray], header: dict[str, str]) -> Self:
         crossbars = crossbars_in(tensors)
-        sizes = tuple(tensors[f"{i}.sizes"] for i in range(len(crossbars)))
+        inverters = [2] * (len(crossbars) - 1) + [1]
+        sizes = tuple(
+            numbers_in(tensors, f"{i}.sizes", (box.columns, count), above=0.0)
+            for i, (box, count) in enumerate(zip(crossbars, inverters, strict=True))
+        )
         encoding = header["encoding"]
         if encoding not in get_args(Encoding):
             raise ValueError(f"encoding {encoding!r}")
         ground_S = float(header.get("ground_S", 0.0))
-        return cls(crossbars, sizes, cast(Encoding, encoding), json.loads(header["about"]), ground_S)
+        if not 0 <= ground_S < np.inf:
+            raise ValueError(f"ground_S = {ground_S}, where a finite number from 0 on is wanted")
+        return cls(crossbars, sizes, cast(Encoding, encoding), about_in(header), ground_S)
 
 
 def encode(inputs: ArrayLike, encoding: Encoding, rails: Rails) -> tuple[NDArray, NDArray]:

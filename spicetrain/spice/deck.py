@@ -6,6 +6,7 @@ Refused, because ngspice answers it with a wrong number instead of an error:
   the analysis. Write plain floats. Names, nodes, and expressions in braces or quotes are not looked at; nor
   are `.model` lines and included files, which are the technology's own.
 - `.meas` (not evaluated beside a raw file), `.control`, and `.end`, analyses or `.save` inside the circuit.
+- `nan` and `inf` as a value, also in an expression: ngspice takes them for the name of a model, or of nothing.
 - Relative paths in `.include` and `.lib`: a deck runs in a folder of its own.
 """
 
@@ -37,7 +38,9 @@ _REFUSED = {
 }
 
 _SUFFIXED = re.compile(r"(?<![\w.#])(?>(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)[a-z]\w*", re.IGNORECASE)
+_NOT_FINITE = re.compile(r"(?<![\w./#])(?:nan|inf(?:inity)?)(?![\w./(])", re.IGNORECASE)
 _EXPRESSION = re.compile(r"\{[^}]*\}|'[^']*'|\"[^\"]*\"")
+_OPENED = str.maketrans(dict.fromkeys("{}'\"", " "))  # what is in an expression counts
 _PROBE = re.compile(r"\b[vi]\s*\([^)]*\)", re.IGNORECASE)
 _COMMENT = re.compile(r"(;|\$[ \t]|//).*")
 _INCLUDE = re.compile(r"\.(?:include|inc|lib)\s+(\"[^\"]+\"|'[^']+'|\S+)(\s+\S+)?", re.IGNORECASE)
@@ -66,6 +69,7 @@ class Deck:
 
     def __post_init__(self) -> None:
         _check_analysis(self)
+        _require_finite(self._options_line(None), self._options_line(None))
         _check_circuit(self.circuit)
 
     @property
@@ -115,11 +119,25 @@ def _check_circuit(circuit: str) -> None:
     text = re.sub(r"\n[ \t]*\+", " ", "\n" + circuit)
     for match in re.finditer(r"\n[ \t]*\.([^\n]*)", text):
         _check_command("." + match[1])
+    for line in _lines_with(("nan", "inf"), text):
+        _check_finite(line)
     end = 0
     while (found := _SUFFIXED.search(text, end)) is not None:  # a line at a time: a flat deck has 1e5 of them
         start, end = text.rfind("\n", 0, found.start()), text.find("\n", found.end())
         end = len(text) if end < 0 else end
         _check_line(text[start:end].strip())
+
+
+def _lines_with(words: tuple[str, ...], text: str) -> Iterator[str]:
+    """The lines that hold one of the words, in any case. By str.find, for a flat deck has 1e5 lines."""
+    lowered = text.lower() if text.isascii() else text  # other letters may change the length
+    for word in words:
+        at = lowered.find(word)
+        while at >= 0:
+            start, end = text.rfind("\n", 0, at) + 1, text.find("\n", at)
+            end = len(text) if end < 0 else end
+            yield text[start:end].strip()
+            at = lowered.find(word, end)
 
 
 def _check_command(line: str) -> None:
@@ -147,6 +165,15 @@ def _check_line(line: str) -> None:
         _check_numbers(_values(line), line)
 
 
+def _check_finite(line: str) -> None:
+    """A line in which `nan` or `inf` is at least a part of some word."""
+    opened = line.translate(_OPENED)
+    if line.lower().startswith((".param", ".model", ".ic", ".nodeset")):
+        _require_finite(_assigned(opened), line)
+    elif not line.startswith((".", "*")):
+        _require_finite(_values(opened), line)
+
+
 def _values(line: str) -> str:
     """The part of an element line that holds its values: not its name, nodes and model."""
     line = _PROBE.sub(" ", _EXPRESSION.sub(" 0 ", _COMMENT.sub("", line)))
@@ -169,4 +196,14 @@ def _check_numbers(values: str, line: str) -> None:
         raise ConfigurationError(
             f"{found[0]!r} in the line {line[:200]!r} has letters behind its digits, which ngspice reads "
             "its own way (1M is 0.001, 1F is 1e-15). Write a plain number, such as 1e6."
+        )
+    _require_finite(values, line)
+
+
+def _require_finite(values: str, line: str) -> None:
+    found = _NOT_FINITE.search(values)
+    if found is not None:
+        raise ConfigurationError(
+            f"{found[0]!r} in the line {line[:200]!r} is no value. Likely: a conductance, size, voltage or time that "
+            "the netlist was given is not a finite number; look where it comes from."
         )

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from safetensors.numpy import save_file
+from numpy.typing import NDArray
+from safetensors.numpy import save
 
 from spicetrain.array.crossbar import Crossbar
-from spicetrain.array.layered import Layered, crossbars_in, load_stored, stored_crossbars
+from spicetrain.array.layered import Layered, about_in, crossbars_in, load_stored, numbers_in, stored_crossbars
 from spicetrain.storage import content_hash, write_atomic
 
 FORMAT = "spicetrain-spiking-network-1"
@@ -42,15 +43,15 @@ class SpikingNetwork(Layered):
         """Write safetensors, atomically; StorageError when that fails."""
         tensors = stored_crossbars(self.crossbars) | {"thresholds_V": np.array(self.thresholds_V)}
         with write_atomic(path) as temporary:
-            save_file(tensors, temporary, {"format": FORMAT, "about": json.dumps(self.about)})
+            temporary.write_bytes(save(tensors, {"format": FORMAT, "about": json.dumps(self.about)}))
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read what `save` wrote; StorageError when it is missing, damaged or something else."""
-        return load_stored(
-            path,
-            FORMAT,
-            lambda tensors, header: cls(
-                crossbars_in(tensors), tuple(tensors["thresholds_V"].tolist()), json.loads(header["about"])
-            ),
-        )
+        return load_stored(path, FORMAT, cls._from)
+
+    @classmethod
+    def _from(cls, tensors: dict[str, NDArray], header: dict[str, str]) -> Self:
+        crossbars = crossbars_in(tensors)
+        thresholds = numbers_in(tensors, "thresholds_V", (len(crossbars),))
+        return cls(crossbars, tuple(thresholds.tolist()), about_in(header))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from spicetrain.array.layered import shape_text
 from spicetrain.datasets import Dataset
-from spicetrain.errors import ArchitectureMismatch, ConfigurationError, DomainError
+from spicetrain.errors import ArchitectureMismatch, ConfigurationError, DomainError, StorageError
 from spicetrain.storage import storage_errors, write_atomic
 from spicetrain.training.kept_out import kept_out
 from spicetrain.training.settings import Augmentation
@@ -76,14 +77,37 @@ def require_unit_inputs(inputs: NDArray, else_: str) -> None:
 
 
 def append_line(path: Path, line: dict[str, Any]) -> None:
-    """One more line of metrics.jsonl."""
+    """One more line of metrics.jsonl, on the disk before the checkpoint that knows it."""
     with storage_errors(path), path.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(line) + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
-def keep_lines(path: Path, count: int) -> None:
-    """Drop the lines of epochs that the checkpoint does not know."""
-    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-    if lines[count:] or not path.exists():
+def keep_lines(path: Path, done: int, epochs: int) -> None:
+    """Leave in metrics.jsonl one line for each of the `done` epochs of `epochs` that the checkpoint knows, in order.
+
+    Of an epoch that is there twice the later line stays. StorageError when one is missing and there is more to train;
+    what a finished training has is then left as it is.
+    """
+    before = path.read_bytes() if path.exists() else b""
+    lines = {_epoch_of(line): line for line in before.splitlines(keepends=True)}
+    missing = [epoch for epoch in range(1, done + 1) if epoch not in lines]
+    if missing and done < epochs:
+        raise StorageError(
+            f"{path} has no line of epoch {missing[0]}, and the checkpoint beside it knows {done} epochs. It was "
+            "removed, edited or cut short: restore it, or remove the checkpoint too, to train from the start."
+        )
+    kept = before if missing else b"".join(lines[epoch] for epoch in range(1, done + 1))
+    if kept != before or not path.exists():
         with write_atomic(path) as temporary:
-            temporary.write_bytes(b"".join(lines[:count]))
+            temporary.write_bytes(kept)
+
+
+def _epoch_of(line: bytes) -> int | None:
+    """None of what is no whole line."""
+    try:
+        epoch = json.loads(line)["epoch"] if line.endswith(b"\n") else None
+    except (ValueError, TypeError, KeyError):
+        return None
+    return epoch if type(epoch) is int else None

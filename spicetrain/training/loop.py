@@ -67,7 +67,7 @@ def train_epochs(
     optimizer = torch.optim.Adam(task.model.parameters(), lr=settings.learning_rate, fused=True)
     checkpoint, metrics = folder / CHECKPOINT, folder / METRICS
     done = resume(checkpoint, task.model, optimizer, task.identity)
-    keep_lines(metrics, done)
+    keep_lines(metrics, done, settings.epochs)
 
     with track(task.title, settings.epochs * batches, "steps") as bar:
         bar.advance(done * batches)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from spicetrain.compare.run import Compare
 from spicetrain.compare.search import run_search
 from spicetrain.compare.write import write_results
 from spicetrain.datasets import load_dataset
-from spicetrain.errors import ConfigurationError, SimulationError, SpicetrainError, VerificationError
+from spicetrain.errors import ConfigurationError, SimulationError, SpicetrainError, StorageError, VerificationError
 from spicetrain.inverter.comparison import cross
 from spicetrain.inverter.comparison.score import score
 from spicetrain.inverter.methods import METHODS
@@ -38,6 +39,7 @@ from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import predict
 from spicetrain.inverter.training.phax import PhaxSettings
 from spicetrain.inverter.verification.verify import EXACT
+from spicetrain.lock import locked
 from spicetrain.run import Run
 from spicetrain.schema import Definition
 from spicetrain.storage import read_json
@@ -99,6 +101,19 @@ def test_training_starts_from_the_network_of_the_same_seed(done: Finished) -> No
     for seed in (0, 1):
         start = done.folder / "iris" / "phax" / f"seed-{seed}" / "network.safetensors"
         assert load_experiment(done.folder / "iris" / "kcl-tuned" / f"seed-{seed}").training.initial == start
+
+
+def test_two_comparisons_in_one_folder_are_kept_apart(done: Finished, tmp_path: Path) -> None:
+    folder = done.copy(tmp_path / "out")
+    cell = folder / "iris" / "kcl" / "seed-0"
+    (cell / "cell.json").unlink()
+    before = stamps(folder)
+    for taken in (folder, cell):  # by a comparison, by a run of one of its cells
+        with ThreadPoolExecutor(1) as other, locked(taken):
+            attempt = other.submit(again, folder)
+            with pytest.raises(StorageError, match=re.escape(f"{taken} is in use by process {os.getpid()}")):
+                attempt.result()
+        assert stamps(folder) == before  # not noted as a cell that failed
 
 
 # The search
@@ -192,7 +207,7 @@ def test_the_table_says_what_the_cells_files_say(done: Finished) -> None:
             assert row[column] == pytest.approx(value, rel=1e-12), (name, seed, column)
         assert row["method"] == ("phax" if name == "phax" else "kcl")
         assert row["inverter_sizes"] == ("4, 1" if name == "kcl" else "8, 1")
-    csv = pd.read_csv(done.folder / "comparison.csv")
+    csv = pd.read_csv(done.folder / "comparison.csv", float_precision="round_trip")
     assert csv["error_mean_V"].tolist() == table["error_mean_V"].tolist()
 
 

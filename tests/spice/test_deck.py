@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,6 +50,75 @@ def test_many_saves_are_spread_over_lines() -> None:
     saved = [name for line in text.splitlines() if line.startswith(".save") for name in line.split()[1:]]
     assert tuple(saved) == names
     assert max(map(len, text.splitlines())) < 1000
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("R3 a b nan", "nan"),
+        ("R3 a b inf", "inf"),
+        ("r3 a b -inf", "inf"),
+        ("r3 a b NaN", "NaN"),
+        ("c3 a b infinity", "infinity"),
+        ("v3 a b dc nan", "nan"),
+        ("v3 a 0 pwl(0.0 0.0 1e-9 nan 2e-9 0.0)", "nan"),
+        ("i3 a b\n+ nan", "nan"),
+        ("b3 a b i={nan*sinh(0.5*v(a,b))}", "nan"),
+        ("b3 a b i={1e-6*sinh(inf*v(a,b))}", "inf"),
+        ("b3 a b v=v(a)*nan", "nan"),
+        ("e3 a b c d nan", "nan"),
+        ("g3 a b c d {inf}", "inf"),
+        ("m3 a b c d nch w=nan l=1e-7", "nan"),
+        ("x3 a b cell w=1e-6 l={inf}", "inf"),
+        (".param w=nan", "nan"),
+        (".ic v(n)=nan", "nan"),
+        (".nodeset v(n)=inf", "inf"),
+        (".model t pwl(x_array=[0.0 1.0] y_array=[0.0 nan] input_domain=1e-9)", "nan"),
+        ("  r3 a b nan", "nan"),
+    ],
+)
+def test_what_is_not_finite_is_no_value(line: str, word: str) -> None:
+    """ngspice takes it for the name of a model, or for a parameter nobody defined."""
+    with pytest.raises(ConfigurationError, match=rf"'{word}' in the line '{re.escape(line.strip()[:2])}.*is no value"):
+        with_line(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "* a nan in a comment, inf too",
+        "r3 nan inf 1000.0",
+        "r3 a b 1000.0 $ nan",
+        "r3 a b 1000.0 ; inf",
+        "rnan a b 1000.0",
+        "b3 a b v=v(nan)*i(inf)+v(nan, inf)",
+        "m3 nan g s b inf w=1e-6 l=1e-7",
+        "x3 a nan inf",
+        "b3 a b v=nano+info+x.inf+inf.x",
+        ".include /home/inf/nan/models.lib",
+        '.include "/home/inf/nan/models.lib"',
+        ".model inf r",
+        ".global nan",
+        ".subckt inf nan",
+        ".param nan=1.0",
+    ],
+)
+def test_nan_and_inf_may_be_a_name(line: str) -> None:
+    with_line(line)
+
+
+def test_letters_that_change_their_length_hide_no_line() -> None:
+    with pytest.raises(ConfigurationError, match="'nan' in the line 'r3 a b nan'"):
+        with_line("* \u0130\u0130\u0130\u0130\u0130\u0130\u0130\u0130\u0130\nr3 a b nan\nr4 a b 1.0")
+
+
+def test_analysis_and_options_are_finite() -> None:
+    with pytest.raises(ConfigurationError, match="'nan' in the line '.dc v1 0.0 nan 0.25' is no value"):
+        replace(DIVIDER, analysis=".dc v1 0.0 nan 0.25")
+    with pytest.raises(ConfigurationError, match="'nan' in the line '.options .*temp=nan' is no value"):
+        replace(DIVIDER, temperature_C=float("nan"))
+    with pytest.raises(ConfigurationError, match="'inf' in the line '.options .*vntol=inf"):
+        replace(DIVIDER, options={"vntol": float("inf")})
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from spicetrain.errors import StorageError
@@ -37,7 +37,7 @@ def save_surrogates(path: Path, surrogates: dict[str, Surrogate], reports: dict[
         more_tensors, more_plain = taken_apart(surrogate, name)
         tensors, plain = tensors | more_tensors, plain | more_plain
     with write_atomic(path) as temporary:
-        save_file(tensors, temporary, header(FORMAT, plain, reports))
+        temporary.write_bytes(save(tensors, header(FORMAT, plain, reports)))
 
 
 def load_surrogates(path: Path) -> tuple[dict[str, Surrogate], dict[str, Any]]:

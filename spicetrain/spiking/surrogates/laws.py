@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from spicetrain.spiking.circuit import SIDES, Side
 from spicetrain.storage import content_hash, write_atomic
@@ -107,7 +107,7 @@ class SpikingLaws:
         arrays, plain = _taken_apart(self)
         whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         with write_atomic(path) as temporary:
-            save_file(whole, temporary, header(FORMAT, plain, reports))
+            temporary.write_bytes(save(whole, header(FORMAT, plain, reports)))
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 from interrupted import interrupt_at, metrics
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from spicetrain.datasets import Dataset, load_dataset
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError, StorageError
@@ -101,6 +105,74 @@ def test_an_interrupt_between_checkpoint_and_metrics_leaves_one_line_an_epoch(
     assert [line["epoch"] for line in metrics(tmp_path)] == [1, 2, 3, 4]
 
 
+def broken_off(train: Trainer, folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
+    """A training interrupted in its third epoch; the lines of its metrics.jsonl."""
+    with patch.context() as inner, pytest.raises(KeyboardInterrupt):
+        interrupt_at(inner, loop, 2 * STEPS + 1)
+        train(folder)
+    return (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+
+
+MENDED: dict[str, Callable[[str, str], str]] = {
+    "two trainings at once": lambda one, two: one + one + two + two,
+    "the order is lost": lambda one, two: two + one,
+    "a line that no checkpoint knows": lambda one, two: one + two + two.replace('"epoch": 2', '"epoch": 3'),
+    "a line that is cut off": lambda one, two: one + two + two[:30],
+    "garbage between": lambda one, two: one + "garbage\n[7]\n7\n{}\n" + two,
+}
+
+
+@pytest.mark.parametrize("how", MENDED)
+def test_metrics_that_hold_every_epoch_are_put_in_order(
+    how: str, train: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = broken_off(train, tmp_path, monkeypatch)
+    (tmp_path / "metrics.jsonl").write_text(MENDED[how](one, two))
+    train(tmp_path)
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines(keepends=True)
+    assert lines[:2] == [one, two]
+    assert [line["epoch"] for line in metrics(tmp_path)] == [1, 2, 3, 4]
+
+
+REFUSED: dict[str, tuple[Callable[[str, str], str | None], int]] = {
+    "absent": (lambda one, two: None, 1),
+    "empty": (lambda one, two: "", 1),
+    "the first is missing": (lambda one, two: two, 1),
+    "the last is missing": (lambda one, two: one, 2),
+    "the last is cut off": (lambda one, two: one + two[:-1], 2),
+    "another number": (lambda one, two: one + two.replace('"epoch": 2', '"epoch": true'), 2),
+}
+
+
+@pytest.mark.parametrize("how", REFUSED)
+def test_metrics_that_lack_an_epoch_are_not_gone_on_with(
+    how: str, train: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "metrics.jsonl"
+    content, epoch = REFUSED[how][0](*broken_off(train, tmp_path, monkeypatch)), REFUSED[how][1]
+    path.unlink() if content is None else path.write_text(content)
+    checkpoint = (tmp_path / "checkpoint.safetensors").read_bytes()
+    said = rf"has no line of epoch {epoch}, and the checkpoint beside it knows 2 epochs.*remove the checkpoint too"
+    with pytest.raises(StorageError, match=said):
+        train(tmp_path)
+    assert (path.read_text() if path.exists() else None) == content
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == checkpoint
+    (tmp_path / "checkpoint.safetensors").unlink()
+    train(tmp_path)
+    assert [line["epoch"] for line in metrics(tmp_path)] == [1, 2, 3, 4]
+
+
+def test_a_finished_training_does_not_depend_on_its_metrics(train: Trainer, tmp_path: Path) -> None:
+    first = conductances(train(tmp_path, epochs=2))
+    path = tmp_path / "metrics.jsonl"
+    one, two = path.read_text().splitlines(keepends=True)
+    for damaged, left in ((one, one), ("\0\n", "\0\n"), (None, ""), (one + one + two, one + two)):
+        path.unlink() if damaged is None else path.write_text(damaged)
+        for before, after in zip(first, conductances(train(tmp_path, epochs=2)), strict=True):
+            assert np.array_equal(before, after)
+        assert path.read_text() == left
+
+
 def test_a_finished_training_is_read_not_repeated(
     train: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,6 +216,84 @@ def test_a_damaged_checkpoint_is_named(damage: str, train: Trainer, tmp_path: Pa
     path.write_bytes({"truncated": content[: len(content) // 2], "empty": b"", "text": b"not tensors" * 9}[damage])
     with pytest.raises(StorageError, match=r"checkpoint\.safetensors.*Remove it"):
         train(tmp_path, epochs=1)
+
+
+Content = tuple[dict[str, torch.Tensor], dict[str, str]]
+MOMENT = "optimizer.1.exp_avg_sq"
+
+
+def header(key: str, value: str | None) -> Callable[[Content], object]:
+    return lambda content: content[1].pop(key) if value is None else content[1].update({key: value})
+
+
+def tensor(name: str, value: torch.Tensor | None) -> Callable[[Content], object]:
+    return lambda content: content[0].pop(name) if value is None else content[0].update({name: value})
+
+
+def of_old(content: Content) -> None:
+    """As before the header told the tensors, and one of a parameter's moments lost."""
+    del content[1]["tensors"], content[0][MOMENT]
+
+
+DAMAGED: dict[str, tuple[Callable[[Content], object], str]] = {
+    "no format": (header("format", None), "is not a spicetrain checkpoint (format None)"),
+    "another format": (header("format", "spicetrain-checkpoint-0"), "(format 'spicetrain-checkpoint-0')"),
+    "no identity": (header("identity", None), "identity in its header is None, no JSON"),
+    "identity cut short": (header("identity", '{"a": 1'), "identity in its header is '{\"a\": 1', no JSON"),
+    "identity a number": (header("identity", "7"), "identity in its header is 7, no dict"),
+    "no epoch": (header("epoch", None), "epoch in its header is None, no JSON"),
+    "epoch a word": (header("epoch", "two"), "epoch in its header is 'two', no JSON"),
+    "epoch a fraction": (header("epoch", "1.5"), "epoch in its header is 1.5, no int"),
+    "epoch true": (header("epoch", "true"), "epoch in its header is True, no int"),
+    "epoch negative": (header("epoch", "-1"), "-1 epochs are done in it, of 2"),
+    "epoch too high": (header("epoch", "3"), "3 epochs are done in it, of 2"),
+    "tensors no list": (header("tensors", "{}"), "tensors in its header is {}, no list"),
+    "tensors no names": (header("tensors", "[[1]]"), "it lacks [1]"),
+    "a model's tensor is missing": (tensor("model.crossbars.0.pos", None), "it lacks model.crossbars.0.pos"),
+    "a moment is missing": (tensor(MOMENT, None), f"it lacks {MOMENT}"),
+    "a moment is missing, and nobody said": (of_old, f"it lacks {MOMENT}"),
+    "all moments are missing": (
+        lambda content: [content[0].pop(name) for name in list(content[0]) if name.startswith("optimizer.")],
+        "it lacks optimizer.0.exp_avg",
+    ),
+    "another shape": (tensor("model.crossbars.0.pos", torch.ones(3, 4)), "pos is [3, 4], where [4, 3] is wanted"),
+    "a moment of another shape": (tensor(MOMENT, torch.ones(12)), f"{MOMENT} is [12], where [4, 3] is wanted"),
+    "steps of another shape": (tensor("optimizer.0.step", torch.ones(1)), "step is [1], where [] is wanted"),
+    "a parameter too many": (tensor("model.more", torch.ones(1)), "it has model.more, and this training has not"),
+    "a moment of none": (tensor("optimizer.99.step", torch.ones(())), "it has optimizer.99.step"),
+    "a moment of no number": (tensor("optimizer.x", torch.ones(())), "it has optimizer.x"),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGED)
+def test_a_checkpoint_with_something_wrong_in_it_says_what(how: str, train: Trainer, tmp_path: Path) -> None:
+    train(tmp_path, epochs=2)
+    path = tmp_path / "checkpoint.safetensors"
+    change, text = DAMAGED[how]
+    with safe_open(path, "pt") as stored:
+        found = {name: stored.get_tensor(name) for name in stored.keys()}, dict(stored.metadata())  # noqa: SIM118
+    change(found)
+    save_file(found[0], path, found[1])
+    before = path.read_bytes()
+    with pytest.raises(StorageError, match=re.escape(text)) as caught:
+        train(tmp_path, epochs=2)
+    assert str(path) in str(caught.value) and "Remove it to train from the start" in str(caught.value)
+    assert path.read_bytes() == before
+
+
+def test_a_checkpoint_that_does_not_tell_its_tensors_is_gone_on_with(
+    train: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they were written before."""
+    whole = train(tmp_path / "whole")
+    broken_off(train, tmp_path / "old", monkeypatch)
+    path = tmp_path / "old" / "checkpoint.safetensors"
+    with safe_open(path, "pt") as stored:
+        found, about = {name: stored.get_tensor(name) for name in stored.keys()}, dict(stored.metadata())  # noqa: SIM118
+    del about["tensors"]
+    save_file(found, path, about)
+    for one, other in zip(conductances(whole), conductances(train(tmp_path / "old")), strict=True):
+        assert np.array_equal(one, other)
 
 
 def test_another_safetensors_file_is_no_checkpoint(train: Trainer, ptm90: Technology, tmp_path: Path) -> None:
