@@ -6,7 +6,7 @@ import time
 
 from common import empty_cache, finish, parser
 
-from spicetrain.characterization.characterize import SUMMARY, characterize
+from spicetrain.characterization.characterize import RECORD, characterize
 from spicetrain.characterization.plan import load_plan
 from spicetrain.characterization.sweep import Subject
 from spicetrain.inverter.characterization.tables import TABLES
@@ -29,7 +29,7 @@ def main() -> None:
         start = time.perf_counter()
         characterize(subject, plan, simulator, folder / "tables")
         wall_s = time.perf_counter() - start
-        summary = read_json(folder / "tables" / SUMMARY)
+        summary = read_json(folder / "tables" / RECORD)
     share = summary["ngspice_s"] / wall_s
     rows = {"wall": f"{wall_s:.2f} s", "at least one ngspice at work": f"{summary['ngspice_s']:.2f} s"}
     rows |= {"share of ngspice": f"{share:.1%} (target {TARGET:.0%})"}

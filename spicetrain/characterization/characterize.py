@@ -19,7 +19,7 @@ from spicetrain.progress import track
 from spicetrain.spice.simulator import Simulator
 from spicetrain.storage import require_writable, write_json
 
-SUMMARY = "characterization.json"
+RECORD = "characterization.json"
 Source = Literal["cache", "folder", "measured"]
 
 
@@ -60,7 +60,7 @@ def characterize(
     for table in tables:
         table.finish()
         table.entry.copy_to(paths[table.entry.name])
-    write_json(folder / SUMMARY, _origin(subject, simulator) | _took(tables, time.time() - start_s))
+    write_json(folder / RECORD, _origin(subject, simulator) | _took(tables, time.time() - start_s))
     return paths
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from rich.console import Console
 
-from spicetrain.characterization.characterize import SUMMARY
 from spicetrain.compare.cells import STATE, Cell, chosen_cells
 from spicetrain.compare.definition import DEFINITION, Comparison
 from spicetrain.compare.ownership import require_own_folder
@@ -33,7 +32,7 @@ from spicetrain.keyed import Recipe
 from spicetrain.lock import locked
 from spicetrain.report.units import count, seconds
 from spicetrain.run import Run
-from spicetrain.runfolder import NETWORK
+from spicetrain.runfolder import NETWORK, SUMMARY, VERIFICATION
 from spicetrain.spice.ngspice import find_ngspice
 from spicetrain.storage import make_folder, sha256_of_file, write_json
 from spicetrain.systems import system_of
@@ -143,7 +142,7 @@ class Compare:
         state = cell.state()
         if state is None or state["state"] != FINISHED:
             return False
-        files = [cell.folder / name for name in (NETWORK, SUMMARY, "verification.parquet")]
+        files = [cell.folder / name for name in (NETWORK, SUMMARY, VERIFICATION)]
         return all(file.exists() for file in files) and state["key"] == self._key(cell, version)
 
     def _key(self, cell: Cell, version: int) -> str:

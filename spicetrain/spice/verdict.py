@@ -32,13 +32,13 @@ _CONVERGENCE = (
     "at steps in a B source"
 )
 
-# ngspice takes "nan" and "inf" for names: of a model (R, C), of a parameter (all others), of a source (.dc).
+# ngspice takes "nan" and "inf" for names: of a model (R, C), of a parameter (all others).
 _NO_NUMBER = r"[-+]?(nan|inf)"
 
 # Gmin stepping, source stepping, "Note:" and "out of range" lines are not here: ngspice recovers from them.
 FATAL_MESSAGES = (
     FatalMessage(
-        rf"model '{_NO_NUMBER}'|parameter [(\[]{_NO_NUMBER}[)\]]|named \"{_NO_NUMBER}\" is not",
+        rf"model '{_NO_NUMBER}'|parameter [(\[]{_NO_NUMBER}[)\]]",
         "a value in the deck is nan or inf, no number: it was computed from a conductance or size that is nan or 0",
     ),
     FatalMessage(r"resistance too? low", "a resistor has no value, or 0 (ngspice takes 1 mOhm)"),

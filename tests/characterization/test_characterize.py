@@ -15,7 +15,7 @@ import pytest
 from bench import plan_of, simulator
 
 from spicetrain.characterization import characterize as module
-from spicetrain.characterization.characterize import SUMMARY, characterize, covered
+from spicetrain.characterization.characterize import RECORD, characterize, covered
 from spicetrain.characterization.plan import Plan, PlanSection, load_plan
 from spicetrain.characterization.sweep import Subject
 from spicetrain.errors import SimulationError, StorageError
@@ -83,7 +83,7 @@ def test_every_table_with_its_provenance(ptm90: Technology, smoke: Plan, ngspice
     assert len(read_table(paths["current_surface"])) == 11 * 11
     assert list(read_table(paths["current_surface"]).columns) == ["v_in_V", "v_out_V", "i_out_A", "i_vdd_A", "i_vss_A"]
     assert list(read_table(paths["loaded_vtc"]).columns) == ["v_in_V", "g_load_S", "v_load_V", "v_out_V"]
-    summary = json.loads((tmp_path / "run" / SUMMARY).read_text())
+    summary = json.loads((tmp_path / "run" / RECORD).read_text())
     assert summary["tables"] == dict.fromkeys(paths, "measured")
     assert 0 < summary["ngspice_s"] <= summary["wall_s"]
     assert summary["ngspice_share"] == pytest.approx(summary["ngspice_s"] / summary["wall_s"])
@@ -112,7 +112,7 @@ def test_asked_again_it_is_read_not_measured(
     for name in NAMES:
         assert first[name].read_bytes() == second[name].read_bytes()
         assert not second[name].is_symlink()
-    assert json.loads((tmp_path / "b" / SUMMARY).read_text())["tables"] == dict.fromkeys(first, "cache")
+    assert json.loads((tmp_path / "b" / RECORD).read_text())["tables"] == dict.fromkeys(first, "cache")
 
 
 def test_tables_of_a_run_folder_serve_where_the_cache_lacks_them(
@@ -124,12 +124,12 @@ def test_tables_of_a_run_folder_serve_where_the_cache_lacks_them(
     monkeypatch.setenv("SPICETRAIN_CACHE", str(tmp_path / "other"))
     characterize(Subject(ptm90), smoke, simulator(broken), tmp_path / "a")
     assert {name: path.read_bytes() for name, path in first.items()} == content
-    assert json.loads((tmp_path / "a" / SUMMARY).read_text())["tables"] == dict.fromkeys(first, "folder")
+    assert json.loads((tmp_path / "a" / RECORD).read_text())["tables"] == dict.fromkeys(first, "folder")
     characterize(Subject(ptm90), smoke, simulator(broken), tmp_path / "b")  # they are in the cache now
     monkeypatch.setenv("SPICETRAIN_CACHE", str(tmp_path / "third"))
     os.truncate(first["memristor_iv"], 300)
     characterize(Subject(ptm90), smoke, simulator(ngspice), tmp_path / "a")
-    tables = json.loads((tmp_path / "a" / SUMMARY).read_text())["tables"]
+    tables = json.loads((tmp_path / "a" / RECORD).read_text())["tables"]
     assert tables == {name: "measured" if name == "memristor_iv" else "folder" for name in first}
     monkeypatch.setenv("SPICETRAIN_CACHE", str(tmp_path / "fourth"))
     other = plan_of(**(dict(smoke.sections) | {"memristor_iv": twelve_voltages(smoke)}))
@@ -187,7 +187,7 @@ def test_a_damaged_cache_is_measured_again(
     else:
         kept.write_bytes(damaged[damage])
     second = characterize(Subject(ptm90), smoke, simulator(ngspice), tmp_path / "b")
-    tables = json.loads((tmp_path / "b" / SUMMARY).read_text())["tables"]
+    tables = json.loads((tmp_path / "b" / RECORD).read_text())["tables"]
     assert tables == {name: "measured" if name == "current_surface" else "cache" for name in first}
     pd.testing.assert_frame_equal(read_table(first["current_surface"]), read_table(second["current_surface"]))
 
