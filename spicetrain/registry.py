@@ -39,7 +39,7 @@ class Registry(Generic[Thing]):
         return thing
 
     def __contains__(self, name: object) -> bool:
-        return name in self._things
+        return isinstance(name, str) and name in self._things
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._things)

@@ -16,7 +16,6 @@ import tomli_w
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError, StorageError, VerificationError
 from spicetrain.experiment import Experiment
 from spicetrain.netlists.cells import Form
-from spicetrain.pages import write_report
 from spicetrain.provenance import origin
 from spicetrain.runfolder import CHECKPOINT, FIT, NETWORK, SCRATCH, SURROGATES, TABLES, RunFolder
 from spicetrain.spice.ngspice import find_ngspice
@@ -70,11 +69,17 @@ class Run:
 
         options  as of Run. ConfigurationError when `target` is no experiment.
         """
-        return cls(target, default_folder(target) if folder is None else folder, **options)
+        experiment = load_experiment(target)
+        return cls(experiment, default_folder(target) if folder is None else folder, **options)
 
     @property
     def folder(self) -> Path:
         return self.files.folder
+
+    @property
+    def definition(self) -> str:
+        """The resolved experiment as TOML."""
+        return tomli_w.dumps(self.experiment.model_dump(mode="json", exclude_none=True))
 
     @cached_property
     def simulator(self) -> Simulator:
@@ -163,6 +168,8 @@ class Run:
 
     def report(self) -> Path:
         """Everything the folder holds so far on one page: report.html."""
+        from spicetrain.pages import write_report
+
         return write_report(self.folder)
 
     def all(self) -> Summary:
@@ -263,11 +270,10 @@ class Run:
             "fingerprint": technology.fingerprint,
             "library_sha256": sha256_of_file(technology.library),
         }
-        definition = tomli_w.dumps(self.experiment.model_dump(mode="json", exclude_none=True))
         with (
             self.files.locked(),
             self.files.room(name, inputs, origin() | {"technology": made_of}, **details),
-            self.files.defined(definition),
+            self.files.defined(self.definition),
         ):
             yield
 

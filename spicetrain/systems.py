@@ -37,6 +37,10 @@ def load_experiment(target: str | Path) -> Experiment:
     Relative paths in a TOML are relative to it. A run folder of an older version is read in today's words; what cannot
     be is refused, with the command that makes it again.
     """
+    if not isinstance(target, str | Path):
+        raise ConfigurationError(
+            f"{target!r} names no experiment: give a preset's name, or the path of a TOML or of a run folder."
+        )
     path = _definition_of(target)
     content = read_toml(path)
     if path.name == DEFINITION and content.get("system", "inverter") in SYSTEMS:
@@ -46,8 +50,9 @@ def load_experiment(target: str | Path) -> Experiment:
     except ConfigurationError as error:
         if path.name != DEFINITION:
             raise
+        said = str(error) if str(error).endswith((".", "?")) else f"{error}."
         raise ConfigurationError(
-            f"{error}. If another version of spicetrain wrote this run folder: bring the file up to date, or make the "
+            f"{said} If another version of spicetrain wrote this run folder: bring the file up to date, or make the "
             f"run again in another folder, `spicetrain run EXPERIMENT --out FOLDER`."
         ) from error
     return experiment.with_absolute_paths(path.resolve().parent)

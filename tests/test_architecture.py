@@ -16,6 +16,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
+DOWN, ROOMS = "Imports point down", "Each system's rooms, from the last to the first"
+NO_TORCH, NO_PROCESS = "The circuit side never imports torch", "The learning side never starts a process"
+
+
+def for_types(line: str) -> str:
+    """The import for type checking only."""
+    return f"from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    {line}"
+
 
 def _lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
     program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
@@ -44,15 +52,37 @@ def test_imports_point_down() -> None:
 @pytest.mark.parametrize(
     ("module", "planted", "broken"),
     [
-        ("errors.py", "import spicetrain.storage", "Imports point down"),
-        ("spice/planted.py", "import torch", "The circuit side never imports torch"),
-        (
-            "surrogates/planted.py",
-            "def f():\n    import subprocess",
-            "The learning side never starts a process",
-        ),
-        ("training/planted.py", "import spicetrain.spice", "The learning side never starts a process"),
-        ("newcomer.py", "", "Imports point down"),
+        ("errors.py", "import spicetrain.storage", DOWN),
+        ("newcomer.py", "", DOWN),
+        ("inverter/network.py", "import spicetrain.spiking.network", DOWN),
+        ("spiking/network.py", "import spicetrain.inverter.network", DOWN),
+        ("inverter/training/planted.py", "from spicetrain.spiking.training import membrane", DOWN),
+        ("spiking/report/planted.py", "def f():\n    from spicetrain.inverter.report import result", DOWN),
+        ("inverter/verification/planted.py", for_types("import spicetrain.spiking.verification.verify"), DOWN),
+        ("spiking/comparison/planted.py", for_types("import spicetrain.inverter.comparison.cross"), DOWN),
+        ("array/crossbar.py", "import spicetrain.inverter.network", DOWN),
+        ("array/crossbar.py", for_types("import spicetrain.technology"), DOWN),
+        ("report/planted.py", for_types("import spicetrain.inverter.verification.summary"), DOWN),
+        ("training/planted.py", "import spicetrain.spiking.training.loop", DOWN),
+        ("verification/planted.py", "import spicetrain.training.loop", DOWN),
+        ("system.py", for_types("import spicetrain.systems"), DOWN),
+        ("run.py", "import spicetrain.nn", DOWN),
+        ("pages.py", for_types("import spicetrain.run"), DOWN),
+        ("run.py", for_types("import spicetrain.compare.run"), DOWN),
+        ("inverter/training/planted.py", "import spicetrain.inverter.verification.verify", ROOMS),
+        ("inverter/definition.py", for_types("import spicetrain.inverter.training.loop"), ROOMS),
+        ("spiking/surrogates/planted.py", "import spicetrain.spiking.netlists.cells", ROOMS),
+        ("spiking/network.py", "import spicetrain.spiking.definition", ROOMS),
+        ("spiking/report/planted.py", "import spicetrain.spiking.comparison.severity", ROOMS),
+        ("spice/planted.py", "import torch", NO_TORCH),
+        ("characterization/planted.py", for_types("import torch"), NO_TORCH),
+        ("inverter/netlists/planted.py", "import torch", NO_TORCH),
+        ("spiking/characterization/planted.py", "def f():\n    import torch", NO_TORCH),
+        ("surrogates/planted.py", "def f():\n    import subprocess", NO_PROCESS),
+        ("training/planted.py", "import spicetrain.spice", NO_PROCESS),
+        ("inverter/training/planted.py", for_types("import spicetrain.spice.simulator"), NO_PROCESS),
+        ("spiking/training/planted.py", "import multiprocessing", NO_PROCESS),
+        ("inverter/surrogates/planted.py", "import loky", NO_PROCESS),
     ],
 )
 def test_a_planted_violation_is_found(copy: Path, module: str, planted: str, broken: str) -> None:

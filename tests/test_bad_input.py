@@ -644,7 +644,7 @@ def test_a_second_command_in_one_folder_is_refused_and_the_first_goes_on(own_fol
     wait = f"while [ ! -e {own_folder}/go ]; do sleep 0.05; done"
     wrapper = Wrapper.make(own_folder / "w", wait, left=1)  # the probe
     command = ["run", "tiny.toml", "--workers", "1", "--ngspice", str(wrapper.executable)]
-    first = subprocess.Popen([sys.executable, "-m", "spicetrain.cli", *command], stdout=subprocess.DEVNULL)
+    first = subprocess.Popen([sys.executable, "-m", "spicetrain", *command], stdout=subprocess.DEVNULL)
     try:
         eventually(lambda: wrapper.runs >= 2 or first.poll() is not None)
         folder = Path("runs/tiny")
@@ -652,7 +652,7 @@ def test_a_second_command_in_one_folder_is_refused_and_the_first_goes_on(own_fol
         for second in ("run tiny.toml", "characterize tiny.toml", "run tiny.toml --epochs 7"):
             said = refused(2, second)
             assert f"runs/tiny is in use by process {first.pid} (" in said and "choose another folder" in said
-            assert "cli.py run tiny.toml --workers 1" in said
+            assert "__main__.py run tiny.toml --workers 1" in said
             assert content(folder) == before
         assert main(["characterize", "tiny.toml", "--out", "beside", "--workers", "1"]) == 0
         (own_folder / "go").touch()

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compare.small import finished
+
+from spicetrain.storage import read_json
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-SCRIPTS = ("characterization_share", "surrogate_fit", "training_step", "verification_speed")
+SCRIPTS = ("characterization_share", "surrogate_fit", "training_quality", "training_step", "verification_speed")
 
 
 def run(name: str, *arguments: str) -> str:
@@ -40,6 +43,31 @@ def test_characterization_share(tmp_path: Path) -> None:
     result = result_of("characterization_share", tmp_path, "--plan", "smoke", "--workers", "1")
     assert 0 < result["ngspice_s"] <= result["wall_s"]
     assert result["ngspice_share"] == pytest.approx(result["ngspice_s"] / result["wall_s"])
+
+
+def test_the_fit_is_timed_step_by_step(tmp_path: Path) -> None:
+    result = result_of("surrogate_fit", tmp_path, "--points", "41", "--steps", "2", "--rounds", "1")
+    assert result["rms_relative"] == result["errors"]["rms_relative"] < 1e-3
+    assert result["ratio"] == pytest.approx(result["step_s"]["minpack"] / result["step_s"]["ours"])
+
+
+def test_the_shares_of_a_training_step(tmp_path: Path) -> None:
+    tiny = ("--layers", "6", "5", "3", "--batch", "8", "--warm-up", "1", "--rounds", "2")
+    result = result_of("training_step", tmp_path, *tiny)
+    clocked = {"surface", "coarse surface", "linear solves", "Newton matrices", "conductance products", "optimizer"}
+    shares = result["shares"]
+    assert set(shares) == clocked | {"first crossbar", "other"} and result["bound_by"] in shares
+    assert all(shares[part] > 0 for part in clocked) and sum(shares.values()) == pytest.approx(1)
+
+
+def test_the_circuit_against_an_mlp(tmp_path: Path) -> None:
+    folder = finished().folder
+    result = result_of("training_quality", tmp_path, str(folder), "--rates", "0.01", "0.03", "--kept-out", "30")
+    told = [read_json(folder / f"iris/kcl/seed-{seed}/summary.json")["accuracy_spice"] for seed in (0, 1)]
+    iris = result["datasets"]["iris"]
+    assert iris["circuit"] == told and len(iris["mlp"]) == 2
+    assert iris["tried"][f"{iris['mlp_learning_rate']:g}"] == max(iris["tried"].values()) and len(iris["tried"]) == 2
+    assert result["points"]["iris"] == pytest.approx(50 * (sum(told) - sum(iris["mlp"])))
 
 
 def test_altering_and_sweeping_give_the_same_voltages(tmp_path: Path) -> None:

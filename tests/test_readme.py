@@ -19,11 +19,13 @@ import pytest
 from tiny import finished
 
 from spicetrain import cli
+from spicetrain.arguments import VERBS
 from spicetrain.cli import main
 from spicetrain.compare.cells import Cell
-from spicetrain.compare.definition import DEFINITION, load_comparison
+from spicetrain.compare.definition import COMPARISON, load_comparison
 from spicetrain.compare.run import Compare
-from spicetrain.experiment import Run, load_experiment
+from spicetrain.run import Run
+from spicetrain.systems import load_experiment
 from spicetrain.technology import load_technology
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -82,7 +84,7 @@ class Shell:
 
     def _spicetrain(self, words: list[str]) -> None:
         verb, *rest = words
-        assert verb in cli._VERBS, verb
+        assert verb in VERBS, verb
         if verb in ("report", "netlist") and Path(rest[0]) in self._made:  # these are done: there must be something
             shutil.rmtree(rest[0])
             finished().copy(Path(rest[0]))
@@ -96,12 +98,12 @@ class Shell:
             self.run(command)
 
     def _open(self, run: Run, options: Any) -> None:
-        with run._defined():
+        with run.files.defined(run.definition):
             self._made.add(run.folder)
 
     @staticmethod
     def _compare(compare: Compare) -> list[Cell]:
-        compare.comparison.save(compare.folder / DEFINITION)
+        compare.comparison.save(compare.folder / COMPARISON)
         return []
 
 
@@ -162,7 +164,7 @@ def test_every_command_in_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "spicetrain compare published" in commands
     for command in commands:
         words = command.split()
-        assert words[1] in cli._VERBS, command
+        assert words[1] in VERBS, command
         if len(words) > 2:
             Shell(monkeypatch).run(command)
 

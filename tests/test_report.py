@@ -167,7 +167,7 @@ def _verification(folder: Path) -> None:
         "netlist": "reduced", "images": 30, "accuracy_model": 0.98765, "accuracy_spice": 0.96543, "agreement": 0.99321,
         "error_mean_V": 4.321e-7, "error_rms_V": 8.88e-7, "error_max_V": 3.456e-3, "solver_unconverged": 0,
         "seconds_ngspice": 12.3, "ngspice_version": 43, "seconds_total": 153.2, "key": "0" * 64,
-        "swing_V": 0.5, "trained_in": CONDITIONS, "simulated_in": CONDITIONS,
+        "swing_V": 0.5, "trained_in": CONDITIONS, "modelled_in": CONDITIONS, "simulated_in": CONDITIONS,
         "flat": {"images": 5, "difference_max_V": 1.57e-7, "seconds_ngspice": 0.27}, "energy": ENERGY,
     }  # fmt: skip
     write_json(folder / "summary.json", summary)

@@ -16,7 +16,7 @@ from spicetrain.schema import Definition, parse, read_toml
 from spicetrain.storage import write_atomic
 from spicetrain.systems import SYSTEMS, parse_experiment, system_of
 
-DEFINITION = "comparison.toml"
+COMPARISON = "comparison.toml"
 
 _TABLES = {field for name in SYSTEMS for field in SYSTEMS[name].definition.model_fields} - {"dataset"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
@@ -137,7 +137,7 @@ def load_comparison(target: str | Path) -> Comparison:
     of its cells is no experiment."""
     path = _definition_of(target)
     content = read_toml(path)
-    if "folder" in content and path.name != DEFINITION:
+    if "folder" in content and path.name != COMPARISON:
         raise ConfigurationError(f"{path}: 'folder' is not a key; paths are relative to the file.")
     comparison = parse(Comparison, {"folder": str(path.resolve().parent)} | content, str(path))
     for dataset in comparison.datasets:
@@ -158,7 +158,7 @@ def comparisons() -> list[str]:
 
 
 def is_comparison_folder(path: str | Path) -> bool:
-    return (Path(path).expanduser() / DEFINITION).is_file()
+    return (Path(path).expanduser() / COMPARISON).is_file()
 
 
 def default_folder(target: str | Path) -> Path:
@@ -211,7 +211,7 @@ def _require_tables(where: str, tables: dict[str, Any], known: list[str]) -> Non
 def _definition_of(target: str | Path) -> Path:
     path = Path(target).expanduser()
     if is_comparison_folder(path):
-        return path / DEFINITION
+        return path / COMPARISON
     if path.suffix == ".toml":
         if not path.is_file():
             beside = [other.name for other in path.parent.glob("*.toml")]
@@ -220,7 +220,7 @@ def _definition_of(target: str | Path) -> Path:
     if str(target) in comparisons():
         return assets.comparisons_folder() / f"{target}.toml"
     if path.is_dir():
-        raise ConfigurationError(f"{path} is a folder without {DEFINITION}: not a comparison. Likely a misspelt name.")
+        raise ConfigurationError(f"{path} is a folder without {COMPARISON}: not a comparison. Likely a misspelt name.")
     raise ConfigurationError(
         f"Unknown comparison {str(target)!r}.{nearest(str(target), comparisons())} "
         "A comparison may also be named by the path of its TOML or of its folder."

@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from spicetrain.compare.cells import Cell, all_cells
-from spicetrain.compare.definition import DEFINITION, Comparison, label
+from spicetrain.compare.definition import Comparison, label
 from spicetrain.compare.search import trial_experiment
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError
 from spicetrain.experiment import Experiment
-from spicetrain.inverter.network import Network
-from spicetrain.runfolder import CHECKPOINT
-from spicetrain.systems import load_experiment
+from spicetrain.runfolder import CHECKPOINT, RunFolder
+from spicetrain.systems import load_experiment, system_of
 
 _NEXT_STEP = "It is left as it is: choose another folder with --out, or remove this one to train it again."
 
@@ -20,7 +19,7 @@ _NEXT_STEP = "It is left as it is: choose another folder with --out, or remove t
 def require_own_folder(comparison: Comparison, folder: Path) -> None:
     """ConfigurationError when the folder is a file or a single run's; ArchitectureMismatch when it holds cells of
     another comparison, or of this one trained otherwise. What it lacks is no matter: a comparison may grow."""
-    if folder.is_file() or (folder / DEFINITION).exists():
+    if folder.is_file() or RunFolder(folder).is_one:
         what = "a file" if folder.is_file() else "the folder of a single run"
         raise ConfigurationError(f"{folder} is {what}: choose another folder for the comparison with --out.")
     known = {cell.folder: cell for cell in all_cells(comparison, folder)}
@@ -58,5 +57,5 @@ def _require_same_start(cell: Cell) -> None:
     state = cell.state()
     if cell.initial is None or state is None or state.get("initial") is None or not cell.initial.exists():
         return
-    if Network.load(cell.initial).fingerprint != state["initial"]:
+    if system_of(cell.experiment()).load_network(cell.initial).fingerprint != state["initial"]:
         raise ArchitectureMismatch(f"{cell.folder} was trained from what {cell.initial} was before. {_NEXT_STEP}")

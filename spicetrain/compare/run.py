@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from spicetrain.compare.cells import STATE, Cell, chosen_cells
-from spicetrain.compare.definition import DEFINITION, Comparison
+from spicetrain.compare.definition import COMPARISON, Comparison
 from spicetrain.compare.ownership import require_own_folder
 from spicetrain.compare.search import run_search, trial_experiment
 from spicetrain.compare.surrogates import provide
@@ -78,7 +78,7 @@ class Compare:
         require_own_folder(self.comparison, self.folder)
         self._require_fit(cells)
         with locked(make_folder(self.folder)):
-            self.comparison.save(self.folder / DEFINITION)
+            self.comparison.save(self.folder / COMPARISON)
             try:
                 self._run_all(cells, version)
             finally:

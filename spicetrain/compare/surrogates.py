@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from spicetrain.compare.definition import DEFINITION
 from spicetrain.errors import SpicetrainError
 from spicetrain.run import Run
-from spicetrain.runfolder import FIT
-from spicetrain.systems import load_experiment
+from spicetrain.runfolder import FIT, RunFolder
 
 
 def provide(run: Run, root: Path) -> None:
@@ -31,8 +29,8 @@ def _of_the_same(run: Run, root: Path) -> Iterator[Run]:
     """Folders of cells, and of what was tried for them."""
     for kind in ("*/*/seed-*", "*/*/search/*"):
         for path in sorted(root.glob(f"{kind}/{FIT}")):
-            if not (path.parent / DEFINITION).exists():
+            if not RunFolder(path.parent).is_one:
                 continue
-            other = Run(load_experiment(path.parent), path.parent)
+            other = Run(path.parent, path.parent)
             if other.experiment.measured_as() == run.experiment.measured_as():
                 yield other

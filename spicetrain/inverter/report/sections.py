@@ -44,4 +44,5 @@ def _test_images(page: Page, outputs: Outputs | None) -> tuple[Inputs | None, tu
     if not known or (dataset.test_labels[outputs.image] != outputs.label).any():
         foreign = f"the labels of {page.experiment.dataset.name} are not those of verification.parquet."
         return None, tuple(str(j) for j in range(number)), foreign
-    return dataset.test_inputs, dataset.classes, ""
+    pixels = dataset.image_shape or dataset.test_inputs.shape[1:]
+    return dataset.test_inputs.reshape(-1, *pixels), dataset.classes, ""
