@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 import errno
 import fcntl
+import gc
 import hashlib
 import itertools
 import os
@@ -231,11 +232,15 @@ def throw_and_interrupt(write: Any, line: int) -> None:
 
     def trace(frame: FrameType, event: str, argument: Any) -> Any:
         nonlocal left
+        if frame.f_code.co_filename.endswith("weakref.py"):  # what is raised in a callback goes nowhere
+            return None
         left -= event == "line"
         if left == 0:
             raise KeyboardInterrupt
         return trace
 
+    gc.collect()
+    gc.disable()  # else somebody else's objects end here, and an interrupt with them
     write.gi_frame.f_trace = trace
     before = sys.gettrace()
     sys.settrace(trace)
@@ -243,6 +248,7 @@ def throw_and_interrupt(write: Any, line: int) -> None:
         write.throw(RuntimeError("the writer failed"))
     finally:
         sys.settrace(before)
+        gc.enable()
 
 
 KILLED = """
