@@ -21,6 +21,8 @@ class Method:
     ratios         it sees no load, so it trains ratios of conductances, mapped to conductances afterwards
     settings       what it brings of its own: the table [training.<name>]
     surrogates     those that it needs, by table
+    extrapolation  (FittedCircuit, crossbars, sizes, ground_S) -> Extrapolation: what it asks of the surrogates outside
+                   the domain they were measured in, whatever the inputs; None: nothing
     knows_circuit  it claims to predict what ngspice says: a verification judges it by that unless told otherwise
     """
 
@@ -28,6 +30,7 @@ class Method:
     ratios: bool
     settings: type[Definition] = NoSettings
     surrogates: tuple[str, ...] = ("current_surface",)
+    extrapolation: Callable[..., Any] | None = None
     knows_circuit: bool = False
 
 

@@ -18,6 +18,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 Vector = NDArray[np.float64]
 
 _LEAST_DAMPING = 1e-14
+_LEAST_SHARE = 1e-12
 _ATTEMPTS = 12
 
 
@@ -37,11 +38,14 @@ def minimise(
     iterations: int,
     on_step: Callable[[float], None] = lambda cost: None,
     tolerance: float = 1e-12,
+    *,
+    least_share: float = _LEAST_SHARE,
 ) -> Minimum:
     """Minimise |residuals(p)|^2 from `start` (Marquardt, J. SIAM 11, 431, 1963: damping scaled by the diagonal).
 
     residuals [points], jacobian [points, parameters]. Stops after `iterations`, when a step lowers the cost by less
-    than `tolerance` of it, or when no damping lowers it. `on_step` is told the cost after every step.
+    than `tolerance` of it, or when no damping lowers it. `on_step` is told the cost after every step. The damping of a
+    parameter is at least `least_share` of that of the one which counts most: 1 is Levenberg's own, the same for all.
     """
     p, damping = start, 1e-2
     r = residuals(p)
@@ -50,7 +54,7 @@ def minimise(
         J = jacobian(p)
         normal, gradient = J.T @ J, J.T @ r
         for _ in range(_ATTEMPTS):
-            trial = p + _step(normal, gradient, damping)
+            trial = p + _step(normal, gradient, damping, least_share)
             r_trial = residuals(trial)
             cost_trial = float(r_trial @ r_trial)
             if cost_trial < cost:
@@ -66,10 +70,10 @@ def minimise(
     return Minimum(p, cost, iterations)
 
 
-def _step(normal: NDArray[np.float64], gradient: Vector, damping: float) -> Vector:
+def _step(normal: NDArray[np.float64], gradient: Vector, damping: float, least_share: float) -> Vector:
     """Solve (J'J + damping diag(J'J)) step = -J'r; no step when that is not positive definite."""
     diagonal = np.diag(normal)
-    damped = normal + np.diag(damping * np.maximum(diagonal, 1e-12 * diagonal.max()))
+    damped = normal + np.diag(damping * np.maximum(diagonal, least_share * diagonal.max()))
     try:
         return -np.asarray(cho_solve(cho_factor(damped, check_finite=False), gradient, check_finite=False))
     except LinAlgError:

@@ -17,6 +17,7 @@ Matrix = NDArray[np.float64]
 Layers = list[tuple[Matrix, Vector]]
 
 _TRIAL_STEPS = 20
+_ROUND_STEPS = 10
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,40 @@ class Mlp:
         return J
 
 
+@dataclass(frozen=True)
+class _Problem:
+    """Least squares of weight (mlp(x) - y) and sqrt(decay) p. `least_damping`: see `minimise`."""
+
+    mlp: Mlp
+    x: Matrix
+    y: Vector
+    weight: Vector
+    on_step: Callable[[float], None]
+    least_damping: float
+    decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        if len(self.x) < self.mlp.size:
+            raise ConfigurationError(
+                f"{len(self.x)} usable points for a fit of {self.mlp.size} parameters. Measure a finer grid "
+                "(characterize with a larger plan), raise surrogates.points, or choose a smaller surrogates.hidden."
+            )
+
+    def minimum(self, share: int, start: Vector, iterations: int) -> Minimum:
+        """Of the first one in `share` points, but at least two for each parameter."""
+        part = slice(max(len(self.x) // share, 2 * self.mlp.size))
+
+        def residuals(p: Vector) -> Vector:
+            missed = self.weight[part] * (self.mlp.values(p, self.x[part]) - self.y[part])
+            return np.concatenate([missed, np.sqrt(self.decay) * p]) if self.decay else missed
+
+        def jacobian(p: Vector) -> Matrix:
+            J = self.mlp.jacobian(p, self.x[part], self.weight[part])
+            return np.concatenate([J, np.sqrt(self.decay) * np.eye(len(p))]) if self.decay else J
+
+        return minimise(residuals, jacobian, start, iterations, self.on_step, least_share=self.least_damping)
+
+
 def fit_mlp(
     mlp: Mlp,
     x: Matrix,
@@ -95,33 +130,52 @@ def fit_mlp(
     against each other (or against another busy process) made a step 4 to 60 times slower. It also makes the fit
     repeatable to the last digit. ConfigurationError: fewer points than parameters.
     """
-    if len(x) < mlp.size:
-        raise ConfigurationError(
-            f"{len(x)} usable points for a fit of {mlp.size} parameters. Measure a finer grid (characterize with a "
-            "larger plan), raise surrogates.points, or choose a smaller surrogates.hidden."
-        )
-
-    def minimum(part: slice, p: Vector, iterations: int) -> Minimum:
-        def residuals(p: Vector) -> Vector:
-            return weight[part] * (mlp.values(p, x[part]) - y[part])
-
-        def jacobian(p: Vector) -> Matrix:
-            return mlp.jacobian(p, x[part], weight[part])
-
-        return minimise(residuals, jacobian, p, iterations, on_step)
-
-    few, all_points = slice(max(len(x) // 4, 2 * mlp.size)), slice(None)  # a quarter shows which start is stuck
+    problem = _Problem(mlp, x, y, weight, on_step, settings.least_damping)
     trial = min(_TRIAL_STEPS, settings.iterations)
     with threadpool_limits(1, user_api="blas"):
-        tried = [minimum(few, mlp.start(rng), trial) for _ in range(settings.starts)]
+        tried = [problem.minimum(4, mlp.start(rng), trial) for _ in range(settings.starts)]  # which start is stuck
         best = min(tried, key=lambda found: found.cost)
-        return minimum(all_points, best.parameters, settings.iterations).parameters
+        return problem.minimum(1, best.parameters, settings.iterations).parameters
+
+
+def fit_mlp_by_halving(
+    mlp: Mlp,
+    x: Matrix,
+    y: Vector,
+    settings: SurrogateSettings,
+    rng: np.random.Generator,
+    on_step: Callable[[float], None] = lambda cost: None,
+    *,
+    decay: float = 0.0,
+) -> Vector:
+    """Parameters that minimise sum (mlp(x) - y)^2 + decay sum p^2, and that are less a matter of luck.
+
+    Of twice settings.starts the better half goes on each time with twice the points (successive halving: Jamieson and
+    Talwalkar, AISTATS 2016). With settings.least_damping they end in the same place on every machine: under Marquardt's
+    own damping the weights of a neuron that has saturated run away (to 1e4) and its start is lost, and where to hangs
+    on the last digits. One BLAS thread meanwhile, as in `fit_mlp`. ConfigurationError: fewer points than parameters.
+    """
+    problem, share = _Problem(mlp, x, y, np.ones(len(x)), on_step, settings.least_damping, decay), 4
+    starts, steps = [mlp.start(rng) for _ in range(2 * settings.starts)], min(_ROUND_STEPS, settings.iterations)
+    with threadpool_limits(1, user_api="blas"):
+        while len(starts) > 1:
+            found = sorted((problem.minimum(share, p, steps) for p in starts), key=lambda found: found.cost)
+            starts, share = [better.parameters for better in found[: len(found) // 2]], max(share // 2, 1)
+        return problem.minimum(1, starts[0], settings.iterations).parameters
 
 
 def steps_of_fit(settings: SurrogateSettings) -> int:
     """Levenberg-Marquardt steps `fit_mlp` takes at most."""
     trial = min(_TRIAL_STEPS, settings.iterations)
     return settings.starts * trial + settings.iterations
+
+
+def steps_of_halving(settings: SurrogateSettings) -> int:
+    """The same of `fit_mlp_by_halving`."""
+    steps, left, total = min(_ROUND_STEPS, settings.iterations), 2 * settings.starts, settings.iterations
+    while left > 1:
+        total, left = total + left * steps, left // 2
+    return total
 
 
 def stack_layers(mlp: Mlp, parameters: Sequence[Vector]) -> list[tuple[Matrix, Matrix]]:

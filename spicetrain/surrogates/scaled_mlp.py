@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from spicetrain.surrogates.levenberg_marquardt import Vector
-from spicetrain.surrogates.mlp import Matrix, Mlp, fit_mlp
+from spicetrain.surrogates.mlp import Matrix, Mlp, fit_mlp_by_halving
 from spicetrain.surrogates.settings import SurrogateSettings
 
 
@@ -57,13 +57,15 @@ def fit_scaled_mlp(
     settings: SurrogateSettings,
     rng: np.random.Generator,
     on_step: Callable[[float], None],
+    decay: float = 0.0,
 ) -> ScaledMlp:
-    """Least squares fit of y [points] over x [points, inputs], on at most settings.points of them."""
+    """Least squares fit of y [points] over x [points, inputs], on at most settings.points of them; see
+    `fit_mlp_by_halving`."""
     chosen = rng.permutation(len(x))[: settings.points]
     x_scaler, y_scaler = StandardScaler().fit(x[chosen]), StandardScaler().fit(y[chosen, None])
     x_scaled, y_scaled = x_scaler.transform(x[chosen]), y_scaler.transform(y[chosen, None])[:, 0]
     mlp = Mlp(x.shape[1], settings.hidden)
-    layers = mlp.layers(fit_mlp(mlp, x_scaled, y_scaled, np.ones(len(chosen)), settings, rng, on_step))
+    layers = mlp.layers(fit_mlp_by_halving(mlp, x_scaled, y_scaled, settings, rng, on_step, decay=decay))
     return ScaledMlp(
         weights=tuple(torch.tensor(w) for w, _ in layers),
         biases=tuple(torch.tensor(b) for _, b in layers),

@@ -49,6 +49,23 @@ def test_a_parameter_without_influence_does_no_harm() -> None:
     assert found.cost == pytest.approx(minimise(residuals, jacobian, START, 100).cost, rel=1e-8)
 
 
+def test_a_parameter_that_hardly_counts_is_held_by_the_others_damping() -> None:
+    """As a weight of a saturated neuron: 1e-7 of its change is seen, so by itself it would be sent off to mend all."""
+
+    def with_far(p: np.ndarray) -> np.ndarray:
+        return residuals(p[:3]) + 1e-7 * p[3]
+
+    def wide(p: np.ndarray) -> np.ndarray:
+        return np.concatenate((jacobian(p[:3]), np.full((len(T), 1), 1e-7)), 1)
+
+    start = np.append(START, 7.0)
+    free, held = (minimise(with_far, wide, start, 3, least_share=least).parameters[3] for least in (1e-12, 1e-2))
+    assert abs(free - 7) > 1e4 and abs(held - 7) < 1e-3
+    assert minimise(with_far, wide, start, 100, least_share=1e-2).cost == pytest.approx(
+        minimise(residuals, jacobian, START, 100).cost, rel=1e-8
+    )
+
+
 def test_stops_at_a_minimum() -> None:
     best = minimise(residuals, jacobian, START, 100)
     assert minimise(residuals, jacobian, best.parameters, 50).steps <= 1

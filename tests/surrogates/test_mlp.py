@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spicetrain.errors import ConfigurationError
-from spicetrain.surrogates.mlp import Mlp, fit_mlp, stack_layers, steps_of_fit
+from spicetrain.surrogates.mlp import Mlp, fit_mlp, fit_mlp_by_halving, stack_layers, steps_of_fit, steps_of_halving
 from spicetrain.surrogates.settings import SurrogateSettings
 
 RNG = np.random.default_rng(5)
@@ -38,6 +38,26 @@ def test_fit_learns_a_function_and_obeys_the_weights() -> None:
     p = fit_mlp(mlp, X, y, weight, settings, np.random.default_rng(0), costs.append)
     assert np.abs(mlp.values(p, X[40:]) - y[40:]).max() < 0.02
     assert len(costs) <= steps_of_fit(settings)
+
+
+@pytest.mark.parametrize(("starts", "iterations", "steps"), [(1, 80, 100), (3, 80, 170), (3, 6, 6 * (6 + 3 + 1))])
+def test_halving_learns_a_function_in_the_steps_it_says(starts: int, iterations: int, steps: int) -> None:
+    y = np.sin(2 * X[:, 0]) * X[:, 1] + X[:, 2] ** 2
+    settings = SurrogateSettings(load_iterations=iterations, starts=starts).for_loads
+    costs, mlp = list[float](), Mlp(3, (12,))
+    p = fit_mlp_by_halving(mlp, X, y, settings, np.random.default_rng(0), costs.append)
+    assert np.abs(mlp.values(p, X) - y).max() < (0.02 if iterations == 80 else 0.6)
+    assert len(costs) <= steps_of_halving(settings) == steps
+
+
+def test_decay_keeps_noise_from_being_learnt() -> None:
+    mlp, settings, noise = Mlp(3, (12,)), SurrogateSettings(starts=2).for_loads, RNG.normal(size=len(X))
+    free, held = (
+        fit_mlp_by_halving(mlp, X[:200], noise[:200], settings, np.random.default_rng(0), decay=decay)
+        for decay in (0.0, 10.0)
+    )
+    assert np.mean((mlp.values(free, X[200:]) - noise[200:]) ** 2) > 1.2 * np.var(noise[200:])
+    assert np.mean((mlp.values(held, X[200:]) - noise[200:]) ** 2) < 1.05 * np.var(noise[200:])
 
 
 def test_more_parameters_than_points_is_refused() -> None:

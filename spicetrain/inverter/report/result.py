@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from spicetrain.array.layered import shape_text
 from spicetrain.inverter.verification.summary import InverterSummary
-from spicetrain.report.blocks import Block, Figures, Table
+from spicetrain.report.blocks import Block, Figures, Notice, Table
 from spicetrain.report.provenance import conditions_blocks
 from spicetrain.report.units import count, percent, quantity, seconds
 
 
 def result_blocks(summary: InverterSummary, verify: str) -> list[Block]:
     """Tiles and circumstances."""
-    return [Figures(_tiles(summary)), *conditions_blocks(summary), _circumstances(summary)]
+    return [Figures(_tiles(summary)), *conditions_blocks(summary), *_extrapolated(summary), _circumstances(summary)]
+
+
+def _extrapolated(summary: InverterSummary) -> list[Block]:
+    if not summary.extrapolated:
+        return []
+    asked = ", ".join(f"{name} for {count(number, 'value')}" for name, number in summary.extrapolated.items())
+    return [Notice(f"The model asked its surrogates outside the domain they were measured in: {asked}.")]
 
 
 def _tiles(summary: InverterSummary) -> list[tuple[str, str, str]]:

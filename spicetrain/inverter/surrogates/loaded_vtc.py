@@ -13,20 +13,22 @@ from torch import Tensor
 
 from spicetrain.errors import ConfigurationError
 from spicetrain.surrogates.errors_of_fit import Errors, absolute_errors, polynomial_baseline, require_columns
-from spicetrain.surrogates.mlp import steps_of_fit
+from spicetrain.surrogates.mlp import steps_of_halving
 from spicetrain.surrogates.scaled_mlp import ScaledMlp, fit_scaled_mlp
 from spicetrain.surrogates.settings import SurrogateSettings
 from spicetrain.surrogates.tensors import moved
 from spicetrain.technology import Technology
 
 COLUMNS = ("v_in_V", "g_load_S", "v_load_V", "v_out_V")
+_SEEN = 0.01  # of the half swing: smaller moves are not told from what ngspice leaves
 
 
 @dataclass(frozen=True)
 class LoadedVtc:
     """v_out of an inverter whose output is tied by g_load to the voltage v_load.
 
-    g_floor_S  a third of the smallest measured load: log(g_load + g_floor_S) is finite and smooth at no load
+    g_floor_S  a third of the inverter's own output conductance where that is least: log(g_load + g_floor_S) is finite
+               and smooth at no load, and does not tell loads apart that do not move the output
     domain     measured lowest and highest v_in (V), g_load (S), v_load (V)
     """
 
@@ -57,7 +59,7 @@ def fit_loaded_vtc(
     measured = torch.tensor(table[list(COLUMNS)].to_numpy(np.float64))
     v_in, g_load, v_load, v_out = measured.unbind(1)
     rails = technology.rails
-    floor = _smallest_load(g_load) / 3
+    floor = _least_conductance(table, rails.half_swing_V) / 3
     x = _features(v_in, g_load, v_load, rails.mid_V, rails.half_swing_V, floor).numpy()
     y = v_out.numpy()
     fitted, held_out = train_test_split(np.arange(len(y)), test_size=settings.held_out, random_state=settings.seed)
@@ -76,7 +78,7 @@ def fit_loaded_vtc(
 
 def loaded_vtc_steps(settings: SurrogateSettings) -> int:
     """Steps `fit_loaded_vtc` reports at most."""
-    return steps_of_fit(settings.for_loads)
+    return steps_of_halving(settings.for_loads)
 
 
 def _features(v_in: Tensor, g_load: Tensor, v_load: Tensor, mid: float, half_swing: float, floor: float) -> Tensor:
@@ -85,8 +87,15 @@ def _features(v_in: Tensor, g_load: Tensor, v_load: Tensor, mid: float, half_swi
     return torch.stack(parts, -1)
 
 
-def _smallest_load(g_load: Tensor) -> float:
-    loaded = g_load[g_load > 0]
-    if not len(loaded):
-        raise ConfigurationError("The loaded VTC table holds no load conductance above 0: characterize again.")
-    return float(loaded.min())
+def _least_conductance(table: pd.DataFrame, half_swing: float) -> float:
+    """Of the inverter itself, seen from its output: what a load draws moves it away from where it is without one."""
+    loaded, unloaded = table[table["g_load_S"] > 0], table[table["g_load_S"] == 0].groupby("v_in_V")["v_out_V"].mean()
+    moved = loaded["v_in_V"].map(unloaded) - loaded["v_out_V"]
+    conductance = loaded["g_load_S"] * (loaded["v_out_V"] - loaded["v_load_V"]) / moved
+    seen = conductance[moved.abs() > _SEEN * half_swing]
+    if seen.empty:
+        raise ConfigurationError(
+            "The loaded VTC table holds no load conductance above 0 that moves the output, or no output without a "
+            "load: characterize again, with larger loads in [loaded_vtc]."
+        )
+    return float(seen.min())

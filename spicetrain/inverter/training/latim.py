@@ -15,6 +15,7 @@ plus the network's own resistor to mid-rail. What samples do to the load's volta
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -28,6 +29,7 @@ from spicetrain.inverter.training.voltages import Prediction, Predictor
 from spicetrain.inverter.training.walk import walk
 from spicetrain.rails import Rails
 from spicetrain.schema import Definition
+from spicetrain.surrogates.extrapolation import NONE, Extrapolation, outside
 
 # A crossbar -> the load of the first and of the second inverter of each pair, siemens to mid-rail, [rows] each.
 Loads = Callable[[Conductances], tuple[Tensor, Tensor]]
@@ -38,11 +40,59 @@ def predicted_loads(surrogate: EffectiveLoad, crossbar: Conductances) -> tuple[T
     column_sum = crossbar.column_sum()
 
     def load(g: Tensor) -> Tensor:
-        g_sum, mid = g.sum(1), torch.zeros_like(g[:, 0])  # only the voltage across the row counts: there is none
-        g_load, _ = surrogate(g_sum, g.square().sum(1), g @ column_sum / g_sum, mid, mid)
-        return torch.minimum(g_load, g_sum)
+        g_load, _ = surrogate(*_row_inputs(g, column_sum))
+        return torch.minimum(g_load, g.sum(1))
 
     return load(crossbar.pos), load(crossbar.neg)
+
+
+def _row_inputs(g: Tensor, column_sum: Tensor) -> tuple[Tensor, ...]:
+    """What EffectiveLoad takes of rows [rows, columns] at mid-rail, [rows] each."""
+    g_sum, mid = g.sum(1), torch.zeros_like(g[:, 0])  # only the voltage across the row counts: there is none
+    return g_sum, g.square().sum(1), g @ column_sum / g_sum, mid, mid
+
+
+def _per_finger(load_S: Tensor, fingers: Tensor, ground_S: float) -> Tensor:
+    return (load_S + ground_S) / fingers
+
+
+@torch.no_grad()
+def latim_extrapolation(
+    circuit: FittedCircuit, crossbars: Sequence[Conductances], sizes: Sequence[Tensor], ground_S: float
+) -> Extrapolation:
+    """What the method asks of the loaded VTC outside its domain; see methods.Method. One inverter is one value, in
+    siemens per finger, and is taken for the nearest end of the domain."""
+    return _of_loaded_vtc(circuit, crossbars, sizes, ground_S, Conductances.row_sums)
+
+
+@torch.no_grad()
+def latim_nn_extrapolation(
+    circuit: FittedCircuit, crossbars: Sequence[Conductances], sizes: Sequence[Tensor], ground_S: float
+) -> Extrapolation:
+    """The same, and of the effective load, where one row is one value of each of its features."""
+    surrogate = circuit.surrogates.effective_load
+    if surrogate is None:
+        raise _not_fitted("latim-nn", "effective_load")
+    fitted = surrogate.to(circuit.dtype, circuit.device)
+    rows = [_row_inputs(g, box.column_sum()) for box in crossbars[1:] for g in (box.pos, box.neg)]
+    of_loads = fitted.extrapolation(*(torch.cat(values) for values in zip(*rows, strict=True))) if rows else NONE
+    return of_loads + _of_loaded_vtc(circuit, crossbars, sizes, ground_S, partial(predicted_loads, fitted))
+
+
+def _of_loaded_vtc(
+    circuit: FittedCircuit,
+    crossbars: Sequence[Conductances],
+    sizes: Sequence[Tensor],
+    ground_S: float,
+    loads: Loads,
+) -> Extrapolation:
+    vtc, last = circuit.surrogates.loaded_vtc, sizes[-1][:, 0]
+    if vtc is None:
+        raise _not_fitted("latim", "loaded_vtc")
+    asked = [_per_finger(torch.zeros_like(last), last, ground_S)]
+    for crossbar, size in zip(crossbars[1:], sizes[:-1], strict=True):
+        asked += [_per_finger(load, size[:, k], ground_S) for k, load in enumerate(loads(crossbar))]
+    return outside("loaded_vtc.g_load_S", torch.cat(asked), vtc.domain[1])
 
 
 def latim_voltages(
@@ -79,7 +129,7 @@ def latim_nn(circuit: FittedCircuit, sizes: Sequence[Tensor], ground_S: float, s
     if surrogate is None:
         raise _not_fitted("latim-nn", "effective_load")
     fitted = surrogate.to(circuit.dtype, circuit.device)
-    return _predictor(circuit, lambda crossbar: predicted_loads(fitted, crossbar), ground_S)
+    return _predictor(circuit, partial(predicted_loads, fitted), ground_S)
 
 
 def _predictor(circuit: FittedCircuit, loads: Loads, ground_S: float) -> Predictor:
@@ -88,7 +138,7 @@ def _predictor(circuit: FittedCircuit, loads: Loads, ground_S: float) -> Predict
     fitted, rails = circuit.surrogates.loaded_vtc.to(circuit.dtype, circuit.device), circuit.rails
 
     def vtc(v_in: Tensor, load_S: Tensor, fingers: Tensor) -> Tensor:
-        per_finger = ((load_S + ground_S) / fingers).clamp(*fitted.domain[1])
+        per_finger = _per_finger(load_S, fingers, ground_S).clamp(*fitted.domain[1])
         return fitted(v_in, per_finger, v_in.new_tensor(rails.mid_V))
 
     return lambda crossbars, sizes, signal: latim_voltages(crossbars, sizes, signal, rails, vtc, loads)
@@ -102,5 +152,8 @@ def _not_fitted(method: str, table: str) -> ConfigurationError:
     )
 
 
-LATIM = Method(latim, ratios=False, surrogates=("current_surface", "loaded_vtc"))
-LATIM_NN = Method(latim_nn, ratios=False, surrogates=("current_surface", "loaded_vtc", "effective_load"))
+LATIM = Method(latim, ratios=False, surrogates=("current_surface", "loaded_vtc"), extrapolation=latim_extrapolation)
+LATIM_NN = Method(
+    latim_nn, ratios=False, surrogates=("current_surface", "loaded_vtc", "effective_load"),
+    extrapolation=latim_nn_extrapolation,
+)  # fmt: skip

@@ -126,6 +126,7 @@ class InverterTask(Task):
             "solver_step_V": self.trained.step_V,
             "solver_iterations": self.trained.iterations,
             "solver_unconverged": self.trained.unconverged,
+            "extrapolated": dict(self.model.extrapolation().count),
             "seconds_simulation": self.simulating_s,
         }
 

@@ -21,6 +21,7 @@ from spicetrain.inverter.training.power import rail_power
 from spicetrain.inverter.training.sizing import InverterSizes
 from spicetrain.inverter.training.voltages import Convergence, LayerVoltages, Prediction, Predictor
 from spicetrain.schema import Definition
+from spicetrain.surrogates.extrapolation import NONE, Extrapolation
 from spicetrain.training.common import require_unit_inputs
 from spicetrain.training.settings import NoSettings
 
@@ -30,7 +31,7 @@ class TrainableNetwork(nn.Module):
 
     def __init__(self, settings: NetworkSettings, training: TrainingSettings, circuit: FittedCircuit):
         super().__init__()
-        self.settings, self.circuit, self.sizing = settings, circuit, training.sizing
+        self.settings, self.circuit, self.method, self.sizing = settings, circuit, training.method, training.sizing
         method, sizing = METHODS[training.method], training.sizing
         generator = torch.Generator().manual_seed(training.seed)
         memristor, widths = circuit.technology.memristor, settings.layers
@@ -67,6 +68,11 @@ class TrainableNetwork(nn.Module):
         given = [layer.to(self.circuit.dtype, self.circuit.device) for layer in given]
         solved: Prediction = self.solver(crossbars, self.sizes, signal, given)
         return solved
+
+    def extrapolation(self) -> Extrapolation:
+        """What the method now asks of the surrogates outside their domain."""
+        crossbars = [crossbar() for crossbar in self.crossbars]
+        return extrapolation(self.circuit, self.method, crossbars, self.sizes, self.settings.ground_S)
 
     def rail_power(self, layers: Sequence[LayerVoltages]) -> Tensor:
         """Static power drawn from the rails, [samples], watts."""
@@ -107,6 +113,15 @@ class TrainableNetwork(nn.Module):
 
 
 @torch.no_grad()
+def extrapolation(
+    circuit: FittedCircuit, method: str, crossbars: Sequence[Conductances], sizes: Sequence[Tensor], ground_S: float
+) -> Extrapolation:
+    """What `method` asks of the surrogates outside the domain they were measured in, whatever the inputs."""
+    found = METHODS[method].extrapolation
+    return NONE if found is None else found(circuit, crossbars, sizes, ground_S)
+
+
+@torch.no_grad()
 def predict(
     network: Network,
     inputs: NDArray,
@@ -133,7 +148,8 @@ def predict(
         x = torch.as_tensor(np.asarray(inputs[start : start + batch]), dtype=circuit.dtype, device=circuit.device)
         parts.append(predictor(crossbars, sizes, row_signal(x, network.encoding, circuit.rails)))
     convergence = sum((part.convergence for part in parts), Convergence())
-    return Prediction([_joined(layers) for layers in zip(*(part.layers for part in parts), strict=True)], convergence)
+    layers = [_joined(layers) for layers in zip(*(part.layers for part in parts), strict=True)]
+    return Prediction(layers, convergence, extrapolation(circuit, method, crossbars, sizes, network.ground_S))
 
 
 def _joined(parts: Sequence[LayerVoltages]) -> LayerVoltages:

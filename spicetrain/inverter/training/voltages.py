@@ -11,6 +11,7 @@ from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.inverter.network import Network
+from spicetrain.surrogates.extrapolation import NONE, Extrapolation
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,11 @@ class Convergence:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The voltages of every layer, and how well they are solved."""
+    """The voltages of every layer, how well they are solved, and what was asked of surrogates outside their domain."""
 
     layers: list[LayerVoltages]
     convergence: Convergence = Convergence()
+    extrapolation: Extrapolation = NONE
 
     @property
     def outputs(self) -> Tensor:

@@ -75,6 +75,7 @@ def summary_rows(summary: InverterSummary) -> tuple[str, list[tuple[str, str]]]:
     flat, energy = summary.flat, summary.energy
     if flat is not None:
         rows.append((f"flat - reduced, max of {flat.images} images", f"{flat.difference_max_V * 1e6:.2f} uV"))
+    rows += [(f"outside the measured {name}", f"{number:,}") for name, number in summary.extrapolated.items()]
     if energy is not None:
         rows += [
             (f"hold time, worst of {energy.images} images", f"{energy.hold_time_s * 1e9:.4g} ns"),

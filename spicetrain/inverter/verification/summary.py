@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from spicetrain.verification.summary import Record, Summary
 
 
@@ -40,7 +42,7 @@ class InverterSummary(Summary):
     """error_*_V             |model - SPICE| over all outputs of all images
     swing_V                between the rails that were simulated
     solver_unconverged     samples whose voltages the model's own solver did not find
-    loads_out_of_domain    inverters whose load the method asked outside what was measured (latim)
+    extrapolated           values that the model asked of its surrogates outside what was measured, by their names
     """
 
     system: Literal["inverter"] = "inverter"
@@ -49,5 +51,6 @@ class InverterSummary(Summary):
     error_max_V: float
     swing_V: float | None = None
     solver_unconverged: int
+    extrapolated: dict[str, int] = Field(default_factory=dict)
     flat: FlatFigures | None = None
     energy: EnergyFigures | None = None

@@ -131,6 +131,7 @@ def verify(asked: Verification, simulator: Simulator, files: RunFolder) -> Inver
         **asked.conditions.recorded(network.about),
         "swing_V": 2 * technology.rails.half_swing_V,
         "solver_unconverged": prediction.convergence.unconverged,
+        "extrapolated": dict(prediction.extrapolation.count),
         "flat": flat,
         "energy": None if energy is None else energy.figures,
         "seconds_ngspice": spice.seconds_ngspice,

@@ -119,7 +119,9 @@ def _cell_surface(
 
 def fit_pulse(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, settings: SurrogateSettings) -> Fitted:
     """What a pulse brings besides the current at DC: a charge, more of it the higher the membrane, and the current for
-    some time more or less. At the rise the membrane charges the cell's capacitance."""
+    some time more or less. At the rise the membrane charges the cell's capacitance.
+    ConfigurationError: that is not known."""
+    _require(laws.cell_spiking_F != 0, "cell_pulse", "cell_capacitance")
     clock, found, models, measured, curves = circuit.clock, [], [], [], []
     for side in SIDES:
         names = ("g_S", "v_membrane_V", "charge_C", "charge_latch_C", "charge_dc_C")
@@ -238,7 +240,8 @@ def fit_threshold(
 
 def fit_residue(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, settings: SurrogateSettings) -> Fitted:
     """What the falling gate injects, and by how much the reset is shorter than the rest phase: the reset's law and the
-    column's conductance do the rest."""
+    column's conductance do the rest. ConfigurationError: the law is not known."""
+    _require("reset" in laws.domains and len(laws.reset) > 0, "reset_residue", "reset_current")
     table = table[table["v_before_V"] - circuit.rest_V <= laws.domains["reset"][1]]
     layer, g, before, after = _columns(table, {}, "layer", "g_column_S", "v_before_V", "v_after_V")
     before, after, layers = before - circuit.rest_V, after - circuit.rest_V, _layers(table)
@@ -282,6 +285,15 @@ FITS: dict[str, Callable[[pd.DataFrame, SpikingLaws, SpikingCircuit, SurrogateSe
     "threshold": fit_threshold,
     "reset_residue": fit_residue,
 }
+
+
+def _require(known: bool, table: str, needed: str) -> None:
+    """Laws are handed from one fit to the next, and begin as zeros."""
+    if not known:
+        raise ConfigurationError(
+            f"The table {table} is fitted with the law of {needed}, which is not among the laws so far. "
+            f"Fit {needed} before {table}."
+        )
 
 
 def _discharged(u: Vector, reset: Vector, g: Vector, C: Vector, seconds: float) -> Vector:

@@ -25,7 +25,7 @@ from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.layers import LayerResponse
 from spicetrain.spiking.training.membrane import resting
 from spicetrain.spiking.training.rows import DrivenColumns
-from spicetrain.training.extrapolation import outside
+from spicetrain.surrogates.extrapolation import outside
 
 
 def circuit_layer(

@@ -15,7 +15,7 @@ from spicetrain.spiking.circuit import SIDES
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.membrane import advance, current
 from spicetrain.spiking.training.phases import Phases
-from spicetrain.training.extrapolation import NONE
+from spicetrain.surrogates.extrapolation import NONE
 
 EXACT_PARTS, RESET_PARTS, COARSE_RESET_PARTS = 8, 8, 2
 """Of a phase, for laws of higher powers: the cells' and the leak's (in training one), the reset's, and in training."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.training.parameters import SynapseParameters
-from spicetrain.training.extrapolation import NONE, Extrapolation
+from spicetrain.surrogates.extrapolation import NONE, Extrapolation
 
 
 class LayerResponse(NamedTuple):

@@ -20,10 +20,10 @@ from spicetrain.spiking.surrogates.laws import SpikingLaws
 from spicetrain.spiking.training.encoding import encode, training_spikes
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.model import TrainableSpikingNetwork
+from spicetrain.surrogates.extrapolation import NONE
 from spicetrain.technology import Technology
 from spicetrain.training.checkpoint import Identity
 from spicetrain.training.common import Part, device_of, parts_of, require_dataset
-from spicetrain.training.extrapolation import NONE
 from spicetrain.training.loop import Task, train_epochs
 
 

@@ -32,12 +32,13 @@ from spicetrain.spiking.training.columns import Fired, Reset, added, product
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.membrane import advance, current
 from spicetrain.spiking.training.phases import Phases
-from spicetrain.training.extrapolation import Extrapolation, outside
+from spicetrain.surrogates.extrapolation import Extrapolation, outside
 
 # Of a stretch that one parabola covers, in time constants of the fastest membrane; in training and otherwise.
 COARSE_STRETCH, STRETCH = 4.0, 2.0
 _NEWTON_STEPS, _CONVERGED_V = 30, 1e-13
 _LEAST_V = 1e-9
+_SERIES, _SERIES_TERMS = 0.05, 9  # up to where; to the last digit of float64
 
 Coupling = Callable[[Tensor], Tensor]
 
@@ -183,7 +184,23 @@ def _stretch(
 
 
 def _weights(z: Tensor) -> tuple[Tensor, Tensor]:
-    """The integrals over s = 0..1 of exp(-z (1 - s)) times s and times s^2."""
+    """The integrals over s = 0..1 of exp(-z (1 - s)) times s and times s^2.
+
+    Where z is small the closed forms lose all their digits (the second one of float32 at 1e-3); there it is the series
+    2 sum_k (-z)^k / (k + 3)!, and the first follows from the second.
+    """
+    small = z.detach().abs() < _SERIES
+    if not small.any():
+        return _weights_in_closed_form(z)
+    near, far = torch.where(small, z, 0), torch.where(small, 1, z)  # no gradient of 0 / 0
+    series = torch.ones_like(near)
+    for k in range(_SERIES_TERMS + 3, 3, -1):
+        series = 1 - near / k * series
+    closed = _weights_in_closed_form(far)
+    return torch.where(small, (1 - near * series / 3) / 2, closed[0]), torch.where(small, series / 3, closed[1])
+
+
+def _weights_in_closed_form(z: Tensor) -> tuple[Tensor, Tensor]:
     first = (1 + torch.expm1(-z) / z) / z
     return first, (1 - 2 * first) / z
 

@@ -58,7 +58,7 @@ def test_moved_by_up_to_so_many_pixels_and_dark_beyond_the_edge() -> None:
         50, 9, 11
     )
     assert bool((full.amin((1, 2)) < 0.9).all())
-    assert float(full[:, 3:6, 3:8].min()) == 1.0
+    assert float(full[:, 3:6, 3:8].min()) == pytest.approx(1.0, abs=1e-15)  # its last digit is the processor's
 
 
 def test_the_same_generator_moves_the_same_way() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,18 +13,24 @@ import torch
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
+from spicetrain.array.crossbar import Crossbar
+from spicetrain.datasets import load_dataset
 from spicetrain.errors import ConfigurationError
+from spicetrain.inverter.definition import NetworkSettings, TrainingSettings
 from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.netlists.network import network_deck
 from spicetrain.inverter.network import Network
+from spicetrain.inverter.surrogates.loaded_vtc import LoadedVtc
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.inverters import Inverters
 from spicetrain.inverter.training.latim import predicted_loads
+from spicetrain.inverter.training.loop import train
 from spicetrain.inverter.training.model import predict
 from spicetrain.inverter.training.stage import solve_output
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
+from spicetrain.surrogates.extrapolation import Extrapolation, outside
 from spicetrain.technology import Technology
 from spicetrain.training.settings import NoSettings
 
@@ -106,6 +114,110 @@ def test_a_load_beyond_the_measured_is_taken_for_the_largest(ptm90: Technology, 
     assert torch.equal(at, beyond)
     below = predict(replace(network, ground_S=largest / 2), inputs, circuit, "latim").layers[0].v_n
     assert float((at - below).abs().max()) > 1e-3
+
+
+def asked_outside(
+    network: Network, technology: Technology, surrogates: Surrogates, dtype: torch.dtype, method: str
+) -> Extrapolation:
+    circuit = FittedCircuit(technology, surrogates, dtype)
+    found = predict(network, np.full((2, network.layers[0]), 0.5), circuit, method, batch=1)
+    return found.extrapolation
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("layers", "factor"), [((4, 5, 3), 100.0), ((2, 1, 1), 1e4), ((3, 4, 2, 5), 100.0)])
+def test_loads_beyond_the_measured_are_counted(
+    layers: tuple[int, ...], factor: float, dtype: torch.dtype, ptm90: Technology, surrogates: Surrogates
+) -> None:
+    assert surrogates.loaded_vtc is not None
+    _, high = surrogates.loaded_vtc.domain[1]
+    network = random_network(ptm90, *layers)
+    assert not asked_outside(network, ptm90, surrogates, dtype, "latim")
+    boxes = [network.crossbars[0], *(scaled(crossbar, factor) for crossbar in network.crossbars[1:])]
+    heavy = replace(network, crossbars=tuple(boxes))
+    per_finger = np.concatenate(
+        [
+            np.concatenate([box.pos.sum(1) / size[:, 0], box.neg.sum(1) / size[:, 1]])
+            for box, size in zip(boxes[1:], network.sizes[:-1], strict=True)
+        ]
+    )
+    too_much = per_finger[per_finger > high]
+    assert len(too_much) > 0
+    found = asked_outside(heavy, ptm90, surrogates, dtype, "latim")
+    assert found.count == {"loaded_vtc.g_load_S": len(too_much)}
+    assert found.farthest["loaded_vtc.g_load_S"] == pytest.approx(too_much.max() - high, rel=1e-5, abs=0)
+    assert f"loaded_vtc.g_load_S: {len(too_much)} values, by up to" in str(found)
+
+
+def scaled(crossbar: Crossbar, factor: float) -> Crossbar:
+    return Crossbar(*(factor * value for value in vars(crossbar).values()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_resistors_to_mid_rail_count_at_every_inverter(
+    dtype: torch.dtype, ptm90: Technology, surrogates: Surrogates
+) -> None:
+    """The output inverters too, and the end of the domain itself is inside."""
+    assert surrogates.loaded_vtc is not None
+    largest = surrogates.loaded_vtc.domain[1][1]
+    network = random_network(ptm90, 4, 3, sizes=(1.0,))
+    assert not asked_outside(replace(network, ground_S=largest), ptm90, surrogates, dtype, "latim-nn")
+    found = asked_outside(replace(network, ground_S=1.5 * largest), ptm90, surrogates, dtype, "latim-nn")
+    assert found.count == {"loaded_vtc.g_load_S": 3}
+    assert found.farthest["loaded_vtc.g_load_S"] == pytest.approx(0.5 * largest, rel=1e-5, abs=0)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (1, 1)])
+def test_rows_unlike_the_measured_ones_are_counted(
+    shape: tuple[int, int], ptm90: Technology, surrogates: Surrogates
+) -> None:
+    """Per row: the logarithm of its feedback, g^2 / (sum g mean S), and of its concentration, g^2 / (sum g)^2."""
+    assert surrogates.effective_load is not None
+    network = random_network(ptm90, 4, *shape)
+    box = network.crossbars[1]
+    if shape == (5, 3):
+        assert not asked_outside(network, ptm90, surrogates, torch.float64, "latim-nn")
+        box.neg[2] = [7e-6, 1e-12, 1e-12]  # one device carries the row
+    logs = []
+    for g in (box.pos, box.neg):
+        square, total = (g**2).sum(1), g.sum(1)
+        logs.append(np.log([square / (g @ box.column_sum), square / total**2]))
+    found = asked_outside(network, ptm90, surrogates, torch.float64, "latim-nn")
+    for k, name in enumerate(("log_feedback", "log_concentration")):
+        low, high = surrogates.effective_load.domain[k]
+        values = np.concatenate([of_rows[k] for of_rows in logs])
+        excess = np.maximum(low - values, values - high)
+        key = f"effective_load.{name}"
+        assert found.count.get(key, 0) == (excess > 1e-6 * (high - low)).sum()
+        assert key not in found.count or found.farthest[key] == pytest.approx(excess.max(), rel=1e-9)
+        assert name == "log_feedback" or key in found.count
+    assert all(name.startswith("effective_load.") for name in found.count)
+    assert not asked_outside(network, ptm90, surrogates, torch.float64, "latim")
+
+
+def test_a_summary_and_an_epoch_say_what_was_asked_outside(
+    ptm90: Technology, surrogates: Surrogates, tmp_path: Path
+) -> None:
+    narrow = replace(surrogates, loaded_vtc=_up_to(surrogates, 1e-7))
+    settings = TrainingSettings(method="latim", epochs=1, device="cpu", threads=1)
+    shape = NetworkSettings(layers=(4, 5, 3), encoding="bipolar")
+    train(shape, settings, load_dataset("iris"), ptm90, narrow, tmp_path)
+    line = json.loads((tmp_path / "metrics.jsonl").read_text())
+    assert 0 < line["extrapolated"]["loaded_vtc.g_load_S"] <= 10  # of five neurons, two inverters each
+
+
+def _up_to(surrogates: Surrogates, g_load_S: float) -> LoadedVtc:
+    vtc = surrogates.loaded_vtc
+    assert vtc is not None
+    v_in, (low, _), *others = vtc.domain
+    return replace(vtc, domain=(v_in, (low, g_load_S), *others))
+
+
+def test_what_is_no_number_is_outside_every_domain() -> None:
+    found = outside("x", torch.tensor([[0.0, 1.0], [float("nan"), 1.2]]), (0.0, 1.0))
+    assert found == Extrapolation({"x": 2}, {"x": float("inf")})
+    assert not outside("x", torch.tensor([0.0, 1.0]), (0.0, 1.0))
+    assert not outside("x", torch.zeros(0), (0.0, 1.0))
 
 
 def test_what_is_not_fitted_is_named(ptm90: Technology, surrogates: Surrogates) -> None:

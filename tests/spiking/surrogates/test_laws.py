@@ -171,6 +171,30 @@ def test_pulse_splits_into_charge_and_time() -> None:
     assert found == pytest.approx((-2e-16, -2e-17, 6e-16, 4e-12, 2e-12), rel=1e-5, abs=0)
 
 
+@pytest.mark.parametrize(("table", "needed"), [("cell_pulse", "cell_capacitance"), ("reset_residue", "reset_current")])
+def test_a_law_that_needs_another_is_not_fitted_before_it(table: str, needed: str) -> None:
+    """Of any table: that the law is missing is seen before it is read."""
+    circuit = load_circuit("lif-1t1r")
+    nothing = pd.DataFrame({"side": [], "v_before_V": []})
+    with pytest.raises(ConfigurationError, match=f"{table} is fitted with the law of {needed}.*Fit {needed} before"):
+        spiking_fits.FITS[table](nothing, SpikingLaws(0.0, (), ()), circuit, SETTINGS)
+
+
+def test_the_order_of_the_fits_does_not_matter_or_is_refused(
+    measured: tuple[Path, SpikingCircuit, dict[str, Any], SpikingLaws],
+) -> None:
+    folder, circuit, report, laws = measured
+    tables = {name: pd.read_parquet(folder / "tables" / f"{name}.parquet") for name in report["surrogates"]}
+    found = SpikingLaws(circuit.rest_V, (), ())
+    for name in sorted(tables):  # the alphabet has capacitance before pulse, and residue behind current
+        found = spiking_fits.FITS[name](tables[name], found, circuit, SETTINGS)[0]
+    assert found.fingerprint == laws.fingerprint
+    found = SpikingLaws(circuit.rest_V, (), ())
+    with pytest.raises(ConfigurationError, match="not among the laws so far"):
+        for name in sorted(tables, reverse=True):
+            found = spiking_fits.FITS[name](tables[name], found, circuit, SETTINGS)[0]
+
+
 def test_capacitances_are_of_a_pair_of_cells() -> None:
     rows = [
         (side, on, g, C)

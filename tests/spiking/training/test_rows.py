@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from spicetrain.spiking.surrogates.laws import Driver, SpikingLaws
 from spicetrain.spiking.training.circuit_layer import circuit_layer
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.phases import Phases
+from spicetrain.spiking.training.rows import _SERIES, _weights
 
 LAYER, THRESHOLD_V = 1, 0.02
 
@@ -170,3 +172,48 @@ def test_rows_beyond_their_drivers_domain_are_counted() -> None:
     asked = circuit_layer(spikes, g, LAYER, THRESHOLD_V, fitted).extrapolation
     assert set(asked.count) == {"excitatory driver", "inhibitory driver"}
     assert 0.02 < asked.farthest["excitatory driver"] < 0.5
+
+
+Z = [0.0, 1e-30, 1e-8, 1e-4, 1e-3, 0.01, 0.03, 0.998 * _SERIES, _SERIES, 0.07, 0.2, 0.7, 1.0, 3.0, 20.0, 50.0]
+
+
+def exact_weights(z: float) -> tuple[float, float]:
+    """(z - 1 + exp(-z)) / z^2 and (1 - 2 of that) / z to 200 digits."""
+    if z == 0:
+        return 1 / 2, 1 / 3
+    with decimal.localcontext(prec=200):
+        exact = decimal.Decimal(z)
+        first = (exact - 1 + (-exact).exp()) / exact**2
+        return float(first), float((1 - 2 * first) / exact)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "first_rel", "second_rel"), [(torch.float64, 1e-14, 1e-12), (torch.float32, 5e-6, 2e-4)]
+)
+def test_weights_keep_their_digits_where_z_is_small(dtype: torch.dtype, first_rel: float, second_rel: float) -> None:
+    """The closed forms lose 1 / z and 1 / z^2 of them, most at the seam; the series none."""
+    z = torch.tensor(Z, dtype=dtype)
+    for found, exact in zip(zip(*_weights(z), strict=True), map(exact_weights, z.double().tolist()), strict=True):
+        assert found[0].item() == pytest.approx(exact[0], rel=first_rel, abs=0)
+        assert found[1].item() == pytest.approx(exact[1], rel=second_rel, abs=0)
+    few = 5 * torch.finfo(dtype).eps
+    for k, value in enumerate(zip(*_weights(z[:8]), strict=True)):
+        assert [part.item() for part in value] == pytest.approx(exact_weights(z[k].item()), rel=few, abs=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_weights_of_no_current_are_those_of_a_parabola(dtype: torch.dtype) -> None:
+    z = torch.zeros(3, dtype=dtype, requires_grad=True)
+    first, second = _weights(z)
+    assert first.tolist() == [0.5] * 3 and second.tolist() == [float(torch.tensor(1 / 3, dtype=dtype))] * 3
+    (gradient,) = torch.autograd.grad((first + second).sum(), z)
+    torch.testing.assert_close(gradient, torch.full_like(z, -1 / 6 - 1 / 12))
+
+
+def test_gradients_of_the_weights_are_those_of_finite_differences() -> None:
+    z = torch.tensor([*Z[:7], -0.01, 0.0499, 0.0501, *Z[9:]], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(_weights, z, eps=1e-5, atol=1e-7, rtol=1e-6)
+    (gradient,) = torch.autograd.grad(_weights(z)[1].sum(), z)
+    h = 1e-4
+    exact = [(exact_weights(x + h)[1] - exact_weights(x - h)[1]) / (2 * h) for x in z.tolist()]
+    np.testing.assert_allclose(gradient.numpy(), exact, rtol=1e-7)

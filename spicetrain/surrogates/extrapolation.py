@@ -40,14 +40,19 @@ class Extrapolation:
 
 
 NONE = Extrapolation()
+_SLACK = 1e-6  # of a domain's width: float32 has no more of its ends
 
 
-def outside(name: str, values: Tensor, domain: tuple[float, float], slack: float = 1e-6) -> Extrapolation:
-    """Those of `values` that are outside `domain` (lowest, highest) by more than `slack`; what is not finite counts."""
-    low, high = domain
-    smallest, largest = torch.aminmax(values.detach())
-    excess = max(low - float(smallest), float(largest) - high)
-    if excess <= slack:
+@torch.no_grad()
+def outside(name: str, values: Tensor, domain: tuple[float, float]) -> Extrapolation:
+    """Those of `values`, any shape, that are outside `domain` (lowest, highest); what is not finite counts, too."""
+    if not values.numel():
         return NONE
-    beyond = ~((values >= low - slack) & (values <= high + slack))
-    return Extrapolation({name: int(beyond.sum())}, {name: excess})
+    low, high = domain
+    slack = _SLACK * (high - low)
+    smallest, largest = torch.aminmax(values)
+    if low - slack <= float(smallest) and float(largest) <= high + slack:
+        return NONE
+    excess = torch.maximum(low - values, values - high)
+    asked = excess[~(excess <= slack)]
+    return Extrapolation({name: len(asked)}, {name: float(asked.nan_to_num(torch.inf).max())})
