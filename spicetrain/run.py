@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 import tomli_w
 
-from spicetrain.errors import ArchitectureMismatch, ConfigurationError, StorageError, VerificationError
+from spicetrain.errors import ConfigurationError, StorageError, VerificationError
 from spicetrain.experiment import Experiment
 from spicetrain.netlists.cells import Form
 from spicetrain.provenance import origin
-from spicetrain.runfolder import CHECKPOINT, FIT, NETWORK, SCRATCH, SURROGATES, TABLES, RunFolder
+from spicetrain.runfolder import FIT, NETWORK, SCRATCH, SURROGATES, TABLES, RunFolder
 from spicetrain.spice.ngspice import find_ngspice
 from spicetrain.spice.simulator import Simulator
 from spicetrain.storage import copy_into, read_json, sha256_of_file, write_atomic
 from spicetrain.system import Network, System
-from spicetrain.systems import default_folder, load_experiment, system_of
+from spicetrain.systems import default_folder, load_experiment, require_same_training, system_of
 from spicetrain.technology import load_technology
 
 if TYPE_CHECKING:
@@ -264,7 +264,8 @@ class Run:
         """Write the resolved experiment, do the work, and note in the manifest what it was done with."""
         technology = self.technology
         inputs = {"technology": technology.fingerprint} | self.system.inputs(self) | (inputs or {})
-        self._require_same_training(inputs)
+        made_with = self.files.manifest["inputs_sha256"]
+        require_same_training(self.folder, self.experiment, now=inputs, then=made_with)
         made_of = {
             "name": technology.name,
             "fingerprint": technology.fingerprint,
@@ -286,27 +287,3 @@ class Run:
             yield
         finally:
             self.simulator = before
-
-    def _require_same_training(self, inputs: dict[str, str]) -> None:
-        """A folder with trained work in it belongs to the training that made it."""
-        if not self.files.is_one or self.files.path(CHECKPOINT) is None:
-            return
-        found = self.files.manifest["inputs_sha256"] | load_experiment(self.folder).trained_as()
-        wanted = inputs | self.experiment.trained_as()
-        differing = [
-            f"{key} {_short(found[key])} there, {_short(value)} here"
-            for key, value in wanted.items()
-            # The network it started from is known by what it holds, which the checkpoint says.
-            if key in found and found[key] != value and key != "training.initial"
-        ]
-        if differing:
-            raise ArchitectureMismatch(
-                f"{self.folder} holds a network trained otherwise ({'; '.join(differing)}). It is left as it is: "
-                "choose another folder with --out, or remove this one."
-            )
-
-
-def _short(value: object) -> str:
-    """A setting as it is, a checksum by its beginning."""
-    text = value if isinstance(value, str) else repr(value)
-    return f"{text[:12]}..." if len(text) == 64 else text

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from spicetrain import assets
-from spicetrain.errors import ConfigurationError, nearest
+from spicetrain.errors import ArchitectureMismatch, ConfigurationError, nearest
 from spicetrain.experiment import Experiment
 from spicetrain.registry import Registry
-from spicetrain.runfolder import DEFINITION, RunFolder
+from spicetrain.runfolder import CHECKPOINT, DEFINITION, RunFolder
 from spicetrain.schema import parse, read_toml
 from spicetrain.system import System
 
@@ -43,8 +44,9 @@ def load_experiment(target: str | Path) -> Experiment:
         )
     path = _definition_of(target)
     content = read_toml(path)
-    if path.name == DEFINITION and content.get("system", "inverter") in SYSTEMS:
-        content = SYSTEMS[content.get("system", "inverter")].definition.of_today(content)
+    name, tables = content.get("system", "inverter"), (content.get(table, {}) for table in ("training", "verification"))
+    if path.name == DEFINITION and name in SYSTEMS and all(isinstance(table, dict) for table in tables):
+        content = SYSTEMS[name].definition.of_today(content)
     try:
         experiment = parse_experiment(content, str(path))
     except ConfigurationError as error:
@@ -56,6 +58,43 @@ def load_experiment(target: str | Path) -> Experiment:
             f"run again in another folder, `spicetrain run EXPERIMENT --out FOLDER`."
         ) from error
     return experiment.with_absolute_paths(path.resolve().parent)
+
+
+def require_same_training(
+    folder: Path,
+    experiment: Experiment,
+    *,
+    now: Mapping[str, Any] | None = None,
+    then: Mapping[str, Any] | None = None,
+    undecided: Sequence[str] = (),
+) -> None:
+    """ArchitectureMismatch when a folder with trained work in it belongs to another training than `experiment`'s.
+
+    now, then  further facts that must agree, by name: of this training, of that one
+    undecided  settings that need not
+    """
+    if RunFolder(folder).path(CHECKPOINT) is None or not RunFolder(folder).is_one:
+        return
+    wanted = {**(now or {}), **experiment.trained_as()}
+    found = {**(then or {}), **load_experiment(folder).trained_as()}
+    # The network it started from is known by what it holds, which the checkpoint says.
+    passed_over = (*undecided, "training.initial")
+    differing = [
+        f"{key} {_short(found[key])} there, {_short(value)} here"
+        for key, value in wanted.items()
+        if key in found and found[key] != value and key not in passed_over
+    ]
+    if differing:
+        raise ArchitectureMismatch(
+            f"{folder} holds a network trained otherwise ({'; '.join(differing)}). It is left as it is: choose another "
+            "folder with --out, or remove this one to train it again."
+        )
+
+
+def _short(value: object) -> str:
+    """A setting as it is, a checksum by its beginning."""
+    text = value if isinstance(value, str) else repr(value)
+    return f"{text[:12]}..." if len(text) == 64 else text
 
 
 def presets() -> list[str]:

@@ -54,6 +54,7 @@ def test_imports_point_down() -> None:
     [
         ("errors.py", "import spicetrain.storage", DOWN),
         ("newcomer.py", "", DOWN),
+        ("spiking/newcomer.py", "", ROOMS),
         ("inverter/network.py", "import spicetrain.spiking.network", DOWN),
         ("spiking/network.py", "import spicetrain.inverter.network", DOWN),
         ("inverter/training/planted.py", "from spicetrain.spiking.training import membrane", DOWN),

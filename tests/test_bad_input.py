@@ -96,6 +96,8 @@ def test_a_misspelt_key_is_answered_with_the_nearest(own_folder: Path, refused: 
         ("verification.hidden = 1", "verification.hidden = 1: input should be a valid boolean"),
         ("technology = 90", "technology = 90: input should be a valid string"),
         ('system = ["inverter"]', "unknown system ['inverter']. Did you mean 'inverter'?"),
+        ("training.phax = 3", "training.phax: 3 is no table of the method's settings"),
+        ("training.phax.load_S = 'x'", "training.phax: load_S = 'x': input should be a valid number"),
         ("dataset.folder = 1979-05-27", "dataset.folder = {'date': '1979-05-27'}: input should"),
     ],
 )

@@ -146,11 +146,6 @@ def test_arrays_of_a_folder_that_was_given(tiny: Tiny) -> None:
     assert data.classes == ("a", "b", "c")
 
 
-def test_iris_takes_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="iris comes with scikit-learn and takes no folder"):
-        load_dataset("iris", tmp_path)
-
-
 def test_environment_variable_and_argument_before_it(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     _write_files(tiny.root / "mine" / "tiny")
     monkeypatch.setenv("SPICETRAIN_DATA", str(tiny.root / "mine"))

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+import pandas as pd
 import pytest
 from pydantic import BaseModel
 from tiny import Finished, Wrapper, finished, write_experiment
@@ -182,6 +183,32 @@ def test_what_is_no_experiment(target: str, text: str, tmp_path: Path, monkeypat
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigurationError, match=re.escape(text)):
         load_experiment(target)
+
+
+@pytest.mark.parametrize("system", ["inverter", "spiking"])
+@pytest.mark.parametrize(
+    "table", ["training = 3", "training = [1]", "verification = 'x'", "dataset = 7", "network = 1"]
+)
+def test_a_run_folder_whose_table_is_none(system: str, table: str, tmp_path: Path) -> None:
+    (tmp_path / "experiment.toml").write_text(f"system = '{system}'\n{table}\n")
+    key = table.partition(" ")[0]
+    with pytest.raises(ConfigurationError, match=rf"experiment.toml: {key} = .*input should be"):
+        load_experiment(tmp_path)
+
+
+def test_a_network_of_an_older_version_is_verified_with_its_own_load(done: Path) -> None:
+    for name in ("checkpoint.safetensors", "metrics.jsonl", "network.safetensors"):
+        (done / name).unlink()
+    run = run_of(done, training={"method": "phax", "phax": {"load_S": 1e-4}})
+    run.train()
+    run.verify()
+    before, network = pd.read_parquet(done / "verification.parquet"), Network.load(done / "network.safetensors")
+    about = dict(network.about)
+    about["phax_load_S"] = about.pop("phax")["load_S"]
+    assert about["phax_load_S"] == 1e-4
+    replace(network, about=about).save(done / "network.safetensors")
+    run_of(done).verify()
+    pd.testing.assert_frame_equal(pd.read_parquet(done / "verification.parquet"), before, rtol=0, atol=1e-12)
 
 
 # The whole way

@@ -20,6 +20,7 @@ from spicetrain.array.crossbar import Crossbar
 from spicetrain.errors import ConfigurationError, StorageError
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.verification.outputs import Outputs
+from spicetrain.inverter.verification.summary import InverterSummary
 from spicetrain.pages import write_report
 from spicetrain.report.units import percent, quantity, resistance, seconds
 from spicetrain.storage import sha256_of_file, write_json
@@ -170,7 +171,7 @@ def _verification(folder: Path) -> None:
         "swing_V": 0.5, "trained_in": CONDITIONS, "modelled_in": CONDITIONS, "simulated_in": CONDITIONS,
         "flat": {"images": 5, "difference_max_V": 1.57e-7, "seconds_ngspice": 0.27}, "energy": ENERGY,
     }  # fmt: skip
-    write_json(folder / "summary.json", summary)
+    write_json(folder / "summary.json", InverterSummary.model_validate(summary).to_json())
     _transient(folder)
 
 

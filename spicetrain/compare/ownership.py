@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from spicetrain.compare.cells import Cell, all_cells
 from spicetrain.compare.definition import Comparison, label
 from spicetrain.compare.search import trial_experiment
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError
-from spicetrain.experiment import Experiment
 from spicetrain.runfolder import CHECKPOINT, RunFolder
-from spicetrain.systems import load_experiment, system_of
+from spicetrain.systems import require_same_training, system_of
 
 _NEXT_STEP = "It is left as it is: choose another folder with --out, or remove this one to train it again."
 
@@ -29,27 +27,14 @@ def require_own_folder(comparison: Comparison, folder: Path) -> None:
             raise ArchitectureMismatch(f"{trained.parent} is no cell of this comparison. {_NEXT_STEP}")
         search = comparison.methods[cell.name].search
         undecided = [search.setting] if search and cell.search() is None else []
-        _require_same_training(cell.folder, cell.experiment(), undecided)
+        require_same_training(cell.folder, cell.experiment(), undecided=undecided)
         _require_same_start(cell)
     for cell in known.values():
         search = comparison.methods[cell.name].search
         if search is None or cell.seed != comparison.seeds[0]:
             continue
         for value in search.values:
-            _require_same_training(cell.group / "search" / label(value), trial_experiment(cell, search, value))
-
-
-def _require_same_training(folder: Path, experiment: Experiment, undecided: Iterable[str] = ()) -> None:
-    if not (folder / CHECKPOINT).exists():
-        return
-    found, wanted = load_experiment(folder).trained_as(), experiment.trained_as()
-    differing = [
-        f"{key} {found.get(key)!s} there, {value!s} here"
-        for key, value in wanted.items()
-        if found.get(key) != value and key not in undecided and key != "training.initial"
-    ]
-    if differing:
-        raise ArchitectureMismatch(f"{folder} holds a network trained otherwise ({'; '.join(differing)}). {_NEXT_STEP}")
+            require_same_training(cell.group / "search" / label(value), trial_experiment(cell, search, value))
 
 
 def _require_same_start(cell: Cell) -> None:

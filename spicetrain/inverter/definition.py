@@ -150,6 +150,12 @@ def training_of_today(table: dict[str, Any]) -> dict[str, Any]:
     return without(table, "phax_load_S") | ({} if own is None else {"phax": own})
 
 
+def own_settings(about: dict[str, Any]) -> Definition:
+    """What the method of a network, by its provenance `about`, brought when it was trained; of older versions, too."""
+    method = str(about["method"])
+    return METHODS[method].settings.model_validate(training_of_today(about).get(method, {}))
+
+
 def without(table: dict[str, Any], *keys: str) -> dict[str, Any]:
     """A table without keys that have gone."""
     return {key: value for key, value in table.items() if key not in keys}

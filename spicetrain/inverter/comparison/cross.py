@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from spicetrain.errors import ConfigurationError, StorageError
 from spicetrain.experiment import Experiment
+from spicetrain.inverter.definition import own_settings
 from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.store import Surrogates
@@ -50,7 +51,7 @@ def cross_scores(bench: Bench, others: Iterable[Experiment]) -> dict[str, Any]:
     """
     files = bench.files
     network, surrogates = Network.load(files / NETWORK), Surrogates.load(files / SURROGATES)
-    settings, verified = own_settings(network, others), read_json(files / SUMMARY)["key"]
+    settings, verified = settings_of_methods(network, others), read_json(files / SUMMARY)["key"]
     keys = {
         name: _CROSS.key(network=network, technology=bench.technology, surrogates=surrogates, verified=verified,
                          method=name, settings=settings[name])
@@ -74,7 +75,7 @@ def cross_scores(bench: Bench, others: Iterable[Experiment]) -> dict[str, Any]:
     return ordered
 
 
-def own_settings(network: Network, others: Iterable[Experiment]) -> Mapping[str, Definition]:
+def settings_of_methods(network: Network, others: Iterable[Experiment]) -> Mapping[str, Definition]:
     """The settings that each method brings when it predicts this net."""
     found = {name: METHODS[name].settings() for name in METHODS}
     seen = set()
@@ -83,8 +84,7 @@ def own_settings(network: Network, others: Iterable[Experiment]) -> Mapping[str,
         if method not in seen:
             seen.add(method)
             found[method] = experiment.training.of(method)
-    own = str(network.about["method"])
-    return found | {own: METHODS[own].settings.model_validate(network.about.get(own, {}))}
+    return found | {str(network.about["method"]): own_settings(network.about)}
 
 
 def cross_table(ours: pd.DataFrame, root: Path) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from spicetrain.inverter.methods import METHODS
+from spicetrain.inverter.definition import own_settings
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.fitted import FittedCircuit
@@ -25,7 +25,7 @@ def score(bench: Bench, network: Network) -> dict[str, float]:
     inputs, labels = bench.dataset.train_inputs[kept], bench.dataset.train_labels[kept]
     circuit = FittedCircuit(bench.technology, Surrogates.load(bench.files / SURROGATES), torch.float32)
     method = str(network.about["method"])
-    own = METHODS[method].settings.model_validate(network.about.get(method, {}))
+    own = own_settings(network.about)
     accuracies = {}
     for name, predictor, settings in (("circuit", "kcl", None), ("model", method, own)):
         outputs = predict(network, inputs, circuit, predictor, settings).outputs.numpy()

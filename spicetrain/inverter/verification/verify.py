@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from spicetrain.datasets import Dataset
 from spicetrain.errors import ConfigurationError
-from spicetrain.inverter.definition import EnergySettings, VerificationSettings
-from spicetrain.inverter.methods import METHODS
+from spicetrain.inverter.definition import EnergySettings, VerificationSettings, own_settings
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.fitted import FittedCircuit
@@ -93,8 +92,7 @@ class Verification:
     def predict(self) -> Prediction:
         """As the network's own method has it, in float64, in the technology it was trained in."""
         circuit = FittedCircuit(self.conditions.modelled, self.surrogates, torch.float64, tolerance=EXACT)
-        own = METHODS[self.method].settings.model_validate(self.network.about.get(self.method, {}))
-        return predict(self.network, self.inputs, circuit, self.method, own)
+        return predict(self.network, self.inputs, circuit, self.method, own_settings(self.network.about))
 
 
 def verify(asked: Verification, simulator: Simulator, files: RunFolder) -> InverterSummary:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,26 @@ from spicetrain.keyed import Recipe
 from spicetrain.progress import track
 from spicetrain.runfolder import FIT, SURROGATES
 from spicetrain.spiking.circuit import SpikingCircuit
-from spicetrain.spiking.surrogates.fits import FITS
+from spicetrain.spiking.surrogates.array_fits import fit_capacitance, fit_cells, fit_drivers, fit_pulse
 from spicetrain.spiking.surrogates.laws import SpikingLaws, load_laws
+from spicetrain.spiking.surrogates.measured import Fitted
+from spicetrain.spiking.surrogates.neuron_fits import fit_leak, fit_reset, fit_residue, fit_threshold
 from spicetrain.storage import sha256_of_file, write_json
 from spicetrain.surrogates.fitted_file import save_plot
 from spicetrain.surrogates.settings import SurrogateSettings
 from spicetrain.tables import read_measured
 from spicetrain.technology import Technology
+
+FITS: dict[str, Callable[[pd.DataFrame, SpikingLaws, SpikingCircuit, SurrogateSettings], Fitted]] = {
+    "driver_current": fit_drivers,
+    "cell_current": fit_cells,
+    "cell_capacitance": fit_capacitance,
+    "cell_pulse": fit_pulse,
+    "leak_current": fit_leak,
+    "reset_current": fit_reset,
+    "threshold": fit_threshold,
+    "reset_residue": fit_residue,
+}
 
 _FIT = Recipe("laws", 5)
 

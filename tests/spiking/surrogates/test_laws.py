@@ -31,10 +31,11 @@ from spicetrain.spiking.characterization.tables import TABLES
 from spicetrain.spiking.circuit import SIDES, SpikingCircuit, load_circuit, of_layer
 from spicetrain.spiking.netlists.network import membranes_at_latch
 from spicetrain.spiking.network import SpikingNetwork
-from spicetrain.spiking.surrogates import fits as spiking_fits
+from spicetrain.spiking.surrogates.array_fits import fit_capacitance, fit_pulse
 from spicetrain.spiking.surrogates.curves import Surface, fit_curve
-from spicetrain.spiking.surrogates.fit import fit_spiking_surrogates
+from spicetrain.spiking.surrogates.fit import FITS, fit_spiking_surrogates
 from spicetrain.spiking.surrogates.laws import SpikingLaws, load_laws
+from spicetrain.spiking.surrogates.neuron_fits import fit_residue, fit_threshold
 from spicetrain.spiking.training.predict import predict
 from spicetrain.spiking.verification.netlist import Netlist
 from spicetrain.surrogates.settings import SurrogateSettings
@@ -147,7 +148,7 @@ def test_a_surface_that_is_a_polynomial_is_found() -> None:
 def test_threshold_offset_and_delay() -> None:
     slope = np.array([-1e8, -1e7, -1e6, 0, 1e6, 1e7, 1e8])
     table = pd.DataFrame({"slope_V_per_s": slope, "trip_V": 1e-4 + 2.5e-10 * slope})
-    laws, report, _ = spiking_fits.fit_threshold(table, SpikingLaws(0.0, (), ()), load_circuit("lif-1r"), SETTINGS)
+    laws, report, _ = fit_threshold(table, SpikingLaws(0.0, (), ()), load_circuit("lif-1r"), SETTINGS)
     assert laws.trip_offset_V == pytest.approx(1e-4, rel=1e-6, abs=0) and laws.trip_delay_s == pytest.approx(
         2.5e-10, rel=1e-6, abs=0
     )
@@ -166,7 +167,7 @@ def test_pulse_splits_into_charge_and_time() -> None:
             rows.append((side, g, u, whole, latch, dc))
     names = ["side", "g_S", "v_membrane_V", "charge_C", "charge_latch_C", "charge_dc_C"]
     known = SpikingLaws(0.0, (), (), cell_spiking_F=8e-16)
-    laws, _, _ = spiking_fits.fit_pulse(pd.DataFrame(rows, columns=names), known, circuit, SETTINGS)
+    laws, _, _ = fit_pulse(pd.DataFrame(rows, columns=names), known, circuit, SETTINGS)
     found = (laws.cell_on_C, laws.cell_off_C, laws.cell_off_F, laws.cell_late_s, laws.cell_ceases_s)
     assert found == pytest.approx((-2e-16, -2e-17, 6e-16, 4e-12, 2e-12), rel=1e-5, abs=0)
 
@@ -177,7 +178,7 @@ def test_a_law_that_needs_another_is_not_fitted_before_it(table: str, needed: st
     circuit = load_circuit("lif-1t1r")
     nothing = pd.DataFrame({"side": [], "v_before_V": []})
     with pytest.raises(ConfigurationError, match=f"{table} is fitted with the law of {needed}.*Fit {needed} before"):
-        spiking_fits.FITS[table](nothing, SpikingLaws(0.0, (), ()), circuit, SETTINGS)
+        FITS[table](nothing, SpikingLaws(0.0, (), ()), circuit, SETTINGS)
 
 
 def test_the_order_of_the_fits_does_not_matter_or_is_refused(
@@ -187,12 +188,12 @@ def test_the_order_of_the_fits_does_not_matter_or_is_refused(
     tables = {name: pd.read_parquet(folder / "tables" / f"{name}.parquet") for name in report["surrogates"]}
     found = SpikingLaws(circuit.rest_V, (), ())
     for name in sorted(tables):  # the alphabet has capacitance before pulse, and residue behind current
-        found = spiking_fits.FITS[name](tables[name], found, circuit, SETTINGS)[0]
+        found = FITS[name](tables[name], found, circuit, SETTINGS)[0]
     assert found.fingerprint == laws.fingerprint
     found = SpikingLaws(circuit.rest_V, (), ())
     with pytest.raises(ConfigurationError, match="not among the laws so far"):
         for name in sorted(tables, reverse=True):
-            found = spiking_fits.FITS[name](tables[name], found, circuit, SETTINGS)[0]
+            found = FITS[name](tables[name], found, circuit, SETTINGS)[0]
 
 
 def test_capacitances_are_of_a_pair_of_cells() -> None:
@@ -203,7 +204,7 @@ def test_capacitances_are_of_a_pair_of_cells() -> None:
         for g in (1e-7, 1e-6)
     ]
     table = pd.DataFrame(rows, columns=["side", "spiking", "g_S", "capacitance_F"])
-    laws, report, _ = spiking_fits.fit_capacitance(table, SpikingLaws(0.0, (), ()), load_circuit("lif-1t1r"), SETTINGS)
+    laws, report, _ = fit_capacitance(table, SpikingLaws(0.0, (), ()), load_circuit("lif-1t1r"), SETTINGS)
     assert (laws.cell_silent_F, laws.cell_spiking_F) == pytest.approx((4e-16, 12e-16), rel=1e-6, abs=0)
     assert report["errors"]["max_F"] == 0
 
@@ -225,7 +226,7 @@ def test_residue_gives_back_what_was_injected(layers: int) -> None:
                     u -= h * (polyval(middle, reset[k]) + g * middle) / C
                 rows.append((k, g, before, u - (k + 1) * 2e-15 / C))
     table = pd.DataFrame(rows, columns=["layer", "g_column_S", "v_before_V", "v_after_V"])
-    found, report, _ = spiking_fits.fit_residue(table, laws, circuit, SETTINGS)
+    found, report, _ = fit_residue(table, laws, circuit, SETTINGS)
     assert found.reset_charge_C == pytest.approx([-2e-15 * (k + 1) for k in range(layers)], rel=1e-3, abs=0)
     assert found.reset_lost_s == pytest.approx(5e-11, rel=1e-3, abs=0)
     assert report["errors"]["max_V"] < 1e-6
@@ -326,10 +327,10 @@ def test_bad_tables(tmp_path: Path, ptm90: Technology) -> None:
         fit_spiking_surrogates(tmp_path, ptm90, circuit, SETTINGS, tmp_path)
     laws = SpikingLaws(0.0, (), ())
     with pytest.raises(ConfigurationError, match="no column trip_V; it has slope_V_per_s"):
-        spiking_fits.fit_threshold(pd.DataFrame({"slope_V_per_s": [0.0]}), laws, circuit, SETTINGS)
+        fit_threshold(pd.DataFrame({"slope_V_per_s": [0.0]}), laws, circuit, SETTINGS)
     table = pd.DataFrame({"slope_V_per_s": [0.0, 1e6], "trip_V": [0.0, np.nan]})
     with pytest.raises(ConfigurationError, match="no finite slope_V_per_s, trip_V"):
-        spiking_fits.fit_threshold(table, laws, circuit, SETTINGS)
+        fit_threshold(table, laws, circuit, SETTINGS)
     for name in ("driver_current", "leak_current", "reset_current", "threshold", "reset_residue"):
         about = {b"spicetrain": json.dumps({"technology_fingerprint": "another"}).encode()}
         pq.write_table(pa.table({"a": [0.0]}).replace_schema_metadata(about), tmp_path / f"{name}.parquet")

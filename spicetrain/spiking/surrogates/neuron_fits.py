@@ -1,0 +1,149 @@
+"""Laws of the neuron: leak, reset, threshold and what a reset leaves; as array_fits.py."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import least_squares
+from sklearn.model_selection import train_test_split
+
+from spicetrain.spiking.circuit import SpikingCircuit, of_layer
+from spicetrain.spiking.surrogates.array_fits import _COARSE_DEGREE
+from spicetrain.spiking.surrogates.curves import errors, fit_curve
+from spicetrain.spiking.surrogates.laws import SpikingLaws
+from spicetrain.spiking.surrogates.measured import (
+    Fitted,
+    columns_of,
+    layers_in,
+    membrane_range_V,
+    report_of,
+    require_known,
+    value,
+)
+from spicetrain.spiking.surrogates.plots import Curve, plot_curves
+from spicetrain.surrogates.errors_of_fit import absolute_errors
+from spicetrain.surrogates.levenberg_marquardt import Vector
+from spicetrain.surrogates.settings import SurrogateSettings
+
+_ALLOWED_V = 2e-6  # of a current's error, as what it moves a membrane by in a clock step
+_ALLOWED = 0.01  # and as a share of the current
+_LARGEST_DEGREE = 8
+_TRIP_ALLOWED_V, _USUAL_SLOPE_V_PER_S = 5e-5, 5e6  # of the threshold: faster membranes count less
+_RK_STEPS = 100
+
+
+def fit_leak(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, settings: SurrogateSettings) -> Fitted:
+    low, high = membrane_range_V(circuit)
+    fits, coarse, curves = [], [], []
+    for layer in layers_in(table):
+        v, i = columns_of(table, {"layer": layer}, "v_membrane_V", "i_A")
+        u = v - circuit.rest_V
+        here = (u >= low - 1e-9) & (u <= high + 1e-9)
+        u, i = u[here], i[here]
+        allowed = _ALLOWED_V * circuit.capacitance_F(layer) / circuit.clock.step_s + _ALLOWED * np.abs(i)
+        fits.append(fit_curve(u, i, allowed, _LARGEST_DEGREE, settings))
+        coarse.append(fit_curve(u, i, allowed, _COARSE_DEGREE, settings))
+        curves.append(Curve(f"layer {layer + 1}", u, i, value(u, fits[-1].coefficients)))
+    report = report_of(fits, "A", low, high, circuit)
+    report["errors"]["coarse"] = errors(coarse, "A")
+    domains = {**laws.domains, "leak": (low, high)}
+    laws = replace(laws, leak=tuple(fit.coefficients for fit in fits), domains=domains)
+    laws = replace(laws, coarse_leak=tuple(fit.coefficients for fit in coarse))
+    return laws, report, plot_curves(curves, "membrane from rest", "V", "leak", "A")
+
+
+def fit_reset(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, settings: SurrogateSettings) -> Fitted:
+    """i = u P(u) above rest, where every neuron that fired is: what is left of it is an exponential of P."""
+    fits, curves, high = [], [], 0.0
+    for layer in layers_in(table):
+        v, i = columns_of(table, {"layer": layer}, "v_membrane_V", "i_A")
+        above = v - circuit.rest_V > 1e-6
+        u, i = v[above] - circuit.rest_V, i[above]
+        fits.append(fit_curve(u, i / u, _ALLOWED * i / u, _LARGEST_DEGREE - 2, settings))
+        curves.append(Curve(f"layer {layer + 1}", u, i, u * value(u, fits[-1].coefficients)))
+        high = float(u.max())
+    report = report_of(fits, "S", 0.0, high, circuit)
+    coefficients = tuple(np.concatenate([[0.0], fit.coefficients]) for fit in fits)
+    laws = replace(laws, reset=coefficients, domains={**laws.domains, "reset": (0.0, high)})
+    return laws, report, plot_curves(curves, "membrane from rest", "V", "reset", "A")
+
+
+def fit_threshold(
+    table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, settings: SurrogateSettings
+) -> Fitted:
+    """trip = offset + delay slope; each point's error is that of the line through the others."""
+    slope, trip = columns_of(table.sort_values("slope_V_per_s"), {}, "slope_V_per_s", "trip_V")
+    basis = np.stack([np.ones_like(slope), slope], 1)
+    weight = 1 / (_TRIP_ALLOWED_V * (1 + (slope / _USUAL_SLOPE_V_PER_S) ** 2))
+
+    def line(kept: Any) -> Vector:
+        scale = np.abs(slope).max()
+        scaled = basis[kept] * [1, 1 / scale] * weight[kept, None]
+        return np.linalg.lstsq(scaled, trip[kept] * weight[kept], rcond=None)[0] / [1, scale]
+
+    without = np.array([basis[k] @ line(np.arange(len(slope)) != k) for k in range(len(slope))])
+    offset, delay = line(slice(None))
+    report = {
+        "errors": absolute_errors(without, trip, "V") | {"points": len(trip)},
+        "domain": {"slope_V_per_s": [float(slope.min()), float(slope.max())]},
+    }
+    laws = replace(laws, trip_offset_V=float(offset), trip_delay_s=float(delay))
+    figure = plot_curves(
+        [Curve("trip", slope, trip, basis @ [offset, delay])], "slope", "V/s", "trip from threshold", "V"
+    )
+    return laws, report, figure
+
+
+def fit_residue(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, settings: SurrogateSettings) -> Fitted:
+    """What the falling gate injects, and by how much the reset is shorter than the rest phase: the reset's law and the
+    column's conductance do the rest. ConfigurationError: the law is not known."""
+    require_known("reset" in laws.domains and len(laws.reset) > 0, "reset_residue", "reset_current")
+    table = table[table["v_before_V"] - circuit.rest_V <= laws.domains["reset"][1]]
+    layer, g, before, after = columns_of(table, {}, "layer", "g_column_S", "v_before_V", "v_after_V")
+    before, after, layers = before - circuit.rest_V, after - circuit.rest_V, layers_in(table)
+    C = np.array([circuit.capacitance_F(int(k)) for k in layer])
+    reset = [of_layer(laws.reset, int(k)) for k in layers]
+    allowed = 1e-4 + 0.05 * np.abs(after)
+    duration, unit_C = circuit.clock.rest_s, 1e-3 * circuit.capacitance_F(0)
+
+    def model(p: Vector) -> Vector:
+        left = np.empty_like(before)
+        for k in layers:
+            here = layer == k
+            left[here] = _discharged(before[here], reset[k], g[here], C[here], duration * (1 - p[0]))
+        return left + p[1 + layer.astype(int)] * unit_C / C
+
+    fitted, held_out = train_test_split(np.arange(len(after)), test_size=settings.held_out, random_state=settings.seed)
+    start = np.zeros(1 + len(layers))
+    p = least_squares(lambda p: ((model(p) - after) / allowed)[fitted], start).x
+    found = model(p)
+    report = {
+        "errors": absolute_errors(found[held_out], after[held_out], "V") | {"points": len(held_out)},
+        "domain": {"v_before_V": [float(table["v_before_V"].min()), float(table["v_before_V"].max())]},
+    }
+    laws = replace(laws, reset_lost_s=float(p[0] * duration), reset_charge_C=tuple(float(q * unit_C) for q in p[1:]))
+    curves = [
+        Curve(f"layer {k + 1}, {one:.2g} S", before[here], after[here], found[here])
+        for k in layers
+        for one in np.unique(g)
+        if (here := (layer == k) & (g == one)).any()
+    ]
+    return laws, report, plot_curves(curves, "membrane at the latch", "V", "after the reset", "V")
+
+
+def _discharged(u: Vector, reset: Vector, g: Vector, C: Vector, seconds: float) -> Vector:
+    """u after `seconds` of C du/dt = -reset(u) - g u, by Runge and Kutta's fourth order."""
+    h = seconds / _RK_STEPS
+
+    def rate(u: Vector) -> Vector:
+        return -(value(u, reset) + g * u) / C
+
+    for _ in range(_RK_STEPS):
+        a = rate(u)
+        b = rate(u + h / 2 * a)
+        c = rate(u + h / 2 * b)
+        u = u + h / 6 * (a + 2 * b + 2 * c + rate(u + h * c))
+    return u
