@@ -278,6 +278,19 @@ def test_cross_scores_are_kept_for_the_same_net_only(
     assert after["kcl"]["error_max_V"] > 10 * before["kcl"]["error_max_V"]  # ngspice's are of the net before
 
 
+@pytest.mark.parametrize("damage", ["[]", '{"kcl": 3}', '{"kcl": {}}', '{"kcl": {"error_mean_V": 1.0}}', '{"kcl"'])
+@pytest.mark.parametrize("verb", ["report", "compare"])
+def test_damaged_cross_scores_are_named(
+    verb: str, damage: str, done: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = done.copy(tmp_path / "out")
+    path = folder / "iris" / "kcl" / "seed-0" / "cross.json"
+    path.write_text(damage)
+    assert main([verb, str(folder)]) == 2
+    assert f"{path} is not " in capsys.readouterr().err
+    assert path.read_text() == damage
+
+
 # The page
 
 
