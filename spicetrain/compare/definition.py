@@ -27,7 +27,7 @@ _TAKEN = {"dataset.name": "datasets", "training.seed": "seeds"}
 class Search(Definition):
     """A setting that is chosen by validation, once a dataset, with the first seed.
 
-    setting     its dotted name, training.phax_load_S
+    setting     its dotted name, training.phax.load_S
     values      those that are tried; of equally good ones the first is taken
     epochs      of each trial; None: as many as the cell itself trains
     validation  training images kept out of the trials, by which they are judged

@@ -46,6 +46,20 @@ class NetworkSettings(Definition):
         return self
 
 
+class ErimSettings(Definition):
+    """The rule of sizing "erim": see training.erim.
+
+    slope_share      of the unloaded curve's slope at the threshold that an inverter's load must leave
+    threshold_V      how far a load may move that threshold
+    largest_fingers  of an inverter. More than these no load gets while sizes change, as those of a network that has
+                     learnt nothing yet may ask; one that needs more when sizes are settled is an error
+    """
+
+    slope_share: float = Field(default=0.8, gt=0, lt=1)
+    threshold_V: Positive = 5e-3
+    largest_fingers: int = Field(default=64, ge=1, le=1_000_000)
+
+
 class TrainingSettings(LoopSettings):
     """How the network is trained; see LoopSettings for the rest.
 
@@ -56,6 +70,7 @@ class TrainingSettings(LoopSettings):
                    from inverter_sizes on, one number for all first and one for all second inverters of a layer, one
                    for both of a pair, or every inverter by itself. Sizes change in the first half of the epochs; then
                    they are whole, and kept
+    erim           what "erim" takes for carried
     power_weight_per_W  weight in the loss of the mean static power drawn from the rails
     forward        "model": the method's own view; "spice": every minibatch simulated in ngspice, the backward pass
                    through kcl's Jacobian at the simulated operating point
@@ -67,9 +82,14 @@ class TrainingSettings(LoopSettings):
     method: Annotated[str, METHODS.validator()] = "kcl"
     logit_V: Positive = 0.05
     sizing: Sizing = "fixed"
+    erim: ErimSettings = Field(default_factory=ErimSettings)
     power_weight_per_W: float = Field(default=0.0, ge=0)
     forward: Literal["model", "spice"] = "model"
     initial: Path | None = None
+
+    def trained_as(self) -> dict[str, Any]:
+        """Without the rule of a sizing that it does not ask for."""
+        return {key: value for key, value in super().trained_as().items() if key != "erim" or self.sizing == "erim"}
 
 
 class VerificationSettings(VerificationBase):

@@ -62,7 +62,10 @@ class LoopSettings(Definition):
     def _tables_are_of_methods(self, info: ValidationInfo) -> Self:
         tables = self.model_extra or {}
         for name, table in tables.items():
-            if name not in self.methods or not isinstance(table, dict):
+            if name in self.methods and not isinstance(table, dict):
+                text = f"{table!r} is no table of the method's settings"
+                raise PydanticCustomError(EXPLAINED, "{text}", {"name": name, "text": text})
+            if name not in self.methods:
                 known = [*type(self).model_fields, *self.methods]
                 raise PydanticCustomError(UNKNOWN_KEY, "unknown key", {"name": name, "known": known})
             definition = self.methods[name].settings

@@ -57,7 +57,7 @@ def cross_scores(bench: Bench, others: Iterable[Experiment]) -> dict[str, Any]:
                          method=name, settings=settings[name])
         for name in METHODS
     }  # fmt: skip
-    kept = read_json(files / CROSS) if files.path(CROSS) else {}
+    kept = _kept(files / CROSS)
     scores = {name: kept[name] for name, key in keys.items() if kept.get(name, {}).get("key") == key}
     missing = [name for name in METHODS if name not in scores]
     if not missing:
@@ -94,12 +94,23 @@ def cross_table(ours: pd.DataFrame, root: Path) -> pd.DataFrame:
     """
     rows = []
     for cell in ours.itertuples():
-        path = root / str(cell.folder) / CROSS
-        for predictor, scores in (read_json(path) if path.exists() else {}).items():
+        for predictor, scores in _kept(root / str(cell.folder) / CROSS).items():
             if "missing" not in scores:
                 identity = (cell.dataset, cell.cell, cell.method, cell.seed, predictor)
                 rows.append((*identity, *(scores[name] for name in FIGURES)))
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _kept(path: Path) -> dict[str, dict[str, Any]]:
+    """What cross.json holds, nothing when it is absent; StorageError when it is damaged."""
+    found = read_json(path) if path.exists() else {}
+    if isinstance(found, dict) and all(map(_are_scores, found.values())):
+        return found
+    raise StorageError(f"{path} is not what a comparison writes. Remove it; `spicetrain compare` writes it again.")
+
+
+def _are_scores(found: object) -> bool:
+    return isinstance(found, dict) and ("missing" in found or found.keys() >= {*FIGURES, "key"})
 
 
 def _score(

@@ -20,22 +20,13 @@ from spicetrain.inverter.training.inverters import Inverters
 _BISECTIONS, _GRID, _REFINEMENTS = 50, 200, 6
 
 
-@torch.no_grad()
-def smallest_sizes(
-    load_S: Tensor, inverters: Inverters, *, slope_share: float = 0.8, threshold_V: float = 5e-3, largest: int = 64
-) -> Tensor:
-    """Fingers (int64) of the smallest inverters that carry the loads `load_S`, siemens to mid-rail; any shape.
+def needed_fingers(load_S: Tensor, largest_S: float) -> Tensor:
+    """Fingers of the smallest inverters that carry the loads `load_S`, siemens to mid-rail: whole numbers, at least 1,
+    in float64, shaped like `load_S`.
 
-    inverters    in float64
-    slope_share  of the unloaded slope at the threshold that must remain, below 1
-    threshold_V  how far the threshold may move
-    largest      what a load gets that needs more: it is then not carried as asked
-
-    ConfigurationError when a bound allows no load at all.
+    largest_S  what one finger carries: see `largest_load_per_finger`
     """
-    per_finger = largest_load_per_finger(inverters, slope_share, threshold_V)
-    fingers = torch.ceil(load_S.double() / per_finger * (1 - 1e-12))  # a load of exactly m g is carried by m
-    return fingers.clamp(1, largest).long()
+    return torch.ceil(load_S.double() / largest_S * (1 - 1e-12)).clamp(min=1)  # exactly m times it is carried by m
 
 
 @torch.no_grad()

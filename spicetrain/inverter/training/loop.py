@@ -43,7 +43,8 @@ def train(
     simulate  what solves the forward passes with settings.forward "spice"; the accuracies are kcl's all the same
 
     Raises ArchitectureMismatch (dataset, checkpoint or `initial` of another shape), ConfigurationError (no CUDA, more
-    validation images than there are), StorageError (folder), and what `simulate` raises.
+    validation images than there are, a load that ERIM's largest inverter does not carry when sizes are settled),
+    StorageError (folder), and what `simulate` raises.
     """
     require_fit(shape, settings, dataset)
     if settings.forward == "spice" and simulate is None:
@@ -64,6 +65,7 @@ def train(
     data = parts.pop("train")
     task = InverterTask(model, settings, parts, identity, simulate if settings.forward == "spice" else None)
     train_epochs(task, settings, data, dataset.image_shape, folder)
+    task.set_sizes(settings.epochs)
     return model.network(identity.values)
 
 
@@ -87,10 +89,17 @@ class InverterTask(Task):
     def begin(self, epoch: int) -> None:
         self.trained, self.judged, self.last = Convergence(), Convergence(), Convergence()
         self.simulating_s = 0.0
-        if 2 * epoch >= self.settings.epochs:
-            self.model.settle_sizes()
-        else:
+        self.set_sizes(epoch)
+
+    def set_sizes(self, done: int) -> None:
+        """Before the next epoch: sizes change in the first half, and are then whole and kept."""
+        settled = (self.settings.epochs + 1) // 2
+        if done <= settled:
             self.model.size_for_loads()
+        if done == settled:
+            self.model.require_carried()
+        if done >= settled:
+            self.model.settle_sizes()
 
     def loss(self, images: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
         given = None
@@ -126,6 +135,7 @@ class InverterTask(Task):
             "solver_step_V": self.trained.step_V,
             "solver_iterations": self.trained.iterations,
             "solver_unconverged": self.trained.unconverged,
+            **({"inverters_overloaded": self.model.overloaded()} if self.settings.sizing == "erim" else {}),
             "extrapolated": dict(self.model.extrapolation().count),
             "seconds_simulation": self.simulating_s,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -10,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spicetrain.array.conductances import Conductances
+from spicetrain.errors import ConfigurationError
 from spicetrain.inverter.definition import NetworkSettings, TrainingSettings
 from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.network import Network
-from spicetrain.inverter.training.erim import smallest_sizes
+from spicetrain.inverter.training.erim import largest_load_per_finger, needed_fingers
 from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.kcl import KCL
 from spicetrain.inverter.training.parameters import CrossbarParameters, row_signal
@@ -32,6 +34,7 @@ class TrainableNetwork(nn.Module):
     def __init__(self, settings: NetworkSettings, training: TrainingSettings, circuit: FittedCircuit):
         super().__init__()
         self.settings, self.circuit, self.method, self.sizing = settings, circuit, training.method, training.sizing
+        self.erim = training.erim
         method, sizing = METHODS[training.method], training.sizing
         generator = torch.Generator().manual_seed(training.seed)
         memristor, widths = circuit.technology.memristor, settings.layers
@@ -81,13 +84,41 @@ class TrainableNetwork(nn.Module):
 
     @torch.no_grad()
     def size_for_loads(self) -> None:
-        """With ERIM-style sizing: every hidden inverter as its row's conductances now demand."""
+        """With ERIM-style sizing: every hidden inverter as its row's conductances now demand, up to the largest one."""
         if self.sizing != "erim":
             return
-        for inverters, crossbar in zip(self.inverters[:-1], self.crossbars[1:], strict=True):
-            loads_S = torch.stack(crossbar().row_sums(), 1)
-            fingers = smallest_sizes(loads_S, self.circuit.exact_inverters)
-            inverters.fingers.copy_(fingers)  # type: ignore[operator]
+        for inverters, needed in zip(self.inverters[:-1], self._needed_fingers(), strict=True):
+            inverters.fingers.copy_(needed.clamp(max=self.erim.largest_fingers))  # type: ignore[operator]
+
+    def overloaded(self) -> int:
+        """Hidden inverters that have fewer fingers than ERIM's rule now gives their loads."""
+        sizes_and_needs = zip(self.sizes[:-1], self._needed_fingers(), strict=True)
+        return sum(int((needed > size.to(needed)).sum()) for size, needed in sizes_and_needs)
+
+    def require_carried(self) -> None:
+        """ConfigurationError when ERIM's largest inverter does not carry a load."""
+        largest = self.erim.largest_fingers
+        for layer, needed in enumerate(self._needed_fingers() if self.sizing == "erim" else [], 1):
+            if too_many := int((needed > largest).sum()):
+                raise ConfigurationError(
+                    f"training.sizing = 'erim': {too_many} of the {needed.numel()} inverters of hidden layer {layer} "
+                    f"need more than training.erim.largest_fingers = {largest}, up to {needed.max():.0f}. One finger "
+                    f"carries {self._largest_load_S:.3g} S; a load is the sum of a row of the next crossbar. Raise "
+                    "largest_fingers, or ask for less: a lower training.erim.slope_share, a higher "
+                    "training.erim.threshold_V. Or give the layer that they drive fewer neurons."
+                )
+
+    @torch.no_grad()
+    def _needed_fingers(self) -> list[Tensor]:
+        """Per hidden layer [columns, 2], float64, without an upper bound."""
+        per_finger = self._largest_load_S
+        loads = [torch.stack(crossbar().row_sums(), 1) for crossbar in self.crossbars[1:]]
+        return [needed_fingers(load, per_finger) for load in loads]
+
+    @cached_property
+    def _largest_load_S(self) -> float:
+        """Of one finger, siemens."""
+        return largest_load_per_finger(self.circuit.exact_inverters, self.erim.slope_share, self.erim.threshold_V)
 
     def project_sizes(self) -> None:
         """After a step; see InverterSizes."""

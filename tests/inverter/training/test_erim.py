@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from spicetrain.errors import ConfigurationError
-from spicetrain.inverter.training.erim import largest_load_per_finger, smallest_sizes
+from spicetrain.inverter.definition import TrainingSettings
+from spicetrain.inverter.training.erim import largest_load_per_finger, needed_fingers
 from spicetrain.inverter.training.inverters import Inverters
 from spicetrain.inverter.training.tanh_vtc import loaded_curve
+from spicetrain.schema import parse
 
 
 def threshold_and_slope(inverters: Inverters, fingers: int, load_S: float) -> tuple[float, float]:
@@ -24,11 +26,17 @@ def threshold_and_slope(inverters: Inverters, fingers: int, load_S: float) -> tu
     return float(v_in[k - 1]) + step * float(above[k - 1]) / drop, drop / step - 1
 
 
+def smallest_sizes(
+    load_S: torch.Tensor, inverters: Inverters, slope_share: float = 0.8, threshold_V: float = 5e-3
+) -> torch.Tensor:
+    return needed_fingers(load_S, largest_load_per_finger(inverters, slope_share, threshold_V)).long()
+
+
 @pytest.mark.parametrize("slope_share", [0.5, 0.8, 0.95])
 def test_the_bound_is_met_and_by_one_finger_less_it_is_not(slope_share: float, inverters: Inverters) -> None:
     loads = torch.tensor([[2e-7, 2e-6], [1.2e-5, 6.1e-6]], dtype=torch.float64)
-    sizes = smallest_sizes(loads, inverters, slope_share=slope_share, largest=1000)
-    assert (sizes.shape, sizes.dtype) == (loads.shape, torch.int64)
+    sizes = smallest_sizes(loads, inverters, slope_share)
+    assert sizes.shape == loads.shape
     _, slope_0 = threshold_and_slope(inverters, 1, 0.0)
     for load, size in zip(loads.flatten().tolist(), sizes.flatten().tolist(), strict=True):
         assert threshold_and_slope(inverters, size, load)[1] >= slope_share * slope_0 * (1 - 1e-4)
@@ -46,28 +54,44 @@ def test_the_threshold_counts_too(inverters: Inverters) -> None:
     )
     threshold_0, slope_0 = threshold_and_slope(lopsided, 1, 0.0)
     assert threshold_0 > 0.01
-    (size,) = smallest_sizes(torch.tensor([2e-5]), lopsided, slope_share=0.01, threshold_V=1e-3, largest=1000).tolist()
+    (size,) = smallest_sizes(torch.tensor([2e-5]), lopsided, 0.01, 1e-3).tolist()
     assert size > 1
     moved = [abs(threshold_and_slope(lopsided, m, 2e-5)[0] - threshold_0) for m in (size, size - 1)]
     assert moved[0] <= 1.001e-3 < moved[1]
 
 
-def test_sizes_rise_with_the_load_between_one_and_the_largest(inverters: Inverters) -> None:
-    loads = torch.cat([torch.zeros(1), torch.logspace(-9, -2, 200)])
-    sizes = smallest_sizes(loads, inverters, largest=20)
-    assert (int(sizes[0]), int(sizes[-1])) == (1, 20)
+def test_sizes_rise_with_the_load_from_one_on(inverters: Inverters) -> None:
+    sizes = smallest_sizes(torch.cat([torch.zeros(1), torch.logspace(-9, -2, 200)]), inverters)
+    assert int(sizes[0]) == 1 and int(sizes[-1]) > 1000
     assert bool((sizes.diff() >= 0).all())
-    assert set(range(1, 21)) == set(smallest_sizes(torch.linspace(0, 2e-5, 500), inverters, largest=20).tolist())
+    few = smallest_sizes(torch.linspace(0, 2e-5, 500), inverters).tolist()
+    assert set(range(1, max(few) + 1)) == set(few)
 
 
 def test_a_whole_number_of_largest_loads_takes_that_many_fingers(inverters: Inverters) -> None:
     one = largest_load_per_finger(inverters, 0.8, 5e-3)
     fingers = torch.arange(1, 60, dtype=torch.float64)
-    assert torch.equal(smallest_sizes(one * fingers, inverters), fingers.long())
-    assert torch.equal(smallest_sizes(one * fingers * 1.001, inverters), fingers.long() + 1)
+    assert torch.equal(needed_fingers(one * fingers, one), fingers)
+    assert torch.equal(needed_fingers(one * fingers * 1.001, one), fingers + 1)
 
 
-@pytest.mark.parametrize("bounds", [{"slope_share": 1.0}, {"threshold_V": 0.0}])
-def test_a_bound_that_allows_no_load_is_refused(bounds: dict[str, float], inverters: Inverters) -> None:
+@pytest.mark.parametrize("bounds", [(1.0, 5e-3), (0.8, 0.0)])
+def test_a_bound_that_allows_no_load_is_refused(bounds: tuple[float, float], inverters: Inverters) -> None:
     with pytest.raises(ConfigurationError, match="any load costs slope"):
-        smallest_sizes(torch.zeros(1), inverters, **bounds)  # type: ignore[arg-type]
+        largest_load_per_finger(inverters, *bounds)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"slope_share": 1.0}, r"erim.slope_share = 1\.0"),
+        ({"slope_share": 0}, "erim.slope_share = 0"),
+        ({"threshold_V": 0.0}, r"erim.threshold_V = 0\.0"),
+        ({"largest_fingers": 0}, "erim.largest_fingers = 0"),
+        ({"largest_fingers": 2.5}, r"erim.largest_fingers = 2\.5"),
+        ({"largest": 64}, "unknown key 'erim.largest'. Did you mean 'largest_fingers'"),
+    ],
+)
+def test_bad_settings_are_refused(content: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        parse(TrainingSettings, {"erim": content}, "a.toml")
