@@ -348,7 +348,7 @@ def test_ngspice_killed_in_mid_verification(done: Path, own_folder: Path, refuse
     wrapper = Wrapper.make(own_folder / "w", "kill -9 $$", left=2)  # the probe and the reduced piece, not the flat one
     command = f"verify run --workers 1 --ngspice {wrapper.executable}"
     assert "killed by SIGKILL" in refused(4, command)
-    assert len(list((done / ".verification").glob("*.npz"))) == 1
+    assert len(list((done / ".verification").glob("[!.]*.npz"))) == 1
     assert read_json(done / "summary.json") == summary
     wrapper.allow()
     assert main(command.split()) == 0
@@ -363,7 +363,7 @@ def test_ngspice_killed_in_mid_transient(done: Path, own_folder: Path, refused: 
     command = f"verify run --workers 1 --energy-images 12 --ngspice {wrapper.executable}"
     assert "killed by SIGKILL" in refused(4, command)
     assert read_json(done / "summary.json")["energy"] is None
-    assert len(list((done / ".verification").glob("*.npz"))) == 3
+    assert len(list((done / ".verification").glob("[!.]*.npz"))) == 3
     wrapper.allow()
     assert main(command.split()) == 0
     assert wrapper.runs == 2  # the DC points once more, and what was missing
@@ -630,7 +630,8 @@ def test_ctrl_c_while_training_in_spice(to_train: Path, own_folder: Path) -> Non
 def test_ctrl_c_while_verifying(done: Path, own_folder: Path) -> None:
     wrapper = Wrapper.make(own_folder / "w", "exec sleep 600", left=2)
     command = f"verify run --workers 2 --verification.flat-images 4 --ngspice {wrapper.executable}"
-    interrupted(command, lambda: wrapper.runs >= 3 and list(done.glob(".verification/*.npz")), own_folder)
+    finished = ".verification/[!.]*.npz"  # not one that is being written
+    interrupted(command, lambda: wrapper.runs >= 3 and list(done.glob(finished)), own_folder)
     wrapper.allow()
     assert main(command.split()) == 0
     assert wrapper.runs == 1 + 1 + 2  # the probe, the other half, the flat ones
