@@ -197,6 +197,9 @@ class Run:
         self.simulator  # noqa: B018
         load_plan(self.experiment.characterization.plan, self.system.tables)
         self.system.require(self)
+        initial = getattr(self.experiment.training, "initial", None)
+        if initial is not None:
+            self.system.load_network(initial).require_layers(self.experiment.network.layers, str(initial))
 
     def verified(self) -> Summary:
         """`verify`, unless a verification of the same inputs is there: then its summary, judged again."""

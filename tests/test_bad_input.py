@@ -20,6 +20,8 @@ import pandas as pd
 import pytest
 import tiny
 import torch
+from bent import bent_toml
+from inverter.training.circuits import random_network
 from processes import processes_in
 from tiny import Wrapper, write_experiment
 
@@ -104,6 +106,56 @@ def test_a_misspelt_key_is_answered_with_the_nearest(own_folder: Path, refused: 
 def test_a_setting_of_another_type(line: str, text: str, own_folder: Path, refused: Refused) -> None:
     (own_folder / "other.toml").write_text(line)
     assert text in refused(2, "train other.toml")
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        ("--technology bent.toml", "ohmic to 0.001"),
+        ("--technology slightly.toml", "has no Thevenin equivalent: verify with --netlist flat"),
+        ("--technology slightly.toml --netlist flat --energy-images 3", "only ohmic devices have"),
+        ("--network.layers 4 3 2", "begin with 4 and end with 3"),
+        ("--method latim", "needs loaded_vtc, which the plan"),
+        ("--method ideal --training.sizing layer", "sees neither load nor power"),
+        ("--method ideal --forward spice", "needs training.method = 'kcl'"),
+        ("--training.validation 118", "leaves nothing to train on"),
+        ("--training.augmentation.shift-pixels 1", "iris has none"),
+        ("--training.device cuda", "torch sees no CUDA device"),
+        ("--initial none.safetensors", "none.safetensors"),
+        ("--initial other.safetensors", "4-2-3"),
+        ("--images 31", "30 test images"),
+        ("--energy-images 31", "30 test images"),
+        ("--verification.conditions.technology none.toml", "none.toml"),
+        ("--verification.conditions.section tt", "tt"),
+        ("--characterization.plan none.toml", "none.toml"),
+        ("--characterization.plan spiking", "spiking"),
+        ("--data here", "takes no folder"),
+    ],
+)
+def test_what_the_experiment_alone_can_tell_is_refused_before_the_work(
+    flags: str, text: str, own_folder: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    ptm90 = load_technology("ptm90")
+    bent_toml(ptm90, own_folder, 0.15).rename(own_folder / "slightly.toml")
+    bent_toml(ptm90, own_folder, 3.0)
+    random_network(ptm90, 4, 2, 3).save(own_folder / "other.safetensors")
+    wrapper = Wrapper.make(own_folder / "w")
+    assert text in refused(2, f"run tiny.toml {flags} --ngspice {wrapper.executable}")
+    assert wrapper.runs == 1  # the probe: what ngspice it is
+    assert not (own_folder / "runs" / "tiny" / "characterization").exists()
+
+
+def test_time_limits_are_settings(
+    done: Path, own_folder: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrapper = Wrapper.make(own_folder / "w", "exec sleep 60", left=1)  # the probe
+    ngspice = f"--workers 1 --ngspice {wrapper.executable}"
+    assert "the time limit being 0.4 s" in refused(4, f"verify run --verification.timeout-s 0.4 {ngspice}")
+    wrapper.allow(1)
+    monkeypatch.setenv("SPICETRAIN_CACHE", str(own_folder / "empty"))
+    said = refused(4, f"characterize tiny.toml --characterization.timeout-s 0.4 {ngspice}")
+    assert "the time limit being 0.4 s" in said
 
 
 def test_toml_that_is_none(own_folder: Path, refused: Refused) -> None:

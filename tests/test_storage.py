@@ -239,7 +239,6 @@ def throw_and_interrupt(write: Any, line: int) -> None:
             raise KeyboardInterrupt
         return trace
 
-    gc.collect()
     gc.disable()  # else somebody else's objects end here, and an interrupt with them
     write.gi_frame.f_trace = trace
     before = sys.gettrace()

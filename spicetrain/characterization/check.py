@@ -70,7 +70,7 @@ class Examined:
         """The same with the names of the models exchanged."""
         names = {"nmos": self.model("pmos"), "pmos": self.model("nmos")}
         models = self.technology.transistors.model_copy(update=names)
-        return replace(self, technology=self.technology.model_copy(update={"transistors": models}))
+        return replace(self, technology=self.technology.changed(transistors=models))
 
     def probe(self, simulator: Simulator) -> Probe:
         return probe(self.technology, self.rails, self.transistors, simulator, self.add_inverter)

@@ -17,7 +17,7 @@ from spicetrain.spiking.definition import SpikingExperiment
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.verification.summary import SpikingSummary
 from spicetrain.system import Bench, Column, System
-from spicetrain.verification.conditions import conditions_of
+from spicetrain.verification.conditions import conditions_of, scaled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +56,8 @@ class SpikingSystem(System):
         conditions = conditions_of(technology, experiment.verification.conditions)
         if experiment.verification.netlist == "reduced":
             require_reduced(circuit, conditions.simulated)
+        if conditions.vdd_scale != 1:  # that there is such a circuit
+            circuit.between(scaled(circuit.rails, conditions.vdd_scale, circuit.rest_V))
         require_spiking_fit(experiment.network, experiment.training, bench.dataset, circuit, technology)
         require_spiking_verification(experiment.verification, bench.dataset, experiment.network)
 

@@ -64,7 +64,9 @@ def conditions_of(modelled: Technology, settings: ConditionSettings) -> Conditio
         changes["temperature_C"] = settings.temperature_C
     if settings.vdd_scale != 1:
         changes["rails"] = scaled(simulated.rails, settings.vdd_scale)
-    return Conditions(modelled, simulated.changed(**changes), settings.vdd_scale)
+    simulated = simulated.changed(**changes)
+    assert simulated.model_files  # of that section, or it raises
+    return Conditions(modelled, simulated, settings.vdd_scale)
 
 
 def scaled(rails: Rails, factor: float, middle_V: float | None = None) -> Rails:

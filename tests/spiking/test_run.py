@@ -10,14 +10,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import tomli_w
+from bent import bent_toml
 
 from spicetrain import assets
 from spicetrain.cli import main
+from spicetrain.run import Run
 from spicetrain.spiking.circuit import load_circuit
 from spicetrain.spiking.definition import SpikingExperiment
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.storage import read_json
 from spicetrain.systems import load_experiment, presets
+from spicetrain.technology import load_technology
 
 Capture = pytest.CaptureFixture[str]
 STEPS, IMAGES = 4, 3
@@ -187,6 +190,25 @@ def test_spike_files_of_the_wrong_shape(shape: tuple[int, ...], refused: Callabl
     said = refused(2, "run", "tiny.toml", "--verification.spikes", "spikes.npy")
     assert "x".join(map(str, shape)) in said and "4 x 4" in said
     assert not Path("runs/tiny/characterization").exists()  # before the work
+
+
+def test_bent_devices_on_a_passive_array_are_refused(own_folder: Path, refused: Callable[..., str]) -> None:
+    """Its model takes them as ohmic, whatever the netlist; on 1t1r cells are measured, whatever they do."""
+    technology = bent_toml(load_technology("ptm90"), own_folder, 3.0)
+    for form in ("flat", "reduced"):
+        said = refused(2, "run", "tiny.toml", "--technology", str(technology), "--netlist", form)
+        assert "ohmic to 0.001" in said
+    assert not Path("runs/tiny/characterization").exists()
+    circuit_toml(own_folder, "1t1r")
+    Run("tiny.toml", "runs/tiny").require()
+    changed = Path("tiny.toml").read_text()
+    Path("tiny.toml").write_text(f'technology = "{technology}"\n' + changed)
+    Run("tiny.toml", "runs/tiny").require()
+
+
+def test_rails_that_no_circuit_has_are_refused_before_the_work(refused: Callable[..., str]) -> None:
+    assert "threshold" in refused(2, "run", "tiny.toml", "--verification.conditions.vdd-scale", "0.05")
+    assert not Path("runs/tiny/characterization").exists()
 
 
 def test_an_unknown_system(own_folder: Path, refused: Callable[..., str]) -> None:

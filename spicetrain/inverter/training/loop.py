@@ -173,6 +173,7 @@ def _identity(
 def require_fit(shape: NetworkSettings, settings: TrainingSettings, dataset: Dataset) -> None:
     """ArchitectureMismatch or ConfigurationError when the dataset cannot be learnt with these settings."""
     require_dataset(shape.layers, settings.augmentation, settings.validation, dataset)
+    device_of(settings.device)
     if METHODS[settings.method].ratios and (settings.sizing != "fixed" or settings.power_weight_per_W):
         able = ", ".join(name for name in METHODS if not METHODS[name].ratios)
         raise ConfigurationError(

@@ -148,6 +148,7 @@ def require_spiking_fit(
     """ArchitectureMismatch or ConfigurationError when the dataset cannot be learnt with these settings, or the circuit
     cannot spike within the time steps of an image."""
     require_dataset(shape.layers, settings.augmentation, settings.validation, dataset)
+    device_of(settings.device)
     left, wanted = (
         len(dataset.train_inputs) - settings.validation,
         METHODS[settings.method].images(settings.of(settings.method)),
@@ -155,6 +156,6 @@ def require_spiking_fit(
     if wanted > left:
         raise ConfigurationError(
             f"The method {settings.method!r} wants {wanted} training images when it has trained, but only {left} are "
-            "there. Lower its own setting, or training.validation."
+            f"there. Lower what [training.{settings.method}] asks for, or training.validation."
         )
     circuit.require_chargeable(shape.layers, shape.steps, technology.memristor)
