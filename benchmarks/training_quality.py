@@ -25,7 +25,7 @@ from spicetrain.progress import track
 from spicetrain.runfolder import SUMMARY
 from spicetrain.storage import read_json
 from spicetrain.training.augmentation import augmented
-from spicetrain.training.kept_out import kept_out
+from spicetrain.training.held_out import held_out
 
 TARGET_POINTS = -0.5
 
@@ -67,7 +67,7 @@ def mlp_accuracy(experiment: Experiment, dataset: Dataset, rate: float, validati
         layers += [nn.Linear(rows, columns), nn.ReLU()]
     model = nn.Sequential(*layers[:-1])
     optimizer = torch.optim.Adam(model.parameters(), lr=rate, fused=True)
-    shown, kept = kept_out(dataset, validation)
+    shown, kept = held_out(dataset, validation)
     inputs, labels = (torch.from_numpy(a[shown]) for a in (dataset.train_inputs, dataset.train_labels))
     steps = settings.epochs * -(-len(inputs) // settings.batch_size)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)

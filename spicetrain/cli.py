@@ -67,8 +67,8 @@ def _dispatch(arguments: list[str]) -> int:
             return 0
         print()
     elif rest and options.verb in WITHOUT_SETTINGS:
-        told = WITHOUT_SETTINGS[options.verb]
-        raise ConfigurationError(f"Unknown argument {rest[0]}.{nearest(rest[0], flags_of_verb(options))} {told}")
+        reason = WITHOUT_SETTINGS[options.verb]
+        raise ConfigurationError(f"Unknown argument {rest[0]}.{nearest(rest[0], flags_of_verb(options))} {reason}")
     if options.verb == "doctor":
         from spicetrain.doctor import examine, print_findings
 
@@ -108,7 +108,7 @@ def _open(options: argparse.Namespace, rest: list[str], arguments: list[str]) ->
 
 
 def _simulating(options: argparse.Namespace) -> dict[str, Any]:
-    """What a Run is told of how to simulate."""
+    """What a Run is reason of how to simulate."""
     given = {key: getattr(options, key) for key in ("ngspice", "workers", "executor") if hasattr(options, key)}
     if given.get("executor") is not None:
         from spicetrain.spice.pool import executor_named

@@ -30,18 +30,18 @@ class Flag:
 
     def value(self, given: str, values: list[str]) -> bool | str | list[str] | None:
         """What `values` behind the flag, written as `given`, set it to; texts, which the definition makes numbers."""
-        told = f"flags: {given} {' '.join(values)}".rstrip()
+        words = f"flags: {given} {' '.join(values)}".rstrip()
         if self.switch is not None:
             if values:
                 opposite = replace(self, switch=not self.switch).name
-                raise ConfigurationError(f"{told}: it takes no value; {opposite} is the opposite.")
+                raise ConfigurationError(f"{words}: it takes no value; {opposite} is the opposite.")
             return self.switch
         if not all(values or [""]):
-            raise ConfigurationError(f"{told}: its value is missing.")
+            raise ConfigurationError(f"{words}: its value is missing.")
         if values == ["None"] and type(None) in get_args(self.annotation):
             return None
         if not _has_several(self.annotation) and len(values) > 1:
-            raise ConfigurationError(f"{told}: it takes one value, {len(values)} are given.")
+            raise ConfigurationError(f"{words}: it takes one value, {len(values)} are given.")
         return values if _has_several(self.annotation) else values[0]
 
 

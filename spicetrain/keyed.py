@@ -30,7 +30,7 @@ class Recipe:
         return content_hash(self.name, self.version, {name: _fact(value) for name, value in inputs.items()})
 
 
-def kept_json(path: Path, key: str, files: Sequence[Path] = ()) -> dict[str, Any] | None:
+def cached_json(path: Path, key: str, files: Sequence[Path] = ()) -> dict[str, Any] | None:
     """What a JSON file holds when it has this key and all `files` are there; else None, also when it is damaged."""
     if not all(file.is_file() for file in (path, *files)):
         return None

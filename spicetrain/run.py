@@ -203,7 +203,7 @@ class Run:
 
     def verified(self) -> Summary:
         """`verify`, unless a verification of the same inputs is there: then its summary, judged again."""
-        summary = self.system.kept_verification(self, self.network(), self.surrogates())
+        summary = self.system.cached_verification(self, self.network(), self.surrogates())
         if summary is None:
             return self.verify()
         self.system.require_within(self.experiment, summary)

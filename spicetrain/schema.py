@@ -102,10 +102,10 @@ whose own definition has explained what is wrong in `text`."""
 def _explain(definition: type[BaseModel], item: Any) -> str:
     where = ".".join(str(part) for part in item["loc"])
     if item["type"] in (UNKNOWN_KEY, EXPLAINED):
-        below, told = ".".join([*map(str, item["loc"]), item["ctx"]["name"]]), item["ctx"]
+        below, context = ".".join([*map(str, item["loc"]), item["ctx"]["name"]]), item["ctx"]
         if item["type"] == EXPLAINED:
-            return f"{below}: {told['text']}"
-        return f"unknown key {below!r}.{nearest(told['name'], told['known'])}"
+            return f"{below}: {context['text']}"
+        return f"unknown key {below!r}.{nearest(context['name'], context['known'])}"
     if item["type"] == "extra_forbidden":
         *parents, name = item["loc"]
         return f"unknown key {where!r}.{nearest(str(name), _keys(definition, parents))}"

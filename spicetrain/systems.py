@@ -52,9 +52,9 @@ def load_experiment(target: str | Path) -> Experiment:
     except ConfigurationError as error:
         if path.name != DEFINITION:
             raise
-        said = str(error) if str(error).endswith((".", "?")) else f"{error}."
+        text = str(error) if str(error).endswith((".", "?")) else f"{error}."
         raise ConfigurationError(
-            f"{said} If another version of spicetrain wrote this run folder: bring the file up to date, or make the "
+            f"{text} If another version of spicetrain wrote this run folder: bring the file up to date, or make the "
             f"run again in another folder, `spicetrain run EXPERIMENT --out FOLDER`."
         ) from error
     return experiment.with_absolute_paths(path.resolve().parent)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from spicetrain.keyed import Recipe, kept_json
+from spicetrain.keyed import Recipe, cached_json
 from spicetrain.schema import Definition
 
 
@@ -62,13 +62,13 @@ def test_the_order_of_names_does_not_matter() -> None:
 
 def test_a_file_is_kept_with_its_key_and_all_that_belongs_to_it(tmp_path: Path) -> None:
     path, table = tmp_path / "summary.json", tmp_path / "table.parquet"
-    assert kept_json(path, "k") is None
+    assert cached_json(path, "k") is None
     path.write_text(json.dumps({"key": "k", "figure": 1}))
-    assert kept_json(path, "k") == {"key": "k", "figure": 1}
-    assert kept_json(path, "other") is None
-    assert kept_json(path, "k", [table]) is None
+    assert cached_json(path, "k") == {"key": "k", "figure": 1}
+    assert cached_json(path, "other") is None
+    assert cached_json(path, "k", [table]) is None
     table.touch()
-    assert kept_json(path, "k", [table]) is not None
+    assert cached_json(path, "k", [table]) is not None
     for damaged in ('{"key": "k"', "[1]", '"k"'):
         path.write_text(damaged)
-        assert kept_json(path, "k") is None
+        assert cached_json(path, "k") is None

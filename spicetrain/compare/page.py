@@ -26,14 +26,14 @@ def comparison_page(results: Results) -> str:
 
 def _dataset(results: Results, dataset: str) -> Section:
     ours = tables.of_dataset(results.frame, dataset)
-    told: list[Block] = [*_notices(results, dataset), tables.results(results.frame, dataset)]
+    blocks: list[Block] = [*_notices(results, dataset), tables.results(results.frame, dataset)]
     if ours["accuracy_spice"].isna().all():
-        return Section(dataset, dataset, told)
+        return Section(dataset, dataset, blocks)
     searches = tables.searches(results.cells, dataset)
-    told += [tables.costs(results.frame, dataset), *([] if searches is None else [searches])]
+    blocks += [tables.costs(results.frame, dataset), *([] if searches is None else [searches])]
     cells = [cell for cell in results.cells if cell.dataset == dataset]
     drawn = [drawing for drawing in (drawings.front(ours), drawings.learning(cells)) if drawing is not None]
-    return Section(dataset, dataset, [*told, *results.blocks(dataset), Gallery(drawn)])
+    return Section(dataset, dataset, [*blocks, *results.blocks(dataset), Gallery(drawn)])
 
 
 def _notices(results: Results, dataset: str) -> list[Block]:

@@ -86,12 +86,12 @@ class Compare:
         return cells
 
     def _run_all(self, cells: list[Cell], version: int) -> None:
-        said = Console(stderr=True, highlight=False)
+        console = Console(stderr=True, highlight=False)
         took_s: list[float] = []
         for number, cell in enumerate(cells, start=1):
             if not self._is_finished(cell, version):
                 left = seconds(sum(took_s) / len(took_s) * (len(cells) - number + 1)) if took_s else ""
-                said.print(f"[{number}/{len(cells)}] {cell}{f', about {left} left' if left else ''}", markup=False)
+                console.print(f"[{number}/{len(cells)}] {cell}{f', about {left} left' if left else ''}", markup=False)
                 started = time.monotonic()
                 self._run_noted(cell, version)
                 took_s.append(time.monotonic() - started)
@@ -196,5 +196,5 @@ def raise_worst(cells: list[Cell]) -> None:
     failed = [(cell, state) for cell in cells if (state := cell.state()) and state["state"] == FAILED]
     for kind in _WORST_FIRST:
         if any(state["exit_code"] == kind.exit_code for _, state in failed):
-            told = "; ".join(f"{cell}: {state['message']}" for cell, state in failed)
-            raise kind(f"{len(failed)} of {count(len(cells), 'cell')} failed. {told}")
+            messages = "; ".join(f"{cell}: {state['message']}" for cell, state in failed)
+            raise kind(f"{len(failed)} of {count(len(cells), 'cell')} failed. {messages}")

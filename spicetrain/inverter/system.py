@@ -118,10 +118,10 @@ class InverterSystem(System):
 
         return verify(_verification(bench, network, surrogates), bench.simulator, bench.files)
 
-    def kept_verification(self, bench: Bench, network: Network, surrogates: Surrogates) -> InverterSummary | None:
-        from spicetrain.inverter.verification.verify import kept_verification
+    def cached_verification(self, bench: Bench, network: Network, surrogates: Surrogates) -> InverterSummary | None:
+        from spicetrain.inverter.verification.verify import cached_verification
 
-        return kept_verification(_verification(bench, network, surrogates), bench.simulator, bench.files)
+        return cached_verification(_verification(bench, network, surrogates), bench.simulator, bench.files)
 
     def require_within(self, experiment: InverterExperiment, summary: InverterSummary) -> None:
         from spicetrain.inverter.verification.figures import require_within

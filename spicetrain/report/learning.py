@@ -22,16 +22,16 @@ def training_section(page: Page, more: Callable[[Metrics], tuple[list[Block], li
         missing = Notice("No network has been trained in this folder.", page.command("train"))
         return Section("training", "The training", [missing])
     asked = page.experiment.training.epochs
-    blocks: list[Block] = [Paragraph(_told(metrics))]
+    blocks: list[Block] = [Paragraph(_text(metrics))]
     if len(metrics) < asked:
         text = f"{count(len(metrics), 'epoch')} of {asked} are done; the same command goes on from there."
         blocks.append(Notice(text, page.command("train")))
-    told, drawn = more(metrics)
+    explained, drawn = more(metrics)
     drawings = [_loss(metrics), _accuracy(metrics), _learning_rate(metrics), *drawn]
-    return Section("training", "The training", [*blocks, *told, Gallery(drawings)])
+    return Section("training", "The training", [*blocks, *explained, Gallery(drawings)])
 
 
-def _told(metrics: Metrics) -> str:
+def _text(metrics: Metrics) -> str:
     took = seconds(sum(line["seconds"] for line in metrics))
     return f"{count(len(metrics), 'epoch')} in {took}; loss from {metrics[0]['loss']:.3g} to {metrics[-1]['loss']:.3g}."
 

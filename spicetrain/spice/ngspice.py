@@ -86,9 +86,9 @@ def _version_text(executable: Path) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NgspiceError(f"{executable} does not start: {error}. {_INSTALL}") from error
     if answer.returncode != 0:
-        said = (answer.stderr or answer.stdout).strip()[-500:]
+        text = (answer.stderr or answer.stdout).strip()[-500:]
         raise NgspiceError(
-            f"{executable} --version ended with exit code {answer.returncode}: {said or 'no text'}. "
+            f"{executable} --version ended with exit code {answer.returncode}: {text or 'no text'}. "
             f"Likely: a broken installation, or not an ngspice. {_INSTALL}"
         )
     return answer.stdout

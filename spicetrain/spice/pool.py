@@ -74,7 +74,7 @@ def executor_named(name: str) -> Executor:
 
 
 @contextmanager
-def kept_workers(workers: int | None = None) -> Iterator[Map]:
+def persistent_workers(workers: int | None = None) -> Iterator[Map]:
     """map_unordered for many small maps: (function, items) -> its results, by worker processes that stay.
 
     They start with the first map and are killed, with their simulations, at the end of the context, however that comes.

@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
-from spicetrain.spice.pool import Map, available_cores, kept_workers, map_unordered
+from spicetrain.spice.pool import Map, available_cores, map_unordered, persistent_workers
 from spicetrain.spice.simulate import Simulation, simulate
 
 Item = TypeVar("Item")
@@ -64,12 +64,12 @@ class Simulator:
         return map_unordered(function, items, workers=self.workers, executor=self.executor)
 
     @contextmanager
-    def kept_workers(self) -> Iterator[Map]:
+    def persistent_workers(self) -> Iterator[Map]:
         """`map` for many small maps, by processes that stay until the context ends."""
         if self.executor is not None:
             yield self.map
             return
-        with kept_workers(self.workers) as run:
+        with persistent_workers(self.workers) as run:
             yield run
 
     def __reduce__(self) -> Any:

@@ -107,12 +107,12 @@ class SpikingSystem(System):
 
         return verify_spiking(_verification(bench, network, surrogates), bench.simulator, bench.files)
 
-    def kept_verification(
+    def cached_verification(
         self, bench: Bench, network: SpikingNetwork, surrogates: SpikingLaws
     ) -> SpikingSummary | None:
-        from spicetrain.spiking.verification.verify import kept_spiking_verification
+        from spicetrain.spiking.verification.verify import cached_spiking_verification
 
-        return kept_spiking_verification(_verification(bench, network, surrogates), bench.simulator, bench.files)
+        return cached_spiking_verification(_verification(bench, network, surrogates), bench.simulator, bench.files)
 
     def require_within(self, experiment: SpikingExperiment, summary: SpikingSummary) -> None:
         from spicetrain.spiking.verification.figures import require_within

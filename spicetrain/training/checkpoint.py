@@ -119,8 +119,8 @@ def _wanted(model: nn.Module, optimizer: torch.optim.Optimizer, found: Collectio
 
 
 def _require_whole(path: Path, header: dict[str, str], found: dict[str, Tensor], wanted: dict[str, torch.Size]) -> None:
-    told = _json(path, header, "tensors", list) if "tensors" in header else []  # older ones do not tell
-    if missing := sorted((set(map(str, told)) | wanted.keys()) - found.keys()):
+    listed = _json(path, header, "tensors", list) if "tensors" in header else []  # older ones do not tell
+    if missing := sorted((set(map(str, listed)) | wanted.keys()) - found.keys()):
         raise _damaged(path, f"it lacks {missing[0]}")
     if unknown := sorted(found.keys() - wanted.keys()):
         raise _damaged(path, f"it has {unknown[0]}, and this training has not")

@@ -16,7 +16,7 @@ from spicetrain.array.layered import shape_text
 from spicetrain.datasets import Dataset
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError, DomainError, StorageError
 from spicetrain.storage import storage_errors, write_atomic
-from spicetrain.training.kept_out import kept_out
+from spicetrain.training.held_out import held_out
 from spicetrain.training.settings import Augmentation
 
 Part = tuple[Tensor, Tensor]
@@ -47,7 +47,7 @@ def parts_of(dataset: Dataset, validation: int, device: torch.device) -> dict[st
     inputs, labels = dataset.train_inputs, dataset.train_labels
     parts = {"test": (dataset.test_inputs, dataset.test_labels), "train": (inputs, labels)}
     if validation:
-        shown, kept = kept_out(dataset, validation)
+        shown, kept = held_out(dataset, validation)
         parts |= {"train": (inputs[shown], labels[shown]), "validation": (inputs[kept], labels[kept])}
     return {name: (torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)) for name, (x, y) in parts.items()}
 

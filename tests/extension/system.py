@@ -27,7 +27,7 @@ from spicetrain.characterization.memristor_iv import MEMRISTOR_IV
 from spicetrain.characterization.plan import Plan
 from spicetrain.characterization.sweep import Subject
 from spicetrain.experiment import Experiment
-from spicetrain.keyed import Recipe, kept_json
+from spicetrain.keyed import Recipe, cached_json
 from spicetrain.netlists.cells import VDD, VSS, Form, models_only, text_of
 from spicetrain.netlists.index_source import add_index, add_lookup, sweep
 from spicetrain.registry import Registry
@@ -220,8 +220,8 @@ class OpenColumns(System):
         write_json(bench.files / SUMMARY, summary.to_json())
         return summary
 
-    def kept_verification(self, bench: Bench, network: OpenCrossbar, surrogates: None) -> OpenSummary | None:
-        content = kept_json(bench.files / SUMMARY, self._key(bench, network))
+    def cached_verification(self, bench: Bench, network: OpenCrossbar, surrogates: None) -> OpenSummary | None:
+        content = cached_json(bench.files / SUMMARY, self._key(bench, network))
         return None if content is None else OpenSummary.model_validate(content)
 
     def require_within(self, experiment: OpenExperiment, summary: OpenSummary) -> None:

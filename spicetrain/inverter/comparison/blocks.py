@@ -31,10 +31,10 @@ def comparison_blocks(ours: pd.DataFrame, root: Path, dataset: str) -> list[Bloc
     cross = cross_table(of_it, root)
     ratios, energies = tables.ratios(ours, cross, dataset), tables.energies(ours, dataset)
     crossed = tables.cross_scores(cross, dataset)
-    told: list[Block] = [table for table in (ratios, energies) if table is not None]
-    if told:
-        told.append(Paragraph(CAVEAT))
+    blocks: list[Block] = [table for table in (ratios, energies) if table is not None]
+    if blocks:
+        blocks.append(Paragraph(CAVEAT))
     drawn = [drawings.errors(of_it)]
     if crossed is not None:
         drawn.append(drawings.cross_matrix(*tables.cross_matrix(cross, dataset)))
-    return [*told, Gallery(drawn), *([] if crossed is None else [crossed])]
+    return [*blocks, Gallery(drawn), *([] if crossed is None else [crossed])]

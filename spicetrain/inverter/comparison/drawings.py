@@ -28,8 +28,8 @@ def errors(ours: pd.DataFrame) -> Drawing:
     ):
         groups = [verified[verified["cell"] == name][column] for name in names]
         middle = np.array([group.mean() for group in groups])
-        reach = np.array([[m - group.min(), group.max() - m] for m, group in zip(middle, groups, strict=True)]).T
-        axis.errorbar(middle, range(len(names)), xerr=reach, fmt=marker, color=colour, capsize=2, label=text)
+        extent = np.array([[m - group.min(), group.max() - m] for m, group in zip(middle, groups, strict=True)]).T
+        axis.errorbar(middle, range(len(names)), xerr=extent, fmt=marker, color=colour, capsize=2, label=text)
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(len(names) - 0.5, -0.5)
     axis.set(xlabel="|own model - SPICE|")

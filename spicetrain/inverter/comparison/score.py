@@ -16,12 +16,12 @@ from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import predict
 from spicetrain.runfolder import SURROGATES
 from spicetrain.system import Bench
-from spicetrain.training.kept_out import kept_out
+from spicetrain.training.held_out import held_out
 
 
 def score(bench: Bench, network: Network) -> dict[str, float]:
     """accuracy_circuit as kcl predicts it, accuracy_model in the method's own view, shares."""
-    kept = kept_out(bench.dataset, bench.experiment.training.validation)[1]
+    kept = held_out(bench.dataset, bench.experiment.training.validation)[1]
     inputs, labels = bench.dataset.train_inputs[kept], bench.dataset.train_labels[kept]
     circuit = FittedCircuit(bench.technology, Surrogates.load(bench.files / SURROGATES), torch.float32)
     method = str(network.about["method"])

@@ -22,7 +22,7 @@ def verification_section(page: Page, outputs: Outputs | None, classes: tuple[str
     if outputs is None:
         missing = Notice("The network has not been simulated in ngspice.", page.command("verify"))
         return Section("verification", title, [missing])
-    blocks: list[Block] = [Paragraph(_told(outputs))]
+    blocks: list[Block] = [Paragraph(_text(outputs))]
     if page.summary and (missed := page.summary.solver_unconverged):
         text = f"The model's own solver did not converge for {count(missed, 'sample')} of this comparison."
         blocks.append(Notice(text))
@@ -39,7 +39,7 @@ def verification_section(page: Page, outputs: Outputs | None, classes: tuple[str
     return Section("verification", title, blocks)
 
 
-def _told(outputs: Outputs) -> str:
+def _text(outputs: Outputs) -> str:
     differ = int(np.sum(outputs.model_class != outputs.spice_class))
     wrong = int(np.sum(outputs.spice_class != outputs.label))
     same = f"different classes for {count(differ, 'image')}" if differ else "the same class for every one"

@@ -22,7 +22,7 @@ def energy_section(page: Page) -> Section:
     if energy is None:
         text = "Energy and delay have not been measured: give the number of images to present one after the other."
         return Section(key, title, [Notice(text, f"{page.command('verify')} --energy-images 20")])
-    blocks: list[Block] = [Figures(_tiles(energy)), Paragraph(_told(energy))]
+    blocks: list[Block] = [Figures(_tiles(energy)), Paragraph(_text(energy))]
     images = page.files.frame("transient.parquet", ("image", "hold_time_s", "energy_J"))
     waves = page.files.frame("waveforms.parquet", ("image", "time_s", "power_W", "o_0_V"))
     drawings = [] if waves is None else [_outputs(waves, energy), _power(waves, energy)]
@@ -40,7 +40,7 @@ def _tiles(energy: EnergyFigures) -> list[tuple[str, str, str]]:
     ]
 
 
-def _told(energy: EnergyFigures) -> str:
+def _text(energy: EnergyFigures) -> str:
     farads = {"crossbar column": energy.column_capacitance_F, "inverter output": energy.row_capacitance_F}
     wires = [f"{quantity(farad, 'F')} at every {where}" for where, farad in farads.items() if farad]
     added = f"the transistors' own and {' and '.join(wires)}" if wires else "the transistors' own only, no wires"

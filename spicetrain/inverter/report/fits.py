@@ -60,11 +60,11 @@ def _errors(surrogates: dict[str, Any]) -> Table:
         texts = [quantity(value, unit) if unit else _share(value) for value in (*values, beside)]
         rows.append((what, *texts, _times(beside, values[0]), f"{points:,}"))
     methods = {name: one["errors"].get("baseline_method", "") for name, one in surrogates.items()}
-    said = "; ".join(f"{name.replace('_', ' ')}: {method}" for name, method in methods.items() if method)
+    text = "; ".join(f"{name.replace('_', ' ')}: {method}" for name, method in methods.items() if method)
     took = seconds(sum(float(one["seconds"]) for one in surrogates.values()))
     caption = (
         "Errors on points kept out of the fit. The baseline is the plain regression that must be beaten; "
-        f"1 × means it was not worth a network. Baselines: {said}. Fitted in {took}."
+        f"1 × means it was not worth a network. Baselines: {text}. Fitted in {took}."
     )
     head = ("quantity", "rms", "99 % below", "largest", "baseline rms", "better by", "held-out points")
     return Table(head, rows, caption)

@@ -11,7 +11,7 @@ from spicetrain.report.learning import Metrics, epochs
 from spicetrain.report.units import count, quantity
 
 
-def solver_told(metrics: Metrics) -> tuple[list[Block], list[Drawing]]:
+def solver_blocks(metrics: Metrics) -> tuple[list[Block], list[Drawing]]:
     """For the section on the training."""
     return [_convergence(metrics)], [_solver(metrics)] if any(line["solver_step_V"] for line in metrics) else []
 

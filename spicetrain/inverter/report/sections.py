@@ -6,7 +6,7 @@ from spicetrain.inverter.report.circuit import circuit_section
 from spicetrain.inverter.report.comparison import verification_section
 from spicetrain.inverter.report.energy import energy_section
 from spicetrain.inverter.report.fits import surrogates_section
-from spicetrain.inverter.report.learning import solver_told
+from spicetrain.inverter.report.learning import solver_blocks
 from spicetrain.inverter.report.worst import Inputs, worst_section
 from spicetrain.inverter.verification.outputs import Outputs
 from spicetrain.report.blocks import Section
@@ -25,7 +25,7 @@ def inverter_sections(page: Page) -> list[Section]:
     return [
         circuit_section(page),
         surrogates,
-        training_section(page, solver_told),
+        training_section(page, solver_blocks),
         verification_section(page, outputs, classes),
         energy_section(page),
         conductances_section(page),

@@ -28,7 +28,7 @@ def spice_forward(technology: Technology, simulator: Simulator) -> Iterator[Simu
     memristors do not reduce). The worker processes stay until the context ends, and no ngspice outlives it.
     SimulationError when ngspice fails; its deck is kept and named.
     """
-    with simulator.kept_workers() as run:
+    with simulator.persistent_workers() as run:
         yield partial(_simulate, technology, simulator, run)
 
 

@@ -26,7 +26,7 @@ from spicetrain.inverter.verification.figures import compare
 from spicetrain.inverter.verification.simulate_network import SimulatedVoltages, simulate_network
 from spicetrain.inverter.verification.summary import FlatFigures, InverterSummary
 from spicetrain.inverter.verification.tables import HIDDEN, TRANSIENT, write_tables, write_transient
-from spicetrain.keyed import Recipe, kept_json
+from spicetrain.keyed import Recipe, cached_json
 from spicetrain.runfolder import SUMMARY, VERIFICATION, WAVEFORMS, RunFolder
 from spicetrain.spice.simulator import Simulator
 from spicetrain.storage import write_json
@@ -117,8 +117,8 @@ def verify(asked: Verification, simulator: Simulator, files: RunFolder) -> Inver
         flat = _flat(simulate(asked.inputs[: settings.flat_images], "flat"), spice_out)
     energy: Energy | None = None
     if asked.energy.images:
-        some = asked.dataset.test_inputs[: asked.energy.images]
-        energy = measure_energy(network, technology, some, asked.energy, simulator)
+        presented = asked.dataset.test_inputs[: asked.energy.images]
+        energy = measure_energy(network, technology, presented, asked.energy, simulator)
     write_tables(files, asked.labels, outputs, spice, model_V)
     write_transient(files, asked.dataset.test_labels, energy)
     figures: dict[str, Any] = {
@@ -144,10 +144,11 @@ def verify(asked: Verification, simulator: Simulator, files: RunFolder) -> Inver
     return summary
 
 
-def kept_verification(asked: Verification, simulator: Simulator, files: RunFolder) -> InverterSummary | None:
+def cached_verification(asked: Verification, simulator: Simulator, files: RunFolder) -> InverterSummary | None:
     """The summary in `files` when a verification of these very inputs wrote it and its tables; its figures are not
     judged again. None otherwise, also when it is damaged."""
-    return InverterSummary.of(kept_json(files / SUMMARY, asked.key(simulator), [files / name for name in asked.tables]))
+    tables = [files / name for name in asked.tables]
+    return InverterSummary.of(cached_json(files / SUMMARY, asked.key(simulator), tables))
 
 
 def require_images(settings: VerificationSettings, dataset: Dataset) -> None:

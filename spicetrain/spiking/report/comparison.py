@@ -27,11 +27,11 @@ def spiking_verification_section(page: Page, kept: KeptSpikes | None, classes: t
         return Section(key, title, [missing])
     label, found = (frame[name].to_numpy(np.int64) for name in ("label", "class_spice"))
     drawings = [_membranes(kept), _errors(kept), _mismatches(frame), confusion(label, found, classes)]
-    blocks: list[Block] = [Paragraph(_told(frame)), Gallery(drawings)]
+    blocks: list[Block] = [Paragraph(_text(frame)), Gallery(drawings)]
     return Section(key, title, blocks)
 
 
-def _told(frame: pd.DataFrame) -> str:
+def _text(frame: pd.DataFrame) -> str:
     differ = int((frame["class_model"] != frame["class_spice"]).sum())
     wrong = int((frame["class_spice"] != frame["label"]).sum())
     same = f"different classes for {count(differ, 'image')}" if differ else "the same class for every one"
@@ -40,9 +40,9 @@ def _told(frame: pd.DataFrame) -> str:
 
 def _membranes(kept: KeptSpikes) -> Drawing:
     figure, axis = axes()
-    quiet = subthreshold(kept.model, kept.spice)
+    below = subthreshold(kept.model, kept.spice)
     x, y = (
-        _thinned(np.concatenate([v[where] for (_, v), where in zip(layers, quiet, strict=True)]))
+        _thinned(np.concatenate([v[where] for (_, v), where in zip(layers, below, strict=True)]))
         for layers in (kept.model, kept.spice)
     )
     axis.axline((0, 0), slope=1, color=INK, linewidth=0.7)
@@ -59,8 +59,8 @@ def _membranes(kept: KeptSpikes) -> Drawing:
 
 def _errors(kept: KeptSpikes) -> Drawing:
     figure, axis = axes()
-    quiet = subthreshold(kept.model, kept.spice)
-    layers = [np.abs(error[where]) for error, where in zip(errors(kept.model, kept.spice), quiet, strict=True)]
+    below = subthreshold(kept.model, kept.spice)
+    layers = [np.abs(error[where]) for error, where in zip(errors(kept.model, kept.spice), below, strict=True)]
     every = np.concatenate(layers)
     floor = max(float(np.quantile(every, 0.001)), 1e-9) if every.size else 1e-9
     bins = np.geomspace(floor, max(float(every.max(initial=0)), 2 * floor), 40)

@@ -25,7 +25,7 @@ def laws_section(page: Page) -> Section:
         "reset and threshold."
     )
     try:
-        rows = [(name.replace("_", " "), _told(law["errors"])) for name, law in content["surrogates"].items()]
+        rows = [(name.replace("_", " "), _text(law["errors"])) for name, law in content["surrogates"].items()]
         blocks: list[Block] = [Paragraph(text), Table(("law", "errors"), rows)]
     except (KeyError, TypeError, AttributeError) as error:
         raise StorageError(
@@ -35,15 +35,15 @@ def laws_section(page: Page) -> Section:
     return Section(key, title, [*blocks, Gallery(_plots(page))])
 
 
-def _told(errors: dict[str, Any]) -> str:
+def _text(errors: dict[str, Any]) -> str:
     """rms_A = 3e-9, points = 7 -> "rms 3.00 nA, points 7": the unit is the end of the name."""
-    said = []
+    text = []
     for name, value in errors.items():
         if isinstance(value, int | float):
             what, _, unit = name.rpartition("_")
             known = unit in (*_UNITS, "relative")
-            said.append(f"{(what if known else name).replace('_', ' ')} {_figure(value, unit)}")
-    return ", ".join(said)
+            text.append(f"{(what if known else name).replace('_', ' ')} {_figure(value, unit)}")
+    return ", ".join(text)
 
 
 def _figure(value: float, unit: str) -> str:

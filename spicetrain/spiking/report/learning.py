@@ -10,17 +10,17 @@ from spicetrain.report.learning import Metrics, epochs
 from spicetrain.report.units import percent
 
 
-def spikes_told(metrics: Metrics) -> tuple[list[Block], list[Drawing]]:
+def spike_blocks(metrics: Metrics) -> tuple[list[Block], list[Drawing]]:
     """For the section on the training."""
     return [_laws(metrics)], [_spike_rates(metrics)]
 
 
 def _laws(metrics: Metrics) -> Block:
     last = metrics[-1]
-    beyond = last.get("extrapolated", last.get("beyond_laws", {}))  # as older versions called it
-    if not beyond:
+    extrapolated = last.get("extrapolated", last.get("beyond_laws", {}))  # as older versions called it
+    if not extrapolated:
         return Paragraph("In the last epoch no law was asked beyond the range in which it was measured.")
-    asked = ", ".join(f"{name} {number:,} times" for name, number in beyond.items())
+    asked = ", ".join(f"{name} {number:,} times" for name, number in extrapolated.items())
     return Notice(f"In the last epoch laws were asked beyond the range in which they were measured: {asked}.")
 
 

@@ -50,13 +50,13 @@ def _drawing(kept: KeptSpikes, image: int, frame: pd.DataFrame | None, classes: 
         if last and len(classes) <= _MOST_NAMED:
             _name_outputs(axis, spice[image], classes)
     differ = f"{count(wrong, 'spike')} in only one of the two" if wrong else "the same spikes in both"
-    said = ""
+    text = ""
     if frame is not None and image < len(frame):
         label, model_class, spice_class = (
             classes[int(frame[name].iloc[image])] for name in ("label", "class_model", "class_spice")
         )
-        said = f", a {label}: SPICE says {spice_class}, the model {model_class}"
-    return Drawing(svg(figure, f"Spikes of test image {image}"), f"Test image {image}{said}; {differ}.", wide=True)
+        text = f", a {label}: SPICE says {spice_class}, the model {model_class}"
+    return Drawing(svg(figure, f"Spikes of test image {image}"), f"Test image {image}{text}; {differ}.", wide=True)
 
 
 def _panel(axis: Axes, model: NDArray[np.bool_], spice: NDArray[np.bool_], title: str) -> None:

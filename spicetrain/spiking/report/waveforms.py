@@ -29,7 +29,7 @@ _TITLE = "Membranes in ngspice against the model"
 _ALONE = {"currentColor": "#1c2733", "var(--rule)": "#dde3e4", "var(--accent)": "#0b7a82", "var(--second)": "#c05f00"}
 
 
-def kept_spikes(page: Page) -> KeptSpikes | None:
+def latched_spikes(page: Page) -> KeptSpikes | None:
     """spikes.npz of the run; StorageError when it is not of its network."""
     path = page.files.path(SPIKES)
     return None if path is None else read_spikes(path, page.experiment.network.layers)
@@ -62,7 +62,7 @@ def write_waveform_svg(page: Page, path: Path, image: int = 0) -> None:
     ConfigurationError when none were kept of it; StorageError when an artefact is damaged or the file cannot be
     written.
     """
-    kept, waves = kept_spikes(page), page.files.frame("waveforms.parquet", _COLUMNS)
+    kept, waves = latched_spikes(page), page.files.frame("waveforms.parquet", _COLUMNS)
     if kept is None or waves is None or image not in set(waves["image"]) or image >= len(kept.inputs):
         raise ConfigurationError(
             f"{page.files} holds no waveforms of test image {image}: verify with verification.waveform_images at least "
@@ -122,9 +122,9 @@ def _ticks(axis: Axes, latch_ns: np.ndarray, spikes: np.ndarray, colour: str, ri
 def _caption(image: int, part: pd.DataFrame, kept: KeptSpikes) -> str:
     worst = 0.0
     for layer, neuron in set(zip(part["layer"], part["neuron"], strict=True)):
-        quiet = ~(kept.model[layer][0] | kept.spice[layer][0])[image, :, neuron]
+        below = ~(kept.model[layer][0] | kept.spice[layer][0])[image, :, neuron]
         error = np.abs(kept.model[layer][1] - kept.spice[layer][1])[image, :, neuron]
-        worst = max(worst, float(error[quiet].max(initial=0)))
+        worst = max(worst, float(error[below].max(initial=0)))
     return (
         f"Test image {image}, {quantity(float(part['time_s'].max()), 's')}. Of these neurons model and ngspice differ "
         f"by {quantity(worst, 'V')} at most where neither fires."

@@ -45,7 +45,7 @@ def circuit_layer(
     scale, trip = threshold_V - rest_V, threshold_V - rest_V + laws.trip_offset_V
     injected = of_layer(laws.reset_charge_C, layer) / columns.C
     fire = surrogate.fast_sigmoid(fitted.slope)
-    u = resting(columns.quiet).expand(spikes.shape[1], g.bias_pos.shape[0])
+    u = resting(columns.silent_rows).expand(spikes.shape[1], g.bias_pos.shape[0])
     fires, latched = [], []
     for step in range(len(spikes)):
         u, slope = columns.integrate(u, step)

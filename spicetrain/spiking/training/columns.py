@@ -24,8 +24,8 @@ EXACT_PARTS, RESET_PARTS, COARSE_RESET_PARTS = 8, 8, 2
 class Columns:
     """The columns of one layer, with their neurons; u = v - rest_V, [samples, columns].
 
-    driven  per k [steps, samples, columns] or [columns], A / V^k: what flows into a membrane while the rows spike
-    quiet   per k [columns]: the same in the rest phase
+    driven       per k [steps, samples, columns] or [columns], A / V^k: what flows into a membrane while the rows spike
+    silent_rows  per k [columns]: the same in the rest phase
     """
 
     def __init__(self, spikes: Tensor, g: Conductances, layer: int, fitted: FittedSpikingCircuit) -> None:
@@ -33,7 +33,7 @@ class Columns:
         cells = fitted.circuit.array == "1t1r"
         driven, silent = (_cell_currents if cells else _ideal_row_currents)(spikes, g, fitted)
         leak = [-a for a in fitted.leak(layer)]
-        driven, self.quiet = added(driven, leak), added(silent, leak)
+        driven, self.silent_rows = added(driven, leak), added(silent, leak)
         self.C = fitted.circuit.capacitance_F(layer) + (spikes.shape[2] + 1) * fitted.laws.cell_silent_F
         self.reset = Reset(silent, layer, self.C, self.phases.reset_s, fitted)
         self.spiking_pairs = (spikes.sum(2, keepdim=True) + 1).unbind() if cells else ()
@@ -59,8 +59,8 @@ class Columns:
             # And give back what of it does not leave into the devices.
             off = self.laws.cell_off_C + self.laws.cell_off_F * u
             u = u + self.spiking_pairs[step] * (off / self.C)
-        quiet = advance(u, self.quiet, self.C, self.phases.rest_s, self.domain, self.parts)
-        return self.reset.put(quiet, u, fired)
+        settled = advance(u, self.silent_rows, self.C, self.phases.rest_s, self.domain, self.parts)
+        return self.reset.applied(settled, u, fired)
 
 
 @dataclass(frozen=True)
@@ -84,17 +84,17 @@ class Reset:
         self.a, self.C, self.t, self.domain = [value.detach() for value in a], C, t, fitted.domain("reset")
         self.parts = COARSE_RESET_PARTS if fitted.coarse else RESET_PARTS
 
-    def put(self, quiet: Tensor, u: Tensor, fired: Tensor) -> Tensor:
-        """`quiet`, [samples, columns], with the membranes of the neurons that fired in their places."""
-        some = Fired.of(u, fired)
-        return quiet.index_put(some.where, self.path(some)[-1])
+    def applied(self, settled: Tensor, u: Tensor, fired: Tensor) -> Tensor:
+        """`settled`, [samples, columns], with the membranes of the neurons that fired in their places."""
+        firing = Fired.of(u, fired)
+        return settled.index_put(firing.where, self.path(firing)[-1])
 
     @torch.no_grad()
-    def path(self, some: Fired, pull: Tensor | None = None) -> list[Tensor]:
+    def path(self, firing: Fired, pull: Tensor | None = None) -> list[Tensor]:
         """Membranes at the ends of equal parts of the reset; pull [spans, fired]: a current into them, amperes, that
         changes from one equal span to the next."""
-        a = [value[some.where[1]] if value.dim() else value for value in self.a]
-        path = [some.u]
+        a = [value[firing.where[1]] if value.dim() else value for value in self.a]
+        path = [firing.u]
         for part in range(self.parts):
             now = a if pull is None else [a[0] + pull[part * len(pull) // self.parts], *a[1:]]
             path.append(advance(path[-1], now, self.C, self.t / self.parts, self.domain))

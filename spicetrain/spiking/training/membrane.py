@@ -40,9 +40,9 @@ def advance(
     """
     b = [coefficient * (t / C / (1 if len(coefficients) == 2 else parts)) for coefficient in coefficients]
     if len(b) == 2:
-        return u + _way([b[0] + b[1] * u, b[1]])
+        return u + _change([b[0] + b[1] * u, b[1]])
     for _ in range(parts):
-        u = u + _way_in_part(b, u, domain)
+        u = u + _change_in_part(b, u, domain)
     return u
 
 
@@ -64,15 +64,15 @@ def current(u: Tensor, coefficients: Sequence[Tensor]) -> Tensor:
     return value
 
 
-def _way_in_part(b: Sequence[Tensor], u: Tensor, domain: tuple[float, float] | None) -> Tensor:
+def _change_in_part(b: Sequence[Tensor], u: Tensor, domain: tuple[float, float] | None) -> Tensor:
     b = _around(b, u, domain)
     if len(b) > 3:
-        end = _way(b[:2])
+        end = _change(b[:2])
         b = _parabola_through(b, end if domain is None else (u + end).clamp(*domain) - u)
-    return _way(b)
+    return _change(b)
 
 
-def _way(b: Sequence[Tensor]) -> Tensor:
+def _change(b: Sequence[Tensor]) -> Tensor:
     """d of two or three coefficients."""
     square = b[1].square()
     r = _tanh_ratio(square) if len(b) == 2 else _signed_tanh_ratio(square - 4 * b[0] * b[2])

@@ -61,7 +61,7 @@ class DrivenColumns:
         self.fastest_S, self.corrections = float(S.detach().max()), 1 if fitted.coarse else 2
         self.longest = COARSE_STRETCH if fitted.coarse else STRETCH
         self.domain = fitted.domain("leak")
-        self.quiet = added([at_rest, -S], leak)
+        self.silent_rows = added([at_rest, -S], leak)
         self.reset = Reset([at_rest, -S], layer, self.C, self.phases.reset_s, fitted)
         self.rate_per_s = float(S.detach().mean()) / self.C
         self.active, self.pull = active.unbind(), (pull + leak[0]).unbind()
@@ -70,38 +70,38 @@ class DrivenColumns:
         """(u at the latch, its slope there in V/s)."""
         active = self.active[step]
         response = [torch.addcmul(a, active, b) for a, b in zip(self.silent[1:], self.change[1:], strict=True)]
-        a = [self.pull[step], *self.quiet[1:]]
+        a = [self.pull[step], *self.silent_rows[1:]]
         u, coupled = self._charge(u, a, self._coupling(response), self.phases.driven_s)
         return u, (current(u, a) + coupled) / self.C
 
     def rest(self, u: Tensor, fired: Tensor, step: int) -> Tensor:
         """u after the rest phase, without what the reset gate injects; `fired` [samples, columns], 0 or 1."""
-        some, pull = Fired.of(u, fired), self._coupling(self.silent[1:])
-        way = self._way(some)
-        # Neurons in reset fall much faster than the others move: they pull with a mean of their way.
-        mean, resetting = u.detach().index_put(some.where, self._remembered(way)), fired.bool()
+        firing, pull = Fired.of(u, fired), self._coupling(self.silent[1:])
+        trajectory = self._trajectory(firing)
+        # Neurons in reset fall much faster than the others move: they pull with a mean of their trajectory.
+        mean, resetting = u.detach().index_put(firing.where, self._remembered(trajectory)), fired.bool()
 
         def coupling(u: Tensor) -> Tensor:
             return pull(torch.where(resetting, mean, u))
 
-        quiet, _ = self._charge(u, self.quiet, coupling, self.phases.rest_s)
+        settled, _ = self._charge(u, self.silent_rows, coupling, self.phases.rest_s)
         with torch.no_grad():
-            between = torch.lerp(u, quiet, self._middles(u, len(way))[:, None, None])
-            between[:, *some.where] = way
-            onto = pull(between)[:, *some.where]
-        return quiet.index_put(some.where, self.reset.path(some, onto)[-1])
+            between = torch.lerp(u, settled, self._middles(u, len(trajectory))[:, None, None])
+            between[:, *firing.where] = trajectory
+            onto = pull(between)[:, *firing.where]
+        return settled.index_put(firing.where, self.reset.path(firing, onto)[-1])
 
-    def _way(self, some: Fired) -> Tensor:
+    def _trajectory(self, firing: Fired) -> Tensor:
         """[parts, fired]: logarithmic means of neurons that nothing pulls, in equal parts of their reset."""
-        path = torch.stack(self.reset.path(some)).clamp_min(_LEAST_V)
+        path = torch.stack(self.reset.path(firing)).clamp_min(_LEAST_V)
         start, stop = path[:-1], path[1:]
         ratio = torch.log(start / stop)
         return torch.where(ratio.abs() < 1e-3, (start + stop) / 2, (start - stop) / ratio)
 
-    def _remembered(self, way: Tensor) -> Tensor:
-        """The mean of a way, weighted with what the other membranes still remember of it at its end."""
-        weight = torch.exp(self.rate_per_s * self.phases.reset_s * (self._middles(way, len(way)) - 1))
-        return weight @ way / weight.sum()
+    def _remembered(self, trajectory: Tensor) -> Tensor:
+        """The mean of a trajectory, weighted with what the other membranes still remember of it at its end."""
+        weight = torch.exp(self.rate_per_s * self.phases.reset_s * (self._middles(trajectory, len(trajectory)) - 1))
+        return weight @ trajectory / weight.sum()
 
     @staticmethod
     def _middles(like: Tensor, spans: int) -> Tensor:

@@ -53,16 +53,16 @@ def compare_spikes(model: Sequence[Layer], spice: Sequence[Layer]) -> dict[str, 
     same = [m[0] == s[0] for m, s in zip(model, spice, strict=True)]
     total = sum(layer.size for layer in same)
     wrong = sum(int((~layer).sum()) for layer in same)
-    quiet, error = subthreshold(model, spice), errors(model, spice)
+    below, error = subthreshold(model, spice), errors(model, spice)
     early = up_to_first_mismatch(model, spice)
-    before = [q & e for q, e in zip(quiet, early, strict=True)]
+    before = [q & e for q, e in zip(below, early, strict=True)]
     return {
         "spike_agreement": (total - wrong) / total,
         "spike_agreement_by_layer": [float(layer.mean()) for layer in same],
         "spike_mismatches": wrong,
         "images_without_mismatch": int(np.sum(mismatches(model, spice) == 0)),
-        **_membranes(error, quiet),
-        "membrane_rms_V_by_layer": [_rms(e[q]) for e, q in zip(error, quiet, strict=True)],
+        **_membranes(error, below),
+        "membrane_rms_V_by_layer": [_rms(e[q]) for e, q in zip(error, below, strict=True)],
         "before_mismatch": _membranes(error, before),
         "spikes_per_image_model": [float(spikes.sum((1, 2)).mean()) for spikes, _ in model],
         "spikes_per_image_spice": [float(spikes.sum((1, 2)).mean()) for spikes, _ in spice],
@@ -102,10 +102,10 @@ def up_to_first_mismatch(model: Sequence[Layer], spice: Sequence[Layer]) -> list
 def by_image(model: Sequence[Layer], spice: Sequence[Layer]) -> dict[str, NDArray]:
     """mismatches and membrane_rms_V (subthreshold steps, all layers), [images] each."""
     flat = [
-        (np.where(quiet, error, 0).reshape(len(error), -1), quiet.reshape(len(quiet), -1))
-        for error, quiet in zip(errors(model, spice), subthreshold(model, spice), strict=True)
+        (np.where(below, error, 0).reshape(len(error), -1), below.reshape(len(below), -1))
+        for error, below in zip(errors(model, spice), subthreshold(model, spice), strict=True)
     ]
-    square, number = sum((error**2).sum(1) for error, _ in flat), sum(quiet.sum(1) for _, quiet in flat)
+    square, number = sum((error**2).sum(1) for error, _ in flat), sum(below.sum(1) for _, below in flat)
     return {"mismatches": mismatches(model, spice), "membrane_rms_V": np.sqrt(square / np.maximum(number, 1))}
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spicetrain.datasets import Dataset
 from spicetrain.errors import ConfigurationError
-from spicetrain.keyed import Recipe, kept_json
+from spicetrain.keyed import Recipe, cached_json
 from spicetrain.runfolder import SUMMARY, VERIFICATION, WAVEFORMS, RunFolder
 from spicetrain.spice.simulator import Simulator
 from spicetrain.spiking.circuit import SpikingCircuit
@@ -122,8 +122,8 @@ def verify_spiking(asked: SpikingVerification, simulator: Simulator, files: RunF
     spice = simulate_images(asked.netlist, settings.netlist, images, simulator)
     flat = None
     if settings.flat_images and settings.netlist != "flat":
-        some = [Presented(image.spikes) for image in images[: settings.flat_images]]
-        flat = _flat(simulate_images(asked.netlist, "flat", some, simulator), spice)
+        flat_images = [Presented(image.spikes) for image in images[: settings.flat_images]]
+        flat = _flat(simulate_images(asked.netlist, "flat", flat_images, simulator), spice)
     write_images(files.folder, asked.labels, own, model, spice)
     write_waveforms(files.folder, drawn, spice)
     write_spikes(files.folder, inputs, model, spice.layers)
@@ -156,14 +156,15 @@ def verify_spiking(asked: SpikingVerification, simulator: Simulator, files: RunF
     return summary
 
 
-def kept_spiking_verification(
+def cached_spiking_verification(
     asked: SpikingVerification, simulator: Simulator, files: RunFolder
 ) -> SpikingSummary | None:
     """The summary in `files` when a verification of these very inputs wrote it and its tables; its figures are not
     judged again. None otherwise, also when it is damaged."""
     if asked.settings.spikes is not None and not asked.settings.spikes.is_file():
         return None
-    return SpikingSummary.of(kept_json(files / SUMMARY, asked.key(simulator), [files / name for name in asked.tables]))
+    tables = [files / name for name in asked.tables]
+    return SpikingSummary.of(cached_json(files / SUMMARY, asked.key(simulator), tables))
 
 
 def require_spiking_verification(

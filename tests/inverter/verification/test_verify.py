@@ -27,7 +27,7 @@ from spicetrain.inverter.training.phax import PhaxSettings
 from spicetrain.inverter.verification import simulate_network as module
 from spicetrain.inverter.verification.simulate_network import simulate_network
 from spicetrain.inverter.verification.summary import InverterSummary
-from spicetrain.inverter.verification.verify import Verification, kept_verification, verify
+from spicetrain.inverter.verification.verify import Verification, cached_verification, verify
 from spicetrain.runfolder import RunFolder
 from spicetrain.technology import Technology
 from spicetrain.verification.conditions import Conditions
@@ -59,7 +59,7 @@ class Verifier:
         return verify(self.asked(network, *arguments, **changes), self.simulator, self.files)
 
     def kept(self, network: Network, energy: EnergySettings | None = None) -> InverterSummary | None:
-        return kept_verification(self.asked(network, energy=energy), self.simulator, self.files)
+        return cached_verification(self.asked(network, energy=energy), self.simulator, self.files)
 
     @property
     def files(self) -> RunFolder:

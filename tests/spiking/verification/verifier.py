@@ -19,7 +19,7 @@ from spicetrain.spiking.definition import SpikingNetworkSettings, SpikingVerific
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.training.encoding import encode
 from spicetrain.spiking.verification.summary import SpikingSummary
-from spicetrain.spiking.verification.verify import SpikingVerification, kept_spiking_verification, verify_spiking
+from spicetrain.spiking.verification.verify import SpikingVerification, cached_spiking_verification, verify_spiking
 from spicetrain.technology import Technology
 from spicetrain.verification.conditions import conditions_of
 from spiking.verification.nets import DRIVER_S
@@ -60,7 +60,7 @@ class Verifier:
         return verify_spiking(self.asked(**changes), self.simulator, RunFolder(self.folder))
 
     def kept(self, **changes: Any) -> SpikingSummary | None:
-        return kept_spiking_verification(self.asked(**changes), self.simulator, RunFolder(self.folder))
+        return cached_spiking_verification(self.asked(**changes), self.simulator, RunFolder(self.folder))
 
     def counted(self, interrupt_at: int = 0) -> Counted:
         """What its simulator answers from now on."""

@@ -9,7 +9,7 @@ from sklearn.model_selection import train_test_split
 from spicetrain.datasets import Dataset
 
 
-def kept_out(dataset: Dataset, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def held_out(dataset: Dataset, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(indices to train on, `number` indices kept out) of the training images, every class in its share.
 
     Always the same ones: what is chosen by them is comparable. number = 0 keeps none.
