@@ -156,7 +156,7 @@ def _print_figures(run: Run) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from spicetrain.pages import read_summary
+    from spicetrain.systems import read_summary
 
     title, rows = run.system.summary_rows(read_summary(run.files))
     table = Table(title=title)

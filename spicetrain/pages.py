@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from matplotlib import rc_context
-from pydantic import ValidationError
 
 from spicetrain.report.drawing import STYLE
 from spicetrain.report.page import Page, render
 from spicetrain.report.provenance import headline, provenance_section, result_section
-from spicetrain.runfolder import FIT, MANIFEST, NETWORK, REPORT, SUMMARY, RunFolder
-from spicetrain.schema import explain
+from spicetrain.runfolder import FIT, MANIFEST, NETWORK, REPORT, RunFolder
 from spicetrain.storage import write_atomic
-from spicetrain.systems import load_experiment, system_of
+from spicetrain.systems import load_experiment, read_summary, system_of
 
 
 def write_report(folder: Path) -> Path:
@@ -52,15 +50,3 @@ def read_page(folder: Path) -> Page:
         surrogates=files.json(FIT, ("surrogates",), "fit-surrogates"),
         manifest=files.json(MANIFEST, ("rooms",), "run"),
     )
-
-
-def read_summary(files: RunFolder) -> object | None:
-    """summary.json as the system's record; None when there is none. StorageError when it is damaged."""
-    content = files.json(SUMMARY, (), "verify")
-    if content is None:
-        return None
-    kind = system_of(load_experiment(files.folder)).summary
-    try:
-        return kind.model_validate(content)
-    except ValidationError as error:
-        raise files.damaged(files / SUMMARY, explain(kind, error), "verify") from None

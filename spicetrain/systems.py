@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from spicetrain import assets
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError, nearest
 from spicetrain.experiment import Experiment
 from spicetrain.registry import Registry
-from spicetrain.runfolder import CHECKPOINT, DEFINITION, RunFolder
-from spicetrain.schema import parse, read_toml
+from spicetrain.runfolder import CHECKPOINT, DEFINITION, SUMMARY, RunFolder
+from spicetrain.schema import explain, parse, read_toml
 from spicetrain.system import System
 
 SYSTEMS: Registry[System] = Registry(
@@ -58,6 +60,18 @@ def load_experiment(target: str | Path) -> Experiment:
             f"run again in another folder, `spicetrain run EXPERIMENT --out FOLDER`."
         ) from error
     return experiment.with_absolute_paths(path.resolve().parent)
+
+
+def read_summary(files: RunFolder) -> object | None:
+    """summary.json as the system's record; None when there is none. StorageError when it is damaged."""
+    content = files.json(SUMMARY, (), "verify")
+    if content is None:
+        return None
+    kind = system_of(load_experiment(files.folder)).summary
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        raise files.damaged(files / SUMMARY, explain(kind, error), "verify") from None
 
 
 def require_same_training(

@@ -7,10 +7,9 @@ from typing import Any
 import pandas as pd
 
 from spicetrain.compare.cells import Cell
-from spicetrain.pages import read_summary
 from spicetrain.runfolder import NETWORK, RunFolder
 from spicetrain.system import Column
-from spicetrain.systems import SYSTEMS, system_of
+from spicetrain.systems import SYSTEMS, read_summary, system_of
 
 MISSING = "missing"
 ALWAYS = ("accuracy_model", "accuracy_spice")
