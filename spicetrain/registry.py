@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Annotated, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import AfterValidator
 
@@ -62,8 +62,3 @@ class Registry(Generic[Thing]):
             return name
 
         return AfterValidator(known)
-
-
-def name_in(registry: Registry) -> object:
-    """The type of a definition's field that holds a name of `registry`."""
-    return Annotated[str, registry.validator()]
