@@ -12,8 +12,10 @@ from typing import Literal, Self
 from pydantic import Field
 
 from spicetrain import assets, include_tree
+from spicetrain.array.device import STATISTICS
 from spicetrain.array.devices import AnyDevice
 from spicetrain.errors import TechnologyError
+from spicetrain.mismatch import Mismatch
 from spicetrain.rails import Rails
 from spicetrain.schema import Definition, find_toml, parse, read_toml
 from spicetrain.storage import content_hash
@@ -49,6 +51,7 @@ class Technology(Definition):
     transistors: Transistors
     inverter: UnitInverter
     memristor: AnyDevice
+    mismatch: Mismatch | None = None
     folder: Path
 
     def changed(self, **values: object) -> Self:
@@ -62,8 +65,12 @@ class Technology(Definition):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of everything a simulation depends on: the definition and the content of all model files."""
-        return content_hash(self.model_dump(exclude={"folder", "description"}), *self.model_files)
+        """Hash of everything a nominal simulation depends on: the definition, without its statistics, and the content
+        of all model files."""
+        nominal = self.model_dump(exclude={"folder", "description", "mismatch"})
+        for name in STATISTICS:
+            nominal["memristor"].pop(name, None)
+        return content_hash(nominal, *self.model_files)
 
     @cached_property
     def model_files(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
+from spicetrain.array.variation import Drift, Levels, Programming, ReadNoise, Stuck
 from spicetrain.errors import ConfigurationError
 from spicetrain.schema import Definition
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 # The trainers take a crossbar as ohmic: above this relative excess of a device's current they would be wrong silently.
 LARGEST_NONLINEARITY = 1e-3
 
+STATISTICS = ("programming", "levels", "stuck", "read_noise", "drift")
+"""The fields of a Device that only chips know: the nominal circuit does not depend on them."""
+
 
 class Device(Definition):
     """One kind of device, as a technology's [memristor] states it; a device of it has a conductance g at 0 V.
@@ -23,6 +27,7 @@ class Device(Definition):
     g_min_S, g_max_S  range in which g is programmed, siemens
     reduces           whether an open column of such devices, its rows held by ideal sources, is one source behind one
                       conductance (Thevenin)
+    programming, levels, stuck, read_noise, drift  what is random about a programmed device; None: nothing known
     """
 
     reduces: ClassVar[bool]
@@ -30,6 +35,11 @@ class Device(Definition):
     form: str
     g_min_S: float = Field(gt=0)
     g_max_S: float = Field(gt=0)
+    programming: Programming | None = None
+    levels: Levels | None = None
+    stuck: Stuck | None = None
+    read_noise: ReadNoise | None = None
+    drift: Drift | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

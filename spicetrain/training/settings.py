@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from spicetrain.registry import Registry
 from spicetrain.schema import EXPLAINED, UNKNOWN_KEY, Definition, explain, parse_nested
+from spicetrain.variation import TrainingVariation
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -37,6 +38,7 @@ class LoopSettings(Definition):
     augmentation    of the training images, anew in every epoch
     steps_per_epoch minibatches after which an epoch ends (its line in metrics.jsonl, its checkpoint); 0: all images,
                     as when there are fewer
+    variation       of the chips that the network is trained for, drawn anew all the time
     validation      training images kept out of training, for choices that must not see the test images
     device          "auto" takes CUDA when there is one
     threads         of torch on the CPU; 0 leaves it to torch
@@ -52,6 +54,7 @@ class LoopSettings(Definition):
     learning_rate: Positive = 0.05
     warm_up: float = Field(default=0.0, ge=0, lt=1)
     augmentation: Augmentation = Field(default_factory=Augmentation)
+    variation: TrainingVariation = Field(default_factory=TrainingVariation)
     steps_per_epoch: int = Field(default=0, ge=0)
     validation: int = Field(default=0, ge=0)
     seed: int = Field(default=0, ge=0)
@@ -91,8 +94,11 @@ class LoopSettings(Definition):
         return self.methods[method].settings.model_validate(self.tables.get(method, {}))
 
     def trained_as(self) -> dict[str, Any]:
-        """Everything that the trained network depends on, with the method's own settings; JSON."""
+        """Everything that the trained network depends on, with the method's own settings; JSON. Of a variation only
+        what varies, so that a training without one is what it was before there was any."""
         shared = self.model_dump(mode="json", include=set(type(self).model_fields) - {"device", "threads"})
+        if self.variation == TrainingVariation():
+            del shared["variation"]
         own = self.of(self.method).model_dump(mode="json")
         return shared | ({self.method: own} if own else {})
 

@@ -1,0 +1,55 @@
+"""Mismatch of transistors: by what two of the same drawing differ (Pelgrom et al., IEEE JSSC 24, 1433, 1989).
+
+    sigma(V_T) = A_VT / sqrt(W L m)        sigma(beta) / beta = A_beta / sqrt(W L m)
+
+A_VT is published as that of the difference of a pair, or as that of one transistor, which is 1 / sqrt 2 of it; in
+which sense a technology gives it, it says.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from spicetrain.errors import TechnologyError
+from spicetrain.schema import Definition
+
+Kind = Literal["nmos", "pmos"]
+
+
+class TransistorMismatch(Definition):
+    """A_VT_Vm   volts times metres: 3.5 mV um is 3.5e-9
+    A_beta_m  of the relative current factor, metres: 1 % um is 1e-8
+    area_m2   of one finger's gate; None: its w times its l, in metres
+    """
+
+    A_VT_Vm: Annotated[float, Field(ge=0, lt=1e-6)]
+    A_beta_m: Annotated[float, Field(ge=0, lt=1e-6)] = 0.0
+    area_m2: Annotated[float, Field(gt=0)] | None = None
+
+
+class Mismatch(Definition):
+    """convention  "single": A_VT and A_beta are of one transistor; "pair": of the difference of two"""
+
+    convention: Literal["single", "pair"]
+    nmos: TransistorMismatch
+    pmos: TransistorMismatch
+
+    def sigma(self, kind: Kind, geometry: Mapping[str, float]) -> tuple[float, float]:
+        """(sigma(V_T) in volts, sigma(beta) / beta) of one transistor of one finger of these instance parameters.
+
+        TechnologyError when its gate's area is not known.
+        """
+        of: TransistorMismatch = getattr(self, kind)
+        sizes = {name.lower(): value for name, value in geometry.items()}
+        area_m2 = of.area_m2 or sizes.get("w", 0.0) * sizes.get("l", 0.0)
+        if not 1e-18 < area_m2 < 1e-6:
+            raise TechnologyError(
+                f"mismatch.{kind}: the area of a gate is {area_m2:g} m2, by its w and l as metres. Give "
+                f"mismatch.{kind}.area_m2, that of one finger of the unit inverter."
+            )
+        single = math.sqrt(area_m2 * (2 if self.convention == "pair" else 1))
+        return of.A_VT_Vm / single, of.A_beta_m / single

@@ -1,0 +1,128 @@
+"""What varies from chip to chip in an experiment: the statistics of its technology, or others in their place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import Field
+
+from spicetrain.array.variation import ArrayStatistics, Levels, ReadNoise, Relative, Stuck
+from spicetrain.errors import ConfigurationError
+from spicetrain.mismatch import Mismatch
+from spicetrain.schema import Definition
+from spicetrain.technology import Technology
+
+_TECHNOLOGY: Final = "technology"
+Amount = Literal["technology"] | Annotated[float, Field(ge=0, lt=1e3)]
+ShareOf = Literal["technology"] | Annotated[float, Field(ge=0, le=1)]
+
+SOURCES = ("mismatch", "programming", "levels", "stuck", "read_noise", "drift")
+"""What can vary, by name."""
+
+
+class VariationSettings(Definition):
+    """What varies from chip to chip; "technology": as the technology has it, if it does.
+
+    mismatch     of the transistors: the technology's, times this factor
+    programming  of the memristors: a relative Gaussian error of this standard deviation
+    levels       so many linear levels from g_min to g_max; 0: any conductance
+    stuck_at_g_min, stuck_at_g_max  shares of the devices
+    read_noise   relative standard deviation of a reading
+    time_s       since programming: by then devices have drifted as the technology says
+    """
+
+    mismatch: Amount = _TECHNOLOGY
+    programming: Amount = _TECHNOLOGY
+    levels: Literal["technology"] | Annotated[int, Field(ge=0, le=1_000_000)] = _TECHNOLOGY
+    stuck_at_g_min: ShareOf = _TECHNOLOGY
+    stuck_at_g_max: ShareOf = _TECHNOLOGY
+    read_noise: Amount = _TECHNOLOGY
+    time_s: Annotated[float, Field(ge=0)] = 0.0
+
+
+class TrainingVariation(VariationSettings):
+    """What varies while a network is trained, drawn anew all the time: nothing, unless it is given."""
+
+    mismatch: Amount = 0.0
+    programming: Amount = 0.0
+    levels: Literal["technology"] | Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    stuck_at_g_min: ShareOf = 0.0
+    stuck_at_g_max: ShareOf = 0.0
+    read_noise: Amount = 0.0
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What varies. mismatch_scale: factor of all standard deviations of `mismatch`."""
+
+    mismatch: Mismatch | None = None
+    mismatch_scale: float = 1.0
+    array: ArrayStatistics = ArrayStatistics()
+
+    def __bool__(self) -> bool:
+        return self.mismatch is not None or bool(self.array)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Those of SOURCES that vary."""
+        return tuple(name for name in SOURCES if self._has(name))
+
+    def _has(self, source: str) -> bool:
+        if source == "drift":
+            return self.array.time_s > 0 and (self.array.drift is not None)
+        return (self.mismatch if source == "mismatch" else getattr(self.array, source)) is not None
+
+    def only(self, source: str) -> Self:
+        """The same with one source left."""
+        kept: dict[str, Any] = {
+            field.name: None for field in fields(self.array) if field.name not in (source, "time_s")
+        }
+        mismatch = self.mismatch if source == "mismatch" else None
+        return replace(self, mismatch=mismatch, array=replace(self.array, **kept))
+
+    def facts(self) -> dict[str, Any]:
+        """All of it, as JSON."""
+        array = {field.name: getattr(self.array, field.name) for field in fields(self.array)}
+        found = {"mismatch": self.mismatch, "mismatch_scale": self.mismatch_scale, **array}
+        return {name: value.model_dump() if isinstance(value, Definition) else value for name, value in found.items()}
+
+
+NOTHING = Statistics()
+
+
+def statistics_of(technology: Technology, asked: VariationSettings) -> Statistics:
+    """What varies, as asked. ConfigurationError when a factor is asked of statistics that the technology has not."""
+    device, mismatch, scale = technology.memristor, technology.mismatch, 1.0
+    if not isinstance(asked.mismatch, str):
+        scale = asked.mismatch
+        if scale and mismatch is None:
+            raise ConfigurationError(
+                f"variation.mismatch = {scale:g}, but the technology {technology.name!r} gives no statistics of its "
+                "transistors: give it a table [mismatch], or leave it out with variation.mismatch = 0."
+            )
+        mismatch = mismatch if scale else None
+    programming, levels, noise, stuck = device.programming, device.levels, device.read_noise, device.stuck or Stuck()
+    if not isinstance(asked.programming, str):
+        programming = Relative(form="relative", sigma=asked.programming) if asked.programming else None
+    if not isinstance(asked.levels, str):
+        levels = Levels(form="linear", count=asked.levels) if asked.levels else None
+    if not isinstance(asked.read_noise, str):
+        noise = ReadNoise(factor=asked.read_noise) if asked.read_noise else None
+    low = stuck.at_g_min if isinstance(asked.stuck_at_g_min, str) else asked.stuck_at_g_min
+    high = stuck.at_g_max if isinstance(asked.stuck_at_g_max, str) else asked.stuck_at_g_max
+    some = Stuck(at_g_min=low, at_g_max=high) if low or high else None
+    array = ArrayStatistics(programming, levels, some, noise, device.drift, asked.time_s)
+    return Statistics(mismatch, scale, array)
+
+
+def require_statistics(technology: Technology, asked: VariationSettings) -> Statistics:
+    """`statistics_of`; ConfigurationError when nothing varies."""
+    found = statistics_of(technology, asked)
+    if not found.sources:
+        raise ConfigurationError(
+            f"Chips are asked for, and nothing varies from one to the next: the technology {technology.name!r} has no "
+            "statistics and none are given. Give it [mismatch] or [memristor.programming], or set them, as in "
+            "--verification.variation.programming 0.1."
+        )
+    return found
