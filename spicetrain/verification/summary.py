@@ -57,4 +57,4 @@ class Summary(Record):
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", by_alias=True)
