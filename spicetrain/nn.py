@@ -23,8 +23,10 @@ from spicetrain.errors import ArchitectureMismatch
 from spicetrain.inverter.network import Encoding, Network
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.fitted import FittedCircuit
+from spicetrain.inverter.training.newton import Tolerance
+from spicetrain.inverter.training.output import solve_output
 from spicetrain.inverter.training.parameters import CrossbarParameters, row_signal
-from spicetrain.inverter.training.stage import Tolerance, solve_output, solve_stage
+from spicetrain.inverter.training.stage import solve_stage
 from spicetrain.inverter.training.voltages import Convergence
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.network import SpikingNetwork

@@ -24,6 +24,8 @@ class Method:
     extrapolation  (FittedCircuit, crossbars, sizes, ground_S) -> Extrapolation: what it asks of the surrogates outside
                    the domain they were measured in, whatever the inputs; None: nothing
     knows_circuit  it claims to predict what ngspice says: a verification judges it by that unless told otherwise
+    takes_mismatch  the function takes `mismatch`, a current_surface.Mismatch a crossbar, besides: it can be trained
+                   under mismatch
     """
 
     predictor: Callable[..., Callable[..., Any]]
@@ -32,6 +34,7 @@ class Method:
     surrogates: tuple[str, ...] = ("current_surface",)
     extrapolation: Callable[..., Any] | None = None
     knows_circuit: bool = False
+    takes_mismatch: bool = False
 
 
 _TRAINING = "spicetrain.inverter.training"

@@ -13,6 +13,7 @@ from spicetrain.characterization.plan import PlanSection
 from spicetrain.characterization.sweep import Columns, Subject, Sweep, rail_grid, swept
 from spicetrain.inverter.netlists.cells import add_inverter, new_circuit
 from spicetrain.netlists.cells import VDD, VSS, text_of
+from spicetrain.rails import Rails
 from spicetrain.spice.deck import Deck
 
 
@@ -22,12 +23,20 @@ class CurrentSurfacePlan(PlanSection):
     points: int = Field(default=201, ge=2)
 
 
+class ShiftedSurfacePlan(CurrentSurfacePlan):
+    """The same with the input up to `beyond_V` outside the rails, where mismatch of V_T shifts the gates; the step of
+    the input is about that of the output."""
+
+    points: int = Field(default=201, ge=2)
+    beyond_V: float = Field(default=0.125, gt=0)
+
+
 @dataclass(frozen=True)
 class CurrentSurfaceSweep(Sweep[CurrentSurfacePlan]):
     """v_in_V, v_out_V, i_out_A (out of the inverter), i_vdd_A (from the upper rail), i_vss_A (into the lower
     one).
 
-    The domain is exactly the rails: BSIM4 is not smooth across v_ds = 0, and no node can leave the rails.
+    The domain of v_out is exactly the rails: BSIM4 is not smooth across v_ds = 0, and no node can leave the rails.
     """
 
     @property
@@ -36,7 +45,8 @@ class CurrentSurfaceSweep(Sweep[CurrentSurfacePlan]):
 
     @property
     def _v_in(self) -> NDArray:
-        return self._v_out[slice(*self.share(self.plan.points))]
+        every = inputs(self.plan, self.technology.rails)
+        return every[slice(*self.share(len(every)))]
 
     def deck(self) -> Deck:
         circuit = new_circuit(self.technology)
@@ -60,6 +70,14 @@ class CurrentSurfaceSweep(Sweep[CurrentSurfacePlan]):
             "i_vdd_A": -values[f"i(v{VDD})"],
             "i_vss_A": values[f"i(v{VSS})"],
         }
+
+
+def inputs(plan: CurrentSurfacePlan, rails: Rails) -> NDArray:
+    """All v_in values."""
+    if not isinstance(plan, ShiftedSurfacePlan):
+        return rail_grid(rails, plan.points)
+    low, high = rails.vss_V - plan.beyond_V, rails.vdd_V + plan.beyond_V
+    return np.linspace(low, high, 1 + round((plan.points - 1) * (high - low) / (rails.vdd_V - rails.vss_V)))
 
 
 def sweeps(plan: CurrentSurfacePlan, subject: Subject, parts: int) -> list[CurrentSurfaceSweep]:

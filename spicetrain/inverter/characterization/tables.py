@@ -11,6 +11,7 @@ from spicetrain.inverter.characterization.crossbars import EffectiveLoadPlan
 TABLES = {
     "effective_load": TableKind(EffectiveLoadPlan, effective_load.sweeps, version=2),
     "current_surface": TableKind(current_surface.CurrentSurfacePlan, current_surface.sweeps),
+    "shifted_surface": TableKind(current_surface.ShiftedSurfacePlan, current_surface.sweeps),
     "memristor_iv": MEMRISTOR_IV,
     "loaded_vtc": TableKind(loaded_vtc.LoadedVtcPlan, loaded_vtc.sweeps),
 }

@@ -5,7 +5,7 @@ Nodes: x0_p, x0_n input rows; c0_3 column 3 of crossbar 0; n0_3, p0_3 behind its
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from numpy.typing import NDArray
 from PySpice.Spice.Netlist import Circuit
@@ -13,7 +13,8 @@ from PySpice.Spice.Netlist import Circuit
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.array.netlist import add_crossbar, add_open_column
 from spicetrain.errors import ConfigurationError
-from spicetrain.inverter.netlists.cells import MID, add_ground_resistor, add_inverter, new_circuit
+from spicetrain.inverter.chip import InverterMismatch
+from spicetrain.inverter.netlists.cells import MID, Of, add_ground_resistor, add_inverter, new_circuit
 from spicetrain.inverter.network import Network, encode
 from spicetrain.netlists.cells import VDD, VSS, Form, text_of
 from spicetrain.netlists.index_source import add_index, add_lookup, sweep
@@ -25,16 +26,23 @@ Drive = Callable[[Circuit, str, NDArray], None]
 
 
 def network_deck(
-    network: Network, technology: Technology, inputs: NDArray, form: Form, *, hidden: bool = False
+    network: Network,
+    technology: Technology,
+    inputs: NDArray,
+    form: Form,
+    *,
+    hidden: bool = False,
+    mismatch: Sequence[InverterMismatch] | None = None,
 ) -> Deck:
-    """A deck that sweeps over `inputs` [samples, rows] (0..1) and saves the outputs, with `hidden` all inner voltages.
+    """A deck that sweeps over `inputs` [samples, rows] (0..1) and saves the outputs, with `hidden` all inner voltages;
+    `mismatch` of the inverters behind every crossbar.
 
     reduced: with ideal row sources and ohmic devices a column of the first crossbar is exactly one source behind one
     resistor (Thevenin). flat: every device. ConfigurationError when reduced is asked of devices that are not ohmic.
     """
-    circuit = new_circuit(technology)
+    circuit = new_circuit(technology, mismatched=mismatch is not None)
     add_index(circuit)
-    add_network(circuit, network, technology, inputs, form, add_lookup)
+    add_network(circuit, network, technology, inputs, form, add_lookup, mismatch)
     saves = tuple(f"v({node})" for node in saved_nodes(network, hidden=hidden))
     return Deck(
         text_of(circuit),
@@ -47,7 +55,13 @@ def network_deck(
 
 
 def add_network(
-    circuit: Circuit, network: Network, technology: Technology, inputs: NDArray, form: Form, drive: Drive
+    circuit: Circuit,
+    network: Network,
+    technology: Technology,
+    inputs: NDArray,
+    form: Form,
+    drive: Drive,
+    mismatch: Sequence[InverterMismatch] | None = None,
 ) -> None:
     """The network with `drive` as its sources: the rows' (flat), or the first columns' Thevenin sources (reduced).
 
@@ -61,12 +75,13 @@ def add_network(
     else:
         _add_flat_first(circuit, network.crossbars[0], technology, v_pos, v_neg, drive)
     for layer, crossbar in enumerate(network.crossbars[1:], start=1):
-        _add_inverter_pairs(circuit, layer - 1, network)
+        _add_inverter_pairs(circuit, layer - 1, network, None if mismatch is None else mismatch[layer - 1])
         rows = [(f"n{layer - 1}_{i}", f"p{layer - 1}_{i}") for i in range(crossbar.rows)]
         add_crossbar(circuit, layer, crossbar, rows, (VDD, VSS), technology.memristor)
     last = len(network.crossbars) - 1
     for j, (size,) in enumerate(network.sizes[last]):
-        add_inverter(circuit, f"o_{j}", f"c{last}_{j}", f"o_{j}", size)
+        of = _of(None if mismatch is None else mismatch[last], 0, j)
+        add_inverter(circuit, f"o_{j}", f"c{last}_{j}", f"o_{j}", size, mismatch=of)
         add_ground_resistor(circuit, f"o_{j}", network.ground_S)
 
 
@@ -104,9 +119,16 @@ def _add_flat_first(
     add_crossbar(circuit, 0, crossbar, rows, (VDD, VSS), technology.memristor)
 
 
-def _add_inverter_pairs(circuit: Circuit, layer: int, network: Network) -> None:
+def _of(mismatch: InverterMismatch | None, inverter: int, column: int) -> Of | None:
+    if mismatch is None:
+        return None
+    return mismatch.shift[:, inverter, column], mismatch.factor[:, inverter, column]
+
+
+def _add_inverter_pairs(circuit: Circuit, layer: int, network: Network, mismatch: InverterMismatch | None) -> None:
     for j, (first, second) in enumerate(network.sizes[layer]):
-        add_inverter(circuit, f"n{layer}_{j}", f"c{layer}_{j}", f"n{layer}_{j}", first)
-        add_inverter(circuit, f"p{layer}_{j}", f"n{layer}_{j}", f"p{layer}_{j}", second)
+        for k, (v_in, v_out, size) in enumerate((("c", "n", first), ("n", "p", second))):
+            name, of = f"{v_out}{layer}_{j}", _of(mismatch, k, j)
+            add_inverter(circuit, name, f"{v_in}{layer}_{j}", name, size, mismatch=of)
         for kind in "np":
             add_ground_resistor(circuit, f"{kind}{layer}_{j}", network.ground_S)

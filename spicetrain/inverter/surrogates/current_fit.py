@@ -53,6 +53,21 @@ def fit_current_surface(
     return surface, _errors(surface, measured, fitted, held_out)
 
 
+def fit_shifted_surface(
+    table: pd.DataFrame,
+    technology: Technology,
+    settings: SurrogateSettings,
+    on_step: Callable[[float], None] = lambda cost: None,
+) -> tuple[CurrentSurface, Errors]:
+    """The same of a table whose gates reach beyond the rails: more of the transistors to know, by a larger net."""
+    return fit_current_surface(table, technology, settings.for_shifted, on_step)
+
+
+def shifted_steps(settings: SurrogateSettings) -> int:
+    """Steps `fit_shifted_surface` reports at most."""
+    return surface_steps(settings.for_shifted)
+
+
 def surface_steps(settings: SurrogateSettings) -> int:
     """Steps `fit_current_surface` reports at most."""
     return 2 * steps_of_fit(settings)

@@ -10,14 +10,15 @@ Signal Processing 8, 83, 1995) times the exponential of an MLP that corrects it:
 
     i_out = I_p - I_n (into what holds the node),  i_vdd = I_p,  i_vss = I_n
 
-An inverter of m fingers has m times the current, exactly.
+An inverter of m fingers has m times the current, exactly. Mismatch of its transistors is a shift of their gates and a
+factor of their currents, exactly: I_t(v_in - shift_t, v_out) factor_t.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,8 +27,26 @@ from torch.nn.functional import softplus
 from spicetrain.errors import DomainError
 from spicetrain.surrogates.tensors import moved
 
+Currents = tuple[Tensor, Tensor, Tensor]
+"""(i in A, di/dv_in, di/dv_out in S), of one shape."""
+
 _CHUNK = 8192  # points at a time: what a layer holds of them stays in the processor's cache
 _EXACT = 40.0  # softplus beyond this is its argument to the last digit of float64; torch's own 20 is not
+
+
+class Mismatch(NamedTuple):
+    """Of inverters, transistors (n, p) along the first axis, the others broadcast with the inverters' voltages.
+
+    shift   volts by which a transistor's gate is lower than its inverter's input
+    factor  of its current; None: 1
+    """
+
+    shift: Tensor
+    factor: Tensor | None = None
+
+    def of(self, inverter: int) -> Mismatch:
+        """Of the first (0) or second (1) inverter of pairs, which stand along the second axis."""
+        return Mismatch(self.shift[:, inverter], None if self.factor is None else self.factor[:, inverter])
 
 
 @dataclass(frozen=True)
@@ -80,14 +99,36 @@ class CurrentSurface:
         return moved(self, dtype, device)
 
 
-def inverter_current(surface: CurrentSurface, v_in: Tensor, v_out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def inverter_current(
+    surface: CurrentSurface, v_in: Tensor, v_out: Tensor, mismatch: Mismatch | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """(i_out in A, di_out/dv_in in S, di_out/dv_out in S) of one finger, shaped like v_in and v_out (volts).
 
     v_in and v_out have one shape, and the surface's dtype and device. Nothing is checked here: `require_inside` does.
     """
-    i_n, i_p = _transistors(surface, v_in.reshape(-1), v_out.reshape(-1))
-    i_out, di_dv_in, di_dv_out = ((p - n).view(v_in.shape) for n, p in zip(i_n, i_p, strict=True))
+    i_n, i_p = transistor_currents(surface, v_in, v_out, mismatch)
+    i_out, di_dv_in, di_dv_out = (p - n for n, p in zip(i_n, i_p, strict=True))
     return i_out, di_dv_in, di_dv_out
+
+
+def transistor_currents(
+    surface: CurrentSurface, v_in: Tensor, v_out: Tensor, mismatch: Mismatch | None = None
+) -> tuple[Currents, Currents]:
+    """The same of the nMOS (out of the output) and of the pMOS (into it), each."""
+    if mismatch is None:
+        currents = _transistors(surface, v_in.reshape(-1), v_out.reshape(-1))
+        return _shaped(currents[0], v_in), _shaped(currents[1], v_in)
+    gates = (v_in - mismatch.shift).view(2, -1)
+    n, p = (_shaped(currents, v_in) for currents in _transistors(surface, gates, v_out.reshape(-1)))
+    if mismatch.factor is None:
+        return n, p
+    f_n, f_p = mismatch.factor
+    return (n[0] * f_n, n[1] * f_n, n[2] * f_n), (p[0] * f_p, p[1] * f_p, p[2] * f_p)
+
+
+def _shaped(currents: Currents, like: Tensor) -> Currents:
+    i, d_in, d_out = (value.view(like.shape) for value in currents)
+    return i, d_in, d_out
 
 
 def supply_currents(surface: CurrentSurface, v_in: Tensor, v_out: Tensor) -> tuple[Tensor, Tensor]:
@@ -126,12 +167,9 @@ class _SupplyCurrents(torch.autograd.Function):
         return up_p * p_in + up_n * n_in, up_p * p_out + up_n * n_out, None
 
 
-Currents = tuple[Tensor, Tensor, Tensor]
-
-
 def _transistors(surface: CurrentSurface, v_in: Tensor, v_out: Tensor) -> tuple[Currents, Currents]:
-    """For n and p: (I_t, dI_t/dv_in, dI_t/dv_out), [points] each."""
-    pieces = zip(v_in.split(_CHUNK), v_out.split(_CHUNK), strict=True)
+    """For n and p: (I_t, dI_t/dv_in, dI_t/dv_out), [points] each; v_in [points], or of each transistor [2, points]."""
+    pieces = zip(v_in.split(_CHUNK, -1), v_out.split(_CHUNK), strict=True)
     parts = [_transistors_in_cache(surface, *piece) for piece in pieces]
     values = parts[0] if len(parts) == 1 else tuple(torch.cat(part, 1) for part in zip(*parts, strict=True))
     n, p = zip(*(value.unbind(0) for value in values), strict=True)
@@ -152,7 +190,8 @@ def _transistors_in_cache(surface: CurrentSurface, v_in: Tensor, v_out: Tensor) 
 
 def _ekv(surface: CurrentSurface, v_in: Tensor, v_out: Tensor) -> Currents:
     """The interpolation in brackets and its derivatives over u_gs and u_ds (1/V), [2, points] each."""
-    u_gs = torch.stack((v_in - surface.vss_V, surface.vdd_V - v_in))
+    gate_n, gate_p = v_in if v_in.dim() == 2 else (v_in, v_in)
+    u_gs = torch.stack((gate_n - surface.vss_V, surface.vdd_V - gate_p))
     u_ds = torch.stack((v_out - surface.vss_V, surface.vdd_V - v_out))
     slope = 1 / (2 * surface.thermal_V * surface.n[:, None])
     source = u_gs.sub_(surface.v_t_V[:, None]).mul_(slope)
@@ -167,7 +206,8 @@ def _ekv(surface: CurrentSurface, v_in: Tensor, v_out: Tensor) -> Currents:
 def _correction(surface: CurrentSurface, v_in: Tensor, v_out: Tensor) -> Currents:
     """mean + scale MLP(z) and its derivatives over v_in and v_out (1/V), [2, points] each."""
     weights, biases = surface.logistic
-    a = torch.stack((v_in, v_out)).expand(2, 2, -1)
+    each_its_own = v_in.dim() == 2
+    a = torch.stack((v_in, v_out.expand(2, -1)), 1) if each_its_own else torch.stack((v_in, v_out)).expand(2, 2, -1)
     activations = []
     for w, b in zip(weights[:-1], biases[:-1], strict=True):
         a = torch.baddbmm(b, w, a).sigmoid_()

@@ -78,8 +78,9 @@ def derivatives_on_grid(surface: CurrentSurface, grid: int) -> tuple[Grid, Grid]
     over_in, over_out = np.empty((grid, grid)), np.empty((grid, grid))
     for row in range(0, grid, _CHUNK_ROWS):  # keeps the activations in the cache
         rows = slice(row, row + _CHUNK_ROWS)
+        over = torch.meshgrid(v_in[rows], v_out, indexing="ij")
         with torch.no_grad():
-            _, d_in, d_out = inverter_current(exact, *torch.meshgrid(v_in[rows], v_out, indexing="ij"))
+            _, d_in, d_out = inverter_current(exact, over[0], over[1])
         over_in[rows], over_out[rows] = d_in.numpy(), d_out.numpy()
     return over_in, over_out
 

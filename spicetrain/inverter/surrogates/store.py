@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +24,7 @@ Surrogate = CurrentSurface | LoadedVtc | EffectiveLoad
 
 _KINDS: dict[str, type[Surrogate]] = {
     "current_surface": CurrentSurface,
+    "shifted_surface": CurrentSurface,
     "loaded_vtc": LoadedVtc,
     "effective_load": EffectiveLoad,
 }
@@ -54,16 +55,21 @@ def load_surrogates(path: Path) -> tuple[dict[str, Surrogate], dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Surrogates:
-    """What was fitted of one technology. The load-free methods need the current surface alone."""
+    """What was fitted of one technology. The load-free methods need the current surface alone.
+
+    shifted_surface  the currents of inverters whose gates mismatch shifts beyond the rails
+    """
 
     current_surface: CurrentSurface
     loaded_vtc: LoadedVtc | None = None
     effective_load: EffectiveLoad | None = None
+    shifted_surface: CurrentSurface | None = None
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of what all of them compute."""
-        tensors, plain = taken_apart(self, "")
+        """Hash of what all of them compute for the nominal circuit."""
+        tensors, plain = taken_apart(replace(self, shifted_surface=None), "")
+        del plain[".shifted_surface"]
         arrays = [tensors[name].double().cpu().numpy().tobytes() for name in sorted(tensors)]
         return content_hash(*arrays, sorted(tensors), plain)
 

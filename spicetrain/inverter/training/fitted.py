@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 
-from spicetrain.inverter.surrogates.current_surface import CurrentSurface, require_inside
+from spicetrain.errors import ConfigurationError
+from spicetrain.inverter.surrogates.current_surface import CurrentSurface, Mismatch, require_inside
 from spicetrain.inverter.surrogates.store import Surrogates
-from spicetrain.inverter.training.inverters import Inverters, inverters_of
-from spicetrain.inverter.training.stage import Tolerance
+from spicetrain.inverter.training.inverters import Inverters, inverters_of, mismatched_inverters_of
+from spicetrain.inverter.training.newton import Tolerance
+from spicetrain.inverter.training.threshold import Threshold, threshold_of
+from spicetrain.inverter.training.walk import Offsets
 from spicetrain.rails import Rails
 from spicetrain.technology import Technology
 
@@ -53,3 +57,25 @@ class FittedCircuit:
     def exact_inverters(self) -> Inverters:
         """In float64 on the CPU: what curves are fitted to."""
         return inverters_of(self.surrogates.current_surface.to(torch.float64))
+
+    @cached_property
+    def mismatched_inverters(self) -> Inverters:
+        """In the circuit's own precision, with gates that mismatch may shift beyond the rails. ConfigurationError when
+        that surface is not fitted."""
+        surface = self.surrogates.shifted_surface
+        if surface is None:
+            raise ConfigurationError(
+                "Mismatch shifts gates beyond the rails, and the surrogate shifted_surface, which knows the inverter "
+                "there, is not fitted. `spicetrain characterize` and `spicetrain fit-surrogates` make it when "
+                "variation.mismatch is asked for."
+            )
+        return mismatched_inverters_of(surface.to(self.dtype, self.device))
+
+    @cached_property
+    def threshold(self) -> Threshold:
+        """Of one inverter without a load."""
+        return threshold_of(self.surrogates.current_surface.to(torch.float64), self.rails)
+
+    def offsets(self, mismatch: Sequence[Mismatch] | None) -> Offsets | None:
+        """What the mismatch of every layer is at the columns, for methods that know curves but no transistors."""
+        return None if mismatch is None else [self.threshold.offsets(of_layer) for of_layer in mismatch]

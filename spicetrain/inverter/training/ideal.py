@@ -14,15 +14,20 @@ from torch import Tensor
 from spicetrain.array.conductances import Conductances
 from spicetrain.inverter.methods import Method
 from spicetrain.inverter.training.fitted import FittedCircuit
-from spicetrain.inverter.training.tabulated import Current
 from spicetrain.inverter.training.voltages import Prediction, Predictor
-from spicetrain.inverter.training.walk import walk
+from spicetrain.inverter.training.walk import Offsets, walk
 from spicetrain.rails import Rails
 from spicetrain.schema import Definition
 
 
 def ideal_voltages(
-    crossbars: Sequence[Conductances], sizes: Sequence[Tensor], signal: Tensor, rails: Rails, gain: float
+    crossbars: Sequence[Conductances],
+    sizes: Sequence[Tensor],
+    signal: Tensor,
+    rails: Rails,
+    gain: float,
+    *,
+    offsets: Offsets | None = None,
 ) -> Prediction:
     """Voltages of every layer; `gain` = -dv_out/dv_in > 0. Sizes do not matter."""
     mid, swing = rails.mid_V, rails.half_swing_V
@@ -34,24 +39,15 @@ def ideal_voltages(
         v_n = invert(v_col)
         return v_n, None if driven is None else invert(v_n)
 
-    return walk(crossbars, sizes, signal, rails, pair)
-
-
-@torch.no_grad()
-def unloaded_gain(current: Current, rails: Rails) -> float:
-    """-dv_out/dv_in of the unloaded inverter where its output is at mid-rail; `current` in float64."""
-    mid = torch.full((1,), rails.mid_V, dtype=torch.float64)
-    v_in = mid.clone()
-    for _ in range(50):  # i_out(v_in, mid) falls monotonically with v_in
-        i, di_in, di_out = current(v_in, mid)
-        v_in = (v_in - i / di_in).clamp(rails.vss_V, rails.vdd_V)
-    return float(di_in / di_out)
+    return walk(crossbars, sizes, signal, rails, pair, offsets)
 
 
 def ideal(circuit: FittedCircuit, sizes: Sequence[Tensor], ground_S: float, settings: Definition) -> Predictor:
     """The method's predictor; see methods.Method. Neither sizes nor resistors to mid-rail matter to it."""
-    gain = unloaded_gain(circuit.exact_inverters.current, circuit.rails)
-    return lambda crossbars, sizes, signal: ideal_voltages(crossbars, sizes, signal, circuit.rails, gain)
+    gain = circuit.threshold.gain
+    return lambda crossbars, sizes, signal, mismatch=None: ideal_voltages(
+        crossbars, sizes, signal, circuit.rails, gain, offsets=circuit.offsets(mismatch)
+    )
 
 
-IDEAL = Method(ideal, ratios=True)
+IDEAL = Method(ideal, ratios=True, takes_mismatch=True)

@@ -8,8 +8,13 @@ from functools import partial
 
 from torch import Tensor
 
-from spicetrain.inverter.surrogates.current_surface import CurrentSurface, inverter_current
-from spicetrain.inverter.training.tabulated import Current, tabulate, tabulate_vtc
+from spicetrain.inverter.surrogates.current_surface import (
+    Currents,
+    CurrentSurface,
+    inverter_current,
+    transistor_currents,
+)
+from spicetrain.inverter.training.tabulated import Current, tabulate, tabulate_transistors, tabulate_vtc
 from spicetrain.rails import Rails
 
 
@@ -22,6 +27,7 @@ class Inverters:
     vtc        v_in -> v_out when it drives nothing, to start from
     rails      no node can leave them
     ground_S   siemens from every inverter's output to mid-rail, whatever its size (RIM's resistors)
+    transistors  (v_in, v_out, mismatch) -> the currents and slopes of nMOS and pMOS; None where no mismatch is taken
     """
 
     current: Current
@@ -29,6 +35,7 @@ class Inverters:
     vtc: Callable[[Tensor], Tensor]
     rails: Rails
     ground_S: float = 0.0
+    transistors: Callable[..., tuple[Currents, Currents]] | None = None
 
     @property
     def low(self) -> float:
@@ -51,3 +58,12 @@ def inverters_of(surface: CurrentSurface) -> Inverters:
     coarse = tabulate(current, low, high, like=surface.mean)
     vtc = tabulate_vtc(coarse, low, high, like=surface.mean)
     return Inverters(current, coarse, vtc, Rails(vdd_V=high, vss_V=low))
+
+
+def mismatched_inverters_of(surface: CurrentSurface) -> Inverters:
+    """The same of a surface whose gates reach beyond the rails: all its currents take a mismatch as well."""
+    current = partial(inverter_current, surface)
+    vtc = tabulate_vtc(current, surface.vss_V, surface.vdd_V, like=surface.mean)
+    rails = Rails(vdd_V=surface.vdd_V, vss_V=surface.vss_V)
+    transistors = partial(transistor_currents, surface)
+    return Inverters(current, tabulate_transistors(surface), vtc, rails, transistors=transistors)

@@ -12,9 +12,12 @@ from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.inverter.methods import Method
+from spicetrain.inverter.surrogates.current_surface import Mismatch
 from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.inverters import Inverters
-from spicetrain.inverter.training.stage import Tolerance, solve_output, solve_stage
+from spicetrain.inverter.training.newton import Tolerance
+from spicetrain.inverter.training.output import solve_output
+from spicetrain.inverter.training.stage import solve_stage
 from spicetrain.inverter.training.voltages import Convergence, LayerVoltages, Prediction
 from spicetrain.schema import Definition
 
@@ -26,13 +29,16 @@ def kcl_voltages(
     inverters: Inverters,
     tolerance: Tolerance,
     given: Sequence[LayerVoltages] | None = None,
+    mismatch: Sequence[Mismatch] | None = None,
 ) -> Prediction:
-    """Voltages of every layer, volts, differentiable in conductances, sizes and signal.
+    """Voltages of every layer, volts, differentiable in conductances, sizes, signal and mismatch.
 
     crossbars  siemens; sizes  per crossbar the fingers behind it, [columns, 2], the last [columns, 1]
     signal     [samples, rows]: deviation of the positive input rows from mid-rail, volts
     given      the voltages of every layer as ngspice has them, in our precision: the values are then these, and each
                gradient is kcl's, linearized at them; nothing is solved
+    mismatch   per crossbar of the inverters behind it, [2 (n, p), 2 (of a pair), samples or 1, columns], of the last
+               [2, 1, samples or 1, columns]; with inverters that take one
     """
     layers, convergence = [], Convergence()
     v_col = crossbars[0].open_columns(signal, inverters.rails)
@@ -40,10 +46,16 @@ def kcl_voltages(
         v_col = given[0].v_col + (v_col - v_col.detach())
     for index, (crossbar, size) in enumerate(zip(crossbars[1:], sizes[:-1], strict=True)):
         known = None if given is None else _stage_voltages(given[index], given[index + 1])
-        stage = solve_stage(v_col, crossbar, size, inverters, tolerance, known)
+        stage = solve_stage(
+            v_col, crossbar, size, inverters, tolerance, known, None if mismatch is None else mismatch[index]
+        )
         layers.append(LayerVoltages(v_col, stage.v_n, stage.v_p))
         v_col, convergence = stage.v_col, convergence + stage.convergence
-    output = solve_output(v_col, sizes[-1][:, 0], inverters, tolerance, None if given is None else given[-1].v_n)
+    known_out, last = (
+        None if given is None else given[-1].v_n,
+        None if mismatch is None else mismatch[-1].of(0),
+    )
+    output = solve_output(v_col, sizes[-1][:, 0], inverters, tolerance, known_out, last)
     return Prediction([*layers, LayerVoltages(v_col, output.v_out)], convergence + output.convergence)
 
 
@@ -56,17 +68,19 @@ def kcl(
     circuit: FittedCircuit, sizes: Sequence[Tensor], ground_S: float, settings: Definition
 ) -> Callable[..., Prediction]:
     """The method's predictor; see methods.Method. It takes `given` besides, as kcl_voltages does."""
-    inverters = replace(circuit.inverters, ground_S=ground_S)
 
     def predictor(
         crossbars: Sequence[Conductances],
         sizes: Sequence[Tensor],
         signal: Tensor,
         given: Sequence[LayerVoltages] | None = None,
+        mismatch: Sequence[Mismatch] | None = None,
     ) -> Prediction:
-        return kcl_voltages(crossbars, sizes, signal, inverters, circuit.tolerance, given)
+        inverters = circuit.inverters if mismatch is None else circuit.mismatched_inverters
+        grounded = replace(inverters, ground_S=ground_S)
+        return kcl_voltages(crossbars, sizes, signal, grounded, circuit.tolerance, given, mismatch)
 
     return predictor
 
 
-KCL = Method(kcl, ratios=False, knows_circuit=True)
+KCL = Method(kcl, ratios=False, knows_circuit=True, takes_mismatch=True)

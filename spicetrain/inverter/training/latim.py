@@ -26,7 +26,7 @@ from spicetrain.inverter.methods import Method
 from spicetrain.inverter.surrogates.effective_load import EffectiveLoad
 from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.voltages import Prediction, Predictor
-from spicetrain.inverter.training.walk import walk
+from spicetrain.inverter.training.walk import Offsets, walk
 from spicetrain.rails import Rails
 from spicetrain.schema import Definition
 from spicetrain.surrogates.extrapolation import NONE, Extrapolation, outside
@@ -102,6 +102,8 @@ def latim_voltages(
     rails: Rails,
     vtc: Callable[[Tensor, Tensor, Tensor], Tensor],
     loads: Loads,
+    *,
+    offsets: Offsets | None = None,
 ) -> Prediction:
     """Voltages of every layer, differentiable in conductances and sizes; arguments as in kcl_voltages.
 
@@ -115,7 +117,7 @@ def latim_voltages(
         v_n = vtc(v_col, load_n, size[:, 0])
         return v_n, vtc(v_n, load_p, size[:, 1])
 
-    return walk(crossbars, sizes, signal, rails, pair)
+    return walk(crossbars, sizes, signal, rails, pair, offsets)
 
 
 def latim(circuit: FittedCircuit, sizes: Sequence[Tensor], ground_S: float, settings: Definition) -> Predictor:
@@ -141,7 +143,9 @@ def _predictor(circuit: FittedCircuit, loads: Loads, ground_S: float) -> Predict
         per_finger = _per_finger(load_S, fingers, ground_S).clamp(*fitted.domain[1])
         return fitted(v_in, per_finger, v_in.new_tensor(rails.mid_V))
 
-    return lambda crossbars, sizes, signal: latim_voltages(crossbars, sizes, signal, rails, vtc, loads)
+    return lambda crossbars, sizes, signal, mismatch=None: latim_voltages(
+        crossbars, sizes, signal, rails, vtc, loads, offsets=circuit.offsets(mismatch)
+    )
 
 
 def _not_fitted(method: str, table: str) -> ConfigurationError:
@@ -152,8 +156,14 @@ def _not_fitted(method: str, table: str) -> ConfigurationError:
     )
 
 
-LATIM = Method(latim, ratios=False, surrogates=("current_surface", "loaded_vtc"), extrapolation=latim_extrapolation)
+LATIM = Method(
+    latim,
+    ratios=False,
+    surrogates=("current_surface", "loaded_vtc"),
+    extrapolation=latim_extrapolation,
+    takes_mismatch=True,
+)
 LATIM_NN = Method(
     latim_nn, ratios=False, surrogates=("current_surface", "loaded_vtc", "effective_load"),
-    extrapolation=latim_nn_extrapolation,
+    extrapolation=latim_nn_extrapolation, takes_mismatch=True,
 )  # fmt: skip

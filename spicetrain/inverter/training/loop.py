@@ -20,11 +20,13 @@ from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import TrainableNetwork
+from spicetrain.inverter.training.variation import TrainingDraws
 from spicetrain.inverter.training.voltages import Convergence, Simulate
 from spicetrain.technology import Technology
 from spicetrain.training.checkpoint import Identity
 from spicetrain.training.common import Part, device_of, parts_of, require_dataset
 from spicetrain.training.loop import Task, train_epochs
+from spicetrain.variation import statistics_of
 
 
 def train(
@@ -85,6 +87,8 @@ class InverterTask(Task):
         solved_by = settings.method if simulate is None else f"{settings.method}, ngspice"
         self.title = f"train {shape_text(model.settings.layers)} {solved_by}"
         self.mid_V = model.circuit.rails.mid_V
+        varying = statistics_of(model.circuit.technology, settings.variation)
+        self.draws = TrainingDraws(model.circuit.technology, varying) if varying else None
 
     def begin(self, epoch: int) -> None:
         self.trained, self.judged, self.last = Convergence(), Convergence(), Convergence()
@@ -107,7 +111,8 @@ class InverterTask(Task):
             began = time.perf_counter()
             given = self.simulate(self.model.network(self.identity.values), images.cpu().numpy())
             self.simulating_s += time.perf_counter() - began
-        prediction = self.model.voltages(images, given)
+        drawn = None if self.draws is None else (self.draws, random)
+        prediction = self.model.voltages(images, given, drawn)
         self.trained = self.trained + prediction.convergence
         loss = cross_entropy((prediction.outputs - self.mid_V) / self.settings.logit_V, labels)
         if self.settings.power_weight_per_W:

@@ -12,15 +12,18 @@ from torch import Tensor, nn
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.errors import ConfigurationError
+from spicetrain.inverter.chip import InverterMismatch
 from spicetrain.inverter.definition import NetworkSettings, TrainingSettings
 from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.network import Network
+from spicetrain.inverter.surrogates.current_surface import Mismatch
 from spicetrain.inverter.training.erim import largest_load_per_finger, needed_fingers
 from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.kcl import KCL
 from spicetrain.inverter.training.parameters import CrossbarParameters, row_signal
 from spicetrain.inverter.training.power import rail_power
 from spicetrain.inverter.training.sizing import InverterSizes
+from spicetrain.inverter.training.variation import TrainingDraws
 from spicetrain.inverter.training.voltages import Convergence, LayerVoltages, Prediction, Predictor
 from spicetrain.schema import Definition
 from spicetrain.surrogates.extrapolation import NONE, Extrapolation
@@ -59,17 +62,28 @@ class TrainableNetwork(nn.Module):
         """Output voltages [samples, outputs] for inputs [samples, rows] in 0..1."""
         return self.voltages(inputs).outputs
 
-    def voltages(self, inputs: Tensor, given: Sequence[LayerVoltages] | None = None) -> Prediction:
+    def voltages(
+        self,
+        inputs: Tensor,
+        given: Sequence[LayerVoltages] | None = None,
+        drawn: tuple[TrainingDraws, torch.Generator] | None = None,
+    ) -> Prediction:
         """Of every layer, [samples, columns] each, for inputs [samples, rows] in 0..1.
 
         given  what a simulator of the circuit answers for them: then these, with kcl's gradient at them
+        drawn  chips to be drawn for them, and from which random numbers
         """
         signal = row_signal(inputs, self.settings.encoding, self.circuit.rails)
-        crossbars = [crossbar() for crossbar in self.crossbars]
+        crossbars, sizes = [crossbar() for crossbar in self.crossbars], self.sizes
+        if drawn is not None:
+            chips, random = drawn
+            mismatch = chips.mismatch(sizes, len(inputs), random)
+            with_mismatch = {} if mismatch is None else {"mismatch": mismatch}
+            return self.predictor(chips.crossbars(crossbars, random), sizes, signal, **with_mismatch)
         if given is None:
-            return self.predictor(crossbars, self.sizes, signal)
+            return self.predictor(crossbars, sizes, signal)
         given = [layer.to(self.circuit.dtype, self.circuit.device) for layer in given]
-        solved: Prediction = self.solver(crossbars, self.sizes, signal, given)
+        solved: Prediction = self.solver(crossbars, sizes, signal, given)
         return solved
 
     def extrapolation(self) -> Extrapolation:
@@ -160,11 +174,13 @@ def predict(
     method: str,
     settings: Definition | None = None,
     *,
+    mismatch: Sequence[InverterMismatch] | None = None,
     batch: int = 500,
 ) -> Prediction:
     """Node voltages of a programmed network as `method` sees it, for inputs [samples, rows] in 0..1.
 
     settings  those that the method brings; None: by default
+    mismatch  of the inverters behind every crossbar, where the network is a chip's
 
     The precision and the device are the circuit's; float64 with a tight tolerance is what SPICE is compared with.
     DomainError when an input is not in 0..1: it would drive a row beyond the rails, where nothing was measured.
@@ -174,13 +190,22 @@ def predict(
     sizes = [torch.as_tensor(size, dtype=circuit.dtype, device=circuit.device) for size in network.sizes]
     chosen = METHODS[method]
     predictor = chosen.predictor(circuit, sizes, network.ground_S, settings or chosen.settings())
-    parts = []
+    parts, with_mismatch = [], {} if mismatch is None else {"mismatch": [_in(circuit, of) for of in mismatch]}
     for start in range(0, len(inputs), batch):
         x = torch.as_tensor(np.asarray(inputs[start : start + batch]), dtype=circuit.dtype, device=circuit.device)
-        parts.append(predictor(crossbars, sizes, row_signal(x, network.encoding, circuit.rails)))
+        parts.append(predictor(crossbars, sizes, row_signal(x, network.encoding, circuit.rails), **with_mismatch))
     convergence = sum((part.convergence for part in parts), Convergence())
     layers = [_joined(layers) for layers in zip(*(part.layers for part in parts), strict=True)]
     return Prediction(layers, convergence, extrapolation(circuit, method, crossbars, sizes, network.ground_S))
+
+
+def _in(circuit: FittedCircuit, mismatch: InverterMismatch) -> Mismatch:
+    """For all samples alike, in the circuit's precision; factors that are all 1 cost nothing."""
+    shift, factor = (
+        torch.as_tensor(array, dtype=circuit.dtype, device=circuit.device)[:, :, None]
+        for array in (mismatch.shift, mismatch.factor)
+    )
+    return Mismatch(shift, None if bool((factor == 1).all()) else factor)
 
 
 def _joined(parts: Sequence[LayerVoltages]) -> LayerVoltages:

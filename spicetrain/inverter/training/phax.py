@@ -31,7 +31,9 @@ def phax(circuit: FittedCircuit, sizes: Sequence[Tensor], ground_S: float, setti
     """The method's predictor; see methods.Method. Fitted here to `sizes`; those of a later call are not looked at."""
     loads_S = [ground_S + settings.load_S] * (len(sizes) - 1) + [ground_S]
     curves = [tanh_pairs(circuit, size, load, free=False) for size, load in zip(sizes, loads_S, strict=True)]
-    return lambda crossbars, sizes, signal: tanh_voltages(crossbars, sizes, signal, circuit.rails, curves)
+    return lambda crossbars, sizes, signal, mismatch=None: tanh_voltages(
+        crossbars, sizes, signal, circuit.rails, curves, offsets=circuit.offsets(mismatch)
+    )
 
 
-PHAX = Method(phax, ratios=True, settings=PhaxSettings)
+PHAX = Method(phax, ratios=True, takes_mismatch=True, settings=PhaxSettings)

@@ -25,7 +25,9 @@ def rim(circuit: FittedCircuit, sizes: Sequence[Tensor], ground_S: float, settin
     A network without resistors is seen through its unloaded curves.
     """
     curves = [tanh_pairs(circuit, size, ground_S, free=True) for size in sizes]
-    return lambda crossbars, sizes, signal: tanh_voltages(crossbars, sizes, signal, circuit.rails, curves)
+    return lambda crossbars, sizes, signal, mismatch=None: tanh_voltages(
+        crossbars, sizes, signal, circuit.rails, curves, offsets=circuit.offsets(mismatch)
+    )
 
 
-RIM = Method(rim, ratios=True)
+RIM = Method(rim, ratios=True, takes_mismatch=True)

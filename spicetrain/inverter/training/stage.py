@@ -17,13 +17,14 @@ Newton on all of it at once; eliminating the inverter nodes leaves one K x K sys
 The gradient is that of the implicit function: one adjoint system with the same A, transposed; nothing is unrolled. It
 uses the linearization of the last Newton step, so it is as exact as that step was small.
 
+Mismatch enters I alone: every transistor its own shift of the gate and factor of the current.
+
 Voltages may also be given, solved by somebody else for the same circuit (ngspice): they are then the values, and the
 gradient is that of the implicit function linearized there, which asks of the surface its slopes only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,29 +32,21 @@ import torch
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
+from spicetrain.inverter.surrogates.current_surface import Mismatch
 from spicetrain.inverter.training.inverters import Inverters
+from spicetrain.inverter.training.newton import Tolerance, convergence_of, iterate, mismatch_gradient, unshifted
 from spicetrain.inverter.training.tabulated import Current
 from spicetrain.inverter.training.voltages import Convergence
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """When Newton stops: a step (V) below which the solution is taken, and how often it may step on each surface.
-
-    Convergence is quadratic: after a step of s volts the error left is about 20 s^2.
-    """
-
-    step_V: float = 1e-3
-    coarse_step_V: float = 5e-3
-    coarse_iterations: int = 12
-    iterations: int = 12
 
 
 class _Stage:
     """One crossbar and its inverter sizes, in the notation of the module's docstring."""
 
-    def __init__(self, g: Conductances, m_n: Tensor, m_p: Tensor, inverters: Inverters):
+    def __init__(
+        self, g: Conductances, m_n: Tensor, m_p: Tensor, inverters: Inverters, mismatch: Mismatch | None = None
+    ):
         self.g_n, self.g_p, self.m_n, self.m_p = g_n, g_p, _, _ = g.pos, g.neg, m_n, m_p
+        self.mismatch = () if mismatch is None else (mismatch,)
         self.G_n, self.G_p = (sums + inverters.ground_S for sums in g.row_sums())
         self.S, self.i_bias, self.i_ground = g.column_sum(), g.bias_current(inverters.rails), inverters.i_ground
         rows, columns = g_n.shape
@@ -63,7 +56,7 @@ class _Stage:
 
     def linearize(self, current: Current, v_in: Tensor, v_n: Tensor, v_p: Tensor) -> tuple[Tensor, ...]:
         """(i_n, i_p, m_n dI/dv_in, 1/D_n, 1/D_p, T / (D_n D_p)) at a point, [samples, rows] each."""
-        i, di_in, di_out = current(torch.stack([v_in, v_n]), torch.stack([v_n, v_p]))
+        i, di_in, di_out = current(torch.stack([v_in, v_n]), torch.stack([v_n, v_p]), *self.mismatch)
         a = torch.reciprocal(self.G_n - self.m_n * di_out[0])
         b = torch.reciprocal(self.G_p - self.m_p * di_out[1])
         t = (self.m_p * di_in[1]).mul_(a).mul_(b)
@@ -99,8 +92,8 @@ def _newton(
 ) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, ...], tuple[Tensor, int]]:
     """(v_n, v_p, v_col) of the solution, the last linearization, the last step [samples] and how many there were."""
     low, high = inverters.low, inverters.high
-    v_n = inverters.vtc(v_in)
-    v_p = inverters.vtc(v_n)
+    v_n = inverters.vtc(unshifted(v_in, *(mismatch.of(0) for mismatch in stage.mismatch)))
+    v_p = inverters.vtc(unshifted(v_n, *(mismatch.of(1) for mismatch in stage.mismatch)))
     v_col = torch.addmm(stage.i_bias, v_n, stage.g_n).addmm_(v_p, stage.g_p).div_(stage.S)
     linear: tuple[Tensor, ...] = ()
 
@@ -112,24 +105,8 @@ def _newton(
             v.add_(dv).clamp_(low, high)
         return torch.maximum(dv_n.abs_().amax(1), dv_p.abs_().amax(1))
 
-    taken = _iterate(step, inverters, tolerance)
+    taken = iterate(step, inverters, tolerance)
     return (v_n, v_p, v_col), linear, taken
-
-
-def _iterate(step: Callable[[Current], Tensor], inverters: Inverters, tolerance: Tolerance) -> tuple[Tensor, int]:
-    """Newton steps on the coarse surface, then on the one that counts; `step` takes one, gives its size [samples]. The
-    last one's size, and how many there were."""
-    taken = 0
-    for current, enough, limit in (
-        (inverters.coarse, tolerance.coarse_step_V, tolerance.coarse_iterations),
-        (inverters.current, tolerance.step_V, tolerance.iterations),
-    ):
-        for _ in range(limit):
-            size = step(current)
-            taken += 1
-            if bool(size.max() <= enough):
-                break
-    return size, taken
 
 
 class _SolveStage(torch.autograd.Function):
@@ -143,18 +120,21 @@ class _SolveStage(torch.autograd.Function):
         b_neg: Tensor,
         m_n: Tensor,
         m_p: Tensor,
+        shift: Tensor | None,
+        factor: Tensor | None,
         inverters: Inverters,
         tolerance: Tolerance,
         given: tuple[Tensor, Tensor, Tensor] | None,
     ) -> tuple[Any, ...]:
-        stage = _Stage(Conductances(g_n, g_p, b_pos, b_neg), m_n, m_p, inverters)
+        mismatch = None if shift is None else Mismatch(shift, factor)
+        stage = _Stage(Conductances(g_n, g_p, b_pos, b_neg), m_n, m_p, inverters, mismatch)
         if given is None:
             solution, linear, taken = _newton(stage, inverters, v_in, tolerance)
         else:
             v_n, v_p, v_col = (v.detach() for v in given)  # what is returned becomes part of autograd's graph
             solution, linear = (v_n, v_p, v_col), stage.linearize(inverters.current, v_in, v_n, v_p)
             taken = v_in.new_zeros(len(v_in)), 0
-        ctx.stage, ctx.inverters = stage, inverters
+        ctx.stage, ctx.inverters, ctx.v_in = stage, inverters, v_in.detach()
         ctx.save_for_backward(*solution, *linear)
         ctx.mark_non_differentiable(taken[0])
         return *solution, *taken
@@ -170,6 +150,11 @@ class _SolveStage(torch.autograd.Function):
         from_p = l_c @ stage.g_p.T - up_p
         l_p = b * from_p
         l_n = a * (l_c @ stage.g_n.T - up_n) + t * from_p
+        of_mismatch: tuple[Tensor | None, Tensor | None] = None, None
+        for mismatch in stage.mismatch:
+            l_m = torch.stack((l_n * stage.m_n, l_p * stage.m_p))
+            at = torch.stack((ctx.v_in, v_n)), torch.stack((v_n, v_p))
+            of_mismatch = mismatch_gradient(ctx.inverters, l_m, *at, mismatch)
         return (
             -l_n * dn_in,
             _outer_gradient(l_n, l_c, v_n, v_col),
@@ -178,6 +163,7 @@ class _SolveStage(torch.autograd.Function):
             (l_c * (v_col - inverters.low)).sum(0),
             -(l_n * i_n).sum(0),
             -(l_p * i_p).sum(0),
+            *of_mismatch,
             *(None,) * 3,
         )
 
@@ -205,74 +191,19 @@ def solve_stage(
     inverters: Inverters,
     tolerance: Tolerance,
     given: tuple[Tensor, Tensor, Tensor] | None = None,
+    mismatch: Mismatch | None = None,
 ) -> StageSolution:
-    """A stage solved, differentiable in v_in, conductances and sizes.
+    """A stage solved, differentiable in v_in, conductances, sizes and mismatch.
 
     v_in   [samples, rows], volts: gates of the first inverters
     g      siemens: pos are driven by the first, neg by the second inverter of each pair
     sizes  [rows, 2]: fingers of the first and of the second inverter
     given  v_n, v_p, v_col, solved elsewhere with these v_in: returned as they are, with the gradient there
+    mismatch  [2 (n, p), 2 (first, second inverter), samples or 1, rows]; with inverters that take one
 
     Equations: see the module. Nothing is raised for a sample that does not converge: `convergence` counts it.
     """
-    answer = _SolveStage.apply(v_in, *g, sizes[:, 0], sizes[:, 1], inverters, tolerance, given)
+    of = (None, None) if mismatch is None else mismatch
+    answer = _SolveStage.apply(v_in, *g, sizes[:, 0], sizes[:, 1], *of, inverters, tolerance, given)
     v_n, v_p, v_col, step, taken = answer
-    return StageSolution(v_n, v_p, v_col, _convergence(step, taken, tolerance))
-
-
-def _convergence(step: Tensor, taken: int, tolerance: Tolerance) -> Convergence:
-    """step [samples]: the last Newton step of each sample, volts. NaN counts as unconverged."""
-    largest = float(step.nan_to_num(nan=float("inf")).max())
-    return Convergence(largest, taken, int((~(step <= tolerance.step_V)).sum()))
-
-
-class _SolveOutput(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, v_in: Tensor, m: Tensor, inverters: Inverters, tolerance: Tolerance, given: Tensor | None
-    ) -> tuple[Any, ...]:
-        v_out = inverters.vtc(v_in) if given is None else given.detach()
-        i = di_in = falling = v_in
-
-        def linearize(current: Current) -> None:
-            nonlocal i, di_in, falling
-            i, di_in, di_out = current(v_in, v_out)
-            falling = m * di_out - inverters.ground_S
-
-        def step(current: Current) -> Tensor:
-            nonlocal v_out
-            linearize(current)
-            before, F = v_out, m * i - inverters.ground_S * v_out + inverters.i_ground
-            v_out = (v_out - F / falling).clamp_(inverters.low, inverters.high)
-            return (v_out - before).abs_().amax(1)
-
-        if given is None:
-            taken = _iterate(step, inverters, tolerance)
-        else:
-            linearize(inverters.current)
-            taken = v_in.new_zeros(len(v_in)), 0
-        ctx.save_for_backward(-m * di_in / falling, -i / falling)
-        ctx.mark_non_differentiable(taken[0])
-        return v_out, *taken
-
-    @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
-        slope, over_size = ctx.saved_tensors
-        return upstream[0] * slope, (upstream[0] * over_size).sum(0), *(None,) * 3
-
-
-@dataclass(frozen=True)
-class OutputSolution:
-    """v_out [samples, columns], volts, differentiable; and how well solved."""
-
-    v_out: Tensor
-    convergence: Convergence
-
-
-def solve_output(
-    v_in: Tensor, m: Tensor, inverters: Inverters, tolerance: Tolerance, given: Tensor | None = None
-) -> OutputSolution:
-    """Outputs of inverters of m [columns] fingers at v_in [samples, columns] that drive at most their resistor to
-    mid-rail: m I(v_in, v_out) = ground_S (v_out - mid). `given` as in solve_stage."""
-    v_out, step, taken = _SolveOutput.apply(v_in, m, inverters, tolerance, given)
-    return OutputSolution(v_out, _convergence(step, taken, tolerance))
+    return StageSolution(v_n, v_p, v_col, convergence_of(step, taken, tolerance))

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# (v_in, v_out) of one shape, volts -> (i_out in A, d i_out / d v_in, d i_out / d v_out in S), same shape.
-Current = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+from spicetrain.inverter.surrogates.current_surface import CurrentSurface, Mismatch, transistor_currents
+
+# (v_in, v_out) of one shape, volts[, mismatch] -> (i_out in A, d i_out / d v_in, d i_out / d v_out in S), same shape.
+Current = Callable[..., tuple[Tensor, Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -29,18 +31,50 @@ class TabulatedCurrent:
     cells: int
 
     def __call__(self, v_in: Tensor, v_out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        column, x = self._cell(v_in)
-        row, y = self._cell(v_out)
+        column, x = _cell(v_in - self.low, self.step, self.cells)
+        row, y = _cell(v_out - self.low, self.step, self.cells)
         c0, c1, c2, c3 = torch.nn.functional.embedding(row.add_(column, alpha=self.cells), self.coefficients).unbind(-1)
         di_dx = torch.addcmul(c1, c3, y)
         di_dy = torch.addcmul(c2, c3, x)
         i_out = torch.addcmul(torch.addcmul(c0, c1, x), y, di_dy)
         return i_out, di_dx.div_(self.step), di_dy.div_(self.step)
 
-    def _cell(self, v: Tensor) -> tuple[Tensor, Tensor]:
-        position = (v - self.low).mul_(1 / self.step)
-        cell = position.to(torch.int32).clamp_(0, self.cells - 1)
-        return cell, position.sub_(cell)
+
+@dataclass(frozen=True)
+class TabulatedTransistors:
+    """The same of each transistor by itself, whose gates mismatch has shifted. A `Current`.
+
+    coefficients      [2 * cells_in * cells_out, 4], those of the nMOS first
+    low_in, low_out   volts; step: of both axes
+    """
+
+    coefficients: Tensor
+    low_in: float
+    low_out: float
+    step: float
+    cells_in: int
+    cells_out: int
+
+    def __call__(self, v_in: Tensor, v_out: Tensor, mismatch: Mismatch) -> tuple[Tensor, Tensor, Tensor]:
+        column, x = _cell((v_in - mismatch.shift).sub_(self.low_in), self.step, self.cells_in)
+        row, y = _cell(v_out - self.low_out, self.step, self.cells_out)
+        column[1] += self.cells_in
+        c0, c1, c2, c3 = torch.nn.functional.embedding(column.mul_(self.cells_out).add_(row), self.coefficients).unbind(
+            -1
+        )
+        di_dx = torch.addcmul(c1, c3, y)
+        di_dy = torch.addcmul(c2, c3, x)
+        i = torch.addcmul(torch.addcmul(c0, c1, x), y, di_dy)
+        if mismatch.factor is not None:
+            i, di_dx, di_dy = i * mismatch.factor, di_dx * mismatch.factor, di_dy * mismatch.factor
+        return i[1] - i[0], (di_dx[1] - di_dx[0]).div_(self.step), (di_dy[1] - di_dy[0]).div_(self.step)
+
+
+def _cell(from_low: Tensor, step: float, cells: int) -> tuple[Tensor, Tensor]:
+    """(cell, position in it 0 .. 1) of voltages above the table's lowest; it overwrites them."""
+    position = from_low.mul_(1 / step)
+    cell = position.to(torch.int32).clamp_(0, cells - 1)
+    return cell, position.sub_(cell)
 
 
 @dataclass(frozen=True)
@@ -83,3 +117,21 @@ def tabulate(current: Current, low: float, high: float, *, like: Tensor, cells: 
     i00, i10, i01, i11 = i[:-1, :-1], i[1:, :-1], i[:-1, 1:], i[1:, 1:]
     coefficients = torch.stack([i00, i10 - i00, i01 - i00, i11 - i10 - i01 + i00], dim=-1)
     return TabulatedCurrent(coefficients.reshape(-1, 4).contiguous(), low, (high - low) / cells, cells)
+
+
+@torch.no_grad()
+def tabulate_transistors(surface: CurrentSurface, cells: int = 250) -> TabulatedTransistors:
+    """Both transistors of `surface` over its domain, in its precision; `cells` between the rails."""
+    step = (surface.vdd_V - surface.vss_V) / cells
+    (low_in, high_in), (low_out, _) = surface.domain_V
+    cells_in = round((high_in - low_in) / step)
+    v_in, v_out = (
+        low + step * torch.arange(count + 1, dtype=surface.mean.dtype, device=surface.mean.device)
+        for low, count in ((low_in, cells_in), (low_out, cells))
+    )
+    over = torch.meshgrid(v_in, v_out, indexing="ij")
+    n, p = transistor_currents(surface, over[0], over[1])
+    i = torch.stack((n[0], p[0]))
+    i00, i10, i01, i11 = i[:, :-1, :-1], i[:, 1:, :-1], i[:, :-1, 1:], i[:, 1:, 1:]
+    coefficients = torch.stack([i00, i10 - i00, i01 - i00, i11 - i10 - i01 + i00], dim=-1).view(-1, 4)
+    return TabulatedTransistors(coefficients, low_in, low_out, step, cells_in, cells)

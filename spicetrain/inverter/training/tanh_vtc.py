@@ -19,9 +19,10 @@ from torch import Tensor
 from spicetrain.array.conductances import Conductances
 from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.inverters import Inverters
-from spicetrain.inverter.training.stage import Tolerance, solve_output
+from spicetrain.inverter.training.newton import Tolerance
+from spicetrain.inverter.training.output import solve_output
 from spicetrain.inverter.training.voltages import Prediction
-from spicetrain.inverter.training.walk import walk
+from spicetrain.inverter.training.walk import Offsets, walk
 from spicetrain.rails import Rails
 
 POINTS = 2001  # 0.25 mV apart between rails of +-0.25 V: a pair's transition is some 10 mV wide
@@ -99,6 +100,8 @@ def tanh_voltages(
     signal: Tensor,
     rails: Rails,
     curves: Sequence[Sequence[TanhVtc]],
+    *,
+    offsets: Offsets | None = None,
 ) -> Prediction:
     """Voltages of every layer; `curves` a crossbar, as `tanh_pairs` gives them for its inverters."""
 
@@ -106,4 +109,4 @@ def tanh_voltages(
         to_n, *to_p = curves[layer]
         return to_n(v_col), to_p[0](v_col) if to_p else None
 
-    return walk(crossbars, sizes, signal, rails, pair)
+    return walk(crossbars, sizes, signal, rails, pair, offsets)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spicetrain.array.conductances import Conductances
 from spicetrain.inverter.network import Network
 from spicetrain.surrogates.extrapolation import NONE, Extrapolation
 
@@ -63,7 +62,7 @@ class Prediction:
         return self.layers[-1].v_n
 
 
-# (crossbars, sizes, signal) -> the voltages of every layer
-Predictor = Callable[[Sequence[Conductances], Sequence[Tensor], Tensor], Prediction]
+# (crossbars, sizes, signal[, mismatch]) -> the voltages of every layer
+Predictor = Callable[..., Prediction]
 # (network, inputs [samples, rows] in 0..1) -> voltages of every layer, from a simulator of the circuit
 Simulate = Callable[[Network, NDArray], list[LayerVoltages]]

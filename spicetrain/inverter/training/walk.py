@@ -15,16 +15,31 @@ Pair = Callable[[int, Tensor, Conductances | None, Tensor], tuple[Tensor, Tensor
 (v_n, v_p), [samples, columns] volts; of the last layer, which drives nothing: crossbar None, [columns, 1], v_p None."""
 
 
+Offsets = Sequence[tuple[Tensor, Tensor | None]]
+"""Per crossbar what mismatch is at its columns, for v_n and for v_p (None: none), [samples or 1, columns] volts."""
+
+
 def walk(
-    crossbars: Sequence[Conductances], sizes: Sequence[Tensor], signal: Tensor, rails: Rails, pair: Pair
+    crossbars: Sequence[Conductances],
+    sizes: Sequence[Tensor],
+    signal: Tensor,
+    rails: Rails,
+    pair: Pair,
+    offsets: Offsets | None = None,
 ) -> Prediction:
     """Voltages of every layer, differentiable in conductances, sizes and signal; arguments as in kcl_voltages."""
     layers = []
     v_col = crossbars[0].open_columns(signal, rails)
     for layer, (driven, size) in enumerate(zip(crossbars[1:], sizes[:-1], strict=True)):
-        v_n, v_p = pair(layer, v_col, driven, size)
+        if offsets is None:
+            v_n, v_p = pair(layer, v_col, driven, size)
+        else:
+            of_n, of_p = offsets[layer]
+            assert of_p is not None
+            v_n, v_p = pair(layer, v_col - of_n, driven, size)[0], pair(layer, v_col - of_p, driven, size)[1]
         assert v_p is not None  # only the last layer has none
         layers.append(LayerVoltages(v_col, v_n, v_p))
         v_col = driven.column_voltages(v_n, v_p, rails)
-    v_out, _ = pair(len(crossbars) - 1, v_col, None, sizes[-1])
+    v_in = v_col if offsets is None else v_col - offsets[-1][0]
+    v_out, _ = pair(len(crossbars) - 1, v_in, None, sizes[-1])
     return Prediction([*layers, LayerVoltages(v_col, v_out)])

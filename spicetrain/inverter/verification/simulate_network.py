@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spicetrain.inverter.chip import InverterMismatch
 from spicetrain.inverter.netlists.network import network_deck, saved_nodes
 from spicetrain.inverter.network import Network
 from spicetrain.keyed import Recipe
@@ -40,25 +41,35 @@ def simulate_network(
     simulator: Simulator,
     *,
     hidden: bool = False,
+    mismatch: Sequence[InverterMismatch] | None = None,
 ) -> SimulatedVoltages:
-    """Voltages of the saved nodes for every row of `inputs` (0..1), from ngspice.
+    """Voltages of the saved nodes for every row of `inputs` (0..1), from ngspice; `mismatch` of the inverters behind
+    every crossbar.
 
     Finished pieces are kept in the simulator's scratch folder; a later call with the same network, inputs, technology
     and ngspice goes on from them.
 
     Raises SimulationError, StorageError; ConfigurationError when the reduced form does not exist.
     """
+    further = {} if mismatch is None else {"mismatch": [vars(layer) for layer in mismatch]}
     pieces = [
         Piece(
             part,
             _VOLTAGES.key(
-                network=network, technology=technology, inputs=part, form=form, hidden=hidden, ngspice=simulator.version
-            ),
+                network=network,
+                technology=technology,
+                inputs=part,
+                form=form,
+                hidden=hidden,
+                ngspice=simulator.version,
+                **further,
+            ),  # fmt: skip
             len(part),
         )
         for part in _parts(inputs, form, simulator.cores)
     ]
-    done = run_pieces(simulator, partial(simulate_piece, network, technology, form, hidden), pieces, f"verify {form}")
+    simulate = partial(simulate_piece, network, technology, form, hidden, mismatch=mismatch)
+    done = run_pieces(simulator, simulate, pieces, f"verify {form}")
     return SimulatedVoltages(
         tuple(saved_nodes(network, hidden=hidden)),
         np.concatenate([arrays["voltages"] for arrays in done]),
@@ -75,10 +86,17 @@ def _parts(inputs: NDArray[np.float32], form: Form, cores: int) -> Iterator[NDAr
 
 
 def simulate_piece(
-    network: Network, technology: Technology, form: Form, hidden: bool, simulator: Simulator, inputs: NDArray
+    network: Network,
+    technology: Technology,
+    form: Form,
+    hidden: bool,
+    simulator: Simulator,
+    inputs: NDArray,
+    *,
+    mismatch: Sequence[InverterMismatch] | None = None,
 ) -> dict[str, ArrayLike]:
     """voltages [images, saved nodes] and seconds of ngspice; for a worker, which need not load torch for it."""
-    deck = network_deck(network, technology, inputs, form, hidden=hidden)
+    deck = network_deck(network, technology, inputs, form, hidden=hidden, mismatch=mismatch)
     simulation = simulator.simulate(deck)
     voltages = np.stack([simulation.values[name] for name in deck.saves], axis=1)
     return {"voltages": voltages, "seconds": simulation.seconds}

@@ -19,7 +19,7 @@ from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import predict
-from spicetrain.inverter.training.stage import Tolerance
+from spicetrain.inverter.training.newton import Tolerance
 from spicetrain.inverter.training.voltages import LayerVoltages, Prediction
 from spicetrain.inverter.verification.energy import ENERGY, Energy, measure_energy, require_energy
 from spicetrain.inverter.verification.figures import compare

@@ -24,7 +24,7 @@ from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.inverter.surrogates.effective_load import fit_effective_load
 from spicetrain.inverter.surrogates.loaded_vtc import fit_loaded_vtc
 from spicetrain.inverter.surrogates.store import Surrogates
-from spicetrain.inverter.training.stage import Tolerance
+from spicetrain.inverter.training.newton import Tolerance
 from spicetrain.surrogates.settings import SurrogateSettings
 from spicetrain.technology import Technology, load_technology
 

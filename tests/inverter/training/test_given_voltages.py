@@ -19,8 +19,10 @@ from spicetrain.inverter.netlists.network import network_deck, saved_nodes
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.inverters import Inverters
+from spicetrain.inverter.training.newton import Tolerance
+from spicetrain.inverter.training.output import solve_output
 from spicetrain.inverter.training.parameters import row_signal
-from spicetrain.inverter.training.stage import Tolerance, solve_output, solve_stage
+from spicetrain.inverter.training.stage import solve_stage
 from spicetrain.inverter.training.voltages import Convergence, LayerVoltages, Prediction
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate

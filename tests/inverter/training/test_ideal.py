@@ -9,8 +9,8 @@ import torch
 from spicetrain.array.conductances import Conductances
 from spicetrain.inverter.netlists.cells import add_inverter, new_circuit
 from spicetrain.inverter.network import encode
-from spicetrain.inverter.training.ideal import ideal_voltages, unloaded_gain
-from spicetrain.inverter.training.inverters import Inverters
+from spicetrain.inverter.training.fitted import FittedCircuit
+from spicetrain.inverter.training.ideal import ideal_voltages
 from spicetrain.netlists.cells import text_of
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
@@ -56,13 +56,13 @@ def rows_signal(inputs: np.ndarray, technology: Technology) -> np.ndarray:
     return encode(inputs, "unipolar", technology.rails)[0] - technology.rails.mid_V
 
 
-def test_the_gain_is_the_slope_of_the_measured_vtc(ptm90: Technology, inverters: Inverters, ngspice: Ngspice) -> None:
-    circuit = new_circuit(ptm90)
-    circuit.V("in", "v_in", circuit.gnd, 0.0)
-    add_inverter(circuit, "unit", "v_in", "v_out", 1)
-    deck = Deck(text_of(circuit), ".dc vin -0.01 0.01 0.0001", ("v(v_out)",), 201, temperature_C=ptm90.temperature_C)
+def test_the_gain_is_the_slope_of_the_measured_vtc(ptm90: Technology, circuit: FittedCircuit, ngspice: Ngspice) -> None:
+    bench = new_circuit(ptm90)
+    bench.V("in", "v_in", bench.gnd, 0.0)
+    add_inverter(bench, "unit", "v_in", "v_out", 1)
+    deck = Deck(text_of(bench), ".dc vin -0.01 0.01 0.0001", ("v(v_out)",), 201, temperature_C=ptm90.temperature_C)
     v_out = simulate(deck, ngspice).values["v(v_out)"]
     at_mid_rail = int(np.abs(v_out).argmin())
     slope = (v_out[at_mid_rail + 1] - v_out[at_mid_rail - 1]) / 0.0002
-    assert unloaded_gain(inverters.current, ptm90.rails) == pytest.approx(-slope, rel=3e-3)
-    assert unloaded_gain(inverters.current, ptm90.rails) > 2
+    assert circuit.threshold.gain == pytest.approx(-slope, rel=3e-3)
+    assert circuit.threshold.gain > 2

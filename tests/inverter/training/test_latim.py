@@ -27,7 +27,7 @@ from spicetrain.inverter.training.inverters import Inverters
 from spicetrain.inverter.training.latim import predicted_loads
 from spicetrain.inverter.training.loop import train
 from spicetrain.inverter.training.model import predict
-from spicetrain.inverter.training.stage import solve_output
+from spicetrain.inverter.training.output import solve_output
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
 from spicetrain.surrogates.extrapolation import Extrapolation, outside

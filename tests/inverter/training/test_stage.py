@@ -15,7 +15,9 @@ from torch import Tensor
 from spicetrain.array.conductances import Conductances
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.inverter.training.inverters import Inverters, inverters_of
-from spicetrain.inverter.training.stage import StageSolution, Tolerance, solve_output, solve_stage
+from spicetrain.inverter.training.newton import Tolerance
+from spicetrain.inverter.training.output import solve_output
+from spicetrain.inverter.training.stage import StageSolution, solve_stage
 from spicetrain.inverter.training.tabulated import tabulate
 from spicetrain.inverter.training.voltages import Convergence
 from spicetrain.technology import Technology

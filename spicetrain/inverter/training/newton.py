@@ -1,0 +1,69 @@
+"""What the solvers of stages and of output inverters share: where Newton starts, when it stops, mismatch's gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spicetrain.inverter.surrogates.current_surface import Mismatch
+from spicetrain.inverter.training.inverters import Inverters
+from spicetrain.inverter.training.tabulated import Current
+from spicetrain.inverter.training.voltages import Convergence
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """When Newton stops: a step (V) below which the solution is taken, and how often it may step on each surface.
+
+    Convergence is quadratic: after a step of s volts the error left is about 20 s^2.
+    """
+
+    step_V: float = 1e-3
+    coarse_step_V: float = 5e-3
+    coarse_iterations: int = 12
+    iterations: int = 12
+
+
+def unshifted(v_in: Tensor, mismatch: Mismatch | None = None) -> Tensor:
+    """Where an inverter without mismatch would be about as far: to start from."""
+    return v_in if mismatch is None else v_in - mismatch.shift.mean(0)
+
+
+def mismatch_gradient(
+    inverters: Inverters, l_m: Tensor, v_in: Tensor, v_out: Tensor, mismatch: Mismatch
+) -> tuple[Tensor | None, Tensor | None]:
+    """-l m dI/dshift and -l m dI/dfactor, shaped as these; l_m = l m of the inverters at v_in, v_out."""
+    if not mismatch.shift.requires_grad:
+        return None, None
+    assert inverters.transistors is not None
+    n, p = inverters.transistors(v_in, v_out, mismatch)
+    shift = torch.stack((-l_m * n[1], l_m * p[1])).sum_to_size(mismatch.shift.shape)
+    if mismatch.factor is None:
+        return shift, None
+    f_n, f_p = mismatch.factor
+    return shift, torch.stack((l_m * n[0] / f_n, -l_m * p[0] / f_p)).sum_to_size(mismatch.factor.shape)
+
+
+def iterate(step: Callable[[Current], Tensor], inverters: Inverters, tolerance: Tolerance) -> tuple[Tensor, int]:
+    """Newton steps on the coarse surface, then on the one that counts; `step` takes one, gives its size [samples]. The
+    last one's size, and how many there were."""
+    taken = 0
+    for current, enough, limit in (
+        (inverters.coarse, tolerance.coarse_step_V, tolerance.coarse_iterations),
+        (inverters.current, tolerance.step_V, tolerance.iterations),
+    ):
+        for _ in range(limit):
+            size = step(current)
+            taken += 1
+            if bool(size.max() <= enough):
+                break
+    return size, taken
+
+
+def convergence_of(step: Tensor, taken: int, tolerance: Tolerance) -> Convergence:
+    """step [samples]: the last Newton step of each sample, volts. NaN counts as unconverged."""
+    largest = float(step.nan_to_num(nan=float("inf")).max())
+    return Convergence(largest, taken, int((~(step <= tolerance.step_V)).sum()))

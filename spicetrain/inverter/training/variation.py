@@ -1,0 +1,65 @@
+"""Chips drawn anew all the time, for training: mismatch for every sample, conductances for every minibatch.
+
+Inverters act sample by sample, so each sample can meet a chip of its own at no cost; a crossbar is a product of
+matrices, so all samples of a minibatch meet the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spicetrain.array.conductances import Conductances
+from spicetrain.array.variation import disturbed
+from spicetrain.inverter.chip import sigmas_of
+from spicetrain.inverter.surrogates.current_surface import Mismatch
+from spicetrain.technology import Technology
+from spicetrain.variation import Statistics
+
+
+@dataclass(frozen=True)
+class TrainingDraws:
+    """Draws of what varies in a technology; random numbers come from the CPU, wherever the network is."""
+
+    technology: Technology
+    statistics: Statistics
+
+    def crossbars(self, wanted: Sequence[Conductances], random: torch.Generator) -> list[Conductances]:
+        """The crossbars as one chip has them that was programmed to be `wanted`; differentiable in these."""
+        return [Conductances(*(self._devices(g, random) for g in crossbar)) for crossbar in wanted]
+
+    def _devices(self, g: Tensor, random: torch.Generator) -> Tensor:
+        device, array = self.technology.memristor, self.statistics.array
+        if not array:
+            return g
+        found: Tensor = disturbed(
+            g, array, device.g_min_S, device.g_max_S,
+            lambda source: torch.randn(g.shape, generator=random, dtype=g.dtype).to(g.device),
+            lambda source: torch.rand(g.shape, generator=random, dtype=g.dtype).to(g.device),
+        )  # fmt: skip
+        return found
+
+    def mismatch(self, sizes: Sequence[Tensor], samples: int, random: torch.Generator) -> list[Mismatch] | None:
+        """Of inverters of `sizes` [columns, inverters of a column] fingers behind every crossbar, each sample another
+        one, as kcl_voltages takes it; differentiable in the sizes. None when transistors do not vary."""
+        if self.statistics.mismatch is None:
+            return None
+        sigmas = sigmas_of(self.technology, self.statistics)
+        return [self._of_layer(sigmas, size, samples, random) for size in sizes]
+
+    def _of_layer(
+        self, sigmas: Sequence[tuple[float, float]], size: Tensor, samples: int, random: torch.Generator
+    ) -> Mismatch:
+        columns, each = size.shape
+        root = size.T[None, :, None, :].rsqrt()  # [1, inverters, 1, columns]
+
+        def drawn(what: int) -> Tensor:
+            sigma = size.new_tensor([of_kind[what] for of_kind in sigmas])[:, None, None, None]
+            n = torch.randn(2, each, samples, columns, generator=random, dtype=size.dtype).to(size.device)
+            return n.mul_(sigma) * root
+
+        factor = None if not any(beta for _, beta in sigmas) else (1 + drawn(1)).clamp(min=1e-3)
+        return Mismatch(drawn(0), factor)
