@@ -103,6 +103,10 @@ class System(ABC):
     def load_surrogates(self, path: Path) -> tuple[Any, dict[str, Any]]:
         """(the surrogates, the reports stored with them)."""
 
+    def lacks(self, bench: Bench, surrogates: Any) -> bool:
+        """Whether the experiment needs surrogates that were not fitted, because earlier nobody asked for them."""
+        return False
+
     def solving(self, bench: Bench) -> AbstractContextManager[Any]:
         """What solves the forward passes of a training that asks for ngspice; None otherwise."""
         return nullcontext()

@@ -12,6 +12,7 @@ from spicetrain.characterization.plan import Plan
 from spicetrain.characterization.sweep import Subject
 from spicetrain.experiment import Experiment
 from spicetrain.inverter.characterization.check import examined
+from spicetrain.inverter.characterization.current_surface import ShiftedSurfacePlan
 from spicetrain.inverter.characterization.tables import TABLES
 from spicetrain.inverter.definition import InverterExperiment
 from spicetrain.inverter.methods import METHODS
@@ -20,6 +21,9 @@ from spicetrain.inverter.verification.summary import InverterSummary
 from spicetrain.netlists.cells import Form
 from spicetrain.runfolder import TABLES as TABLES_FOLDER
 from spicetrain.system import Bench, Column, System
+from spicetrain.technology import Technology
+from spicetrain.variation import require_statistics, statistics_of
+from spicetrain.verification.chips import chip_images
 from spicetrain.verification.conditions import conditions_of
 
 if TYPE_CHECKING:
@@ -30,6 +34,9 @@ if TYPE_CHECKING:
     from spicetrain.inverter.verification.verify import Verification
     from spicetrain.report.blocks import Block, Section, Table
     from spicetrain.report.page import Page
+
+
+SHIFTED = "shifted_surface"  # the table and surrogate that mismatch needs
 
 
 class InverterSystem(System):
@@ -67,9 +74,13 @@ class InverterSystem(System):
         require_images(experiment.verification, bench.dataset)
         require_energy(experiment.energy, bench.dataset, conditions.simulated)
         require_tables(experiment.training.method, experiment.characterization.plan)
+        require_variation(experiment, bench.technology)
+        chip_images(experiment.verification, len(bench.dataset.test_inputs))
 
     def characterize(self, bench: Bench, plan: Plan) -> dict[str, Path]:
         technology, folder = bench.technology, bench.files / TABLES_FOLDER
+        if needs_shifted_surface(_experiment(bench), technology) and SHIFTED not in plan.sections:
+            plan = Plan({**plan.sections, SHIFTED: ShiftedSurfacePlan()}, plan.kinds)
         return characterize(Subject(technology), plan, bench.simulator, folder, examined=examined(technology))
 
     def fit(self, bench: Bench) -> dict[str, Any]:
@@ -82,6 +93,9 @@ class InverterSystem(System):
         from spicetrain.inverter.surrogates.store import Surrogates, load_surrogates
 
         return Surrogates.load(path), load_surrogates(path)[1]
+
+    def lacks(self, bench: Bench, surrogates: Surrogates) -> bool:
+        return surrogates.shifted_surface is None and needs_shifted_surface(_experiment(bench), bench.technology)
 
     def solving(self, bench: Bench) -> AbstractContextManager[Any]:
         if not self.trained_by_ngspice(_experiment(bench)):
@@ -185,6 +199,39 @@ class InverterSystem(System):
         from spicetrain.inverter.comparison.published import CAVEAT
 
         return [CAVEAT] if ours["error_mean_V"].notna().any() else []
+
+
+def needs_shifted_surface(experiment: InverterExperiment, technology: Technology) -> bool:
+    """Whether mismatch shifts gates beyond the rails, in training or in verification."""
+    training, verification = experiment.training.variation, experiment.verification
+    asked = [training, *([verification.variation] if verification.chips else [])]
+    return any(statistics_of(technology, one).mismatch is not None for one in asked)
+
+
+def require_variation(experiment: InverterExperiment, technology: Technology) -> None:
+    """ConfigurationError, TechnologyError: chips of which nothing varies, statistics that the technology lacks, a
+    method that knows no mismatch, forward passes in ngspice, which is given no chips."""
+    from spicetrain.errors import ConfigurationError
+    from spicetrain.inverter.chip import sigmas_of
+
+    training = experiment.training
+    trained = statistics_of(technology, training.variation)
+    asked = [trained]
+    if experiment.verification.chips:
+        asked.append(require_statistics(technology, experiment.verification.variation))
+    for statistics in asked:
+        sigmas_of(technology, statistics)
+    if trained.mismatch is not None and not METHODS[training.method].takes_mismatch:
+        able = ", ".join(name for name in METHODS if METHODS[name].takes_mismatch)
+        raise ConfigurationError(
+            f"training.variation.mismatch is asked of the method {training.method!r}, which knows none. Methods that "
+            f"do: {able}."
+        )
+    if trained and training.forward == "spice":
+        raise ConfigurationError(
+            "training.variation with training.forward = 'spice': ngspice simulates the nominal circuit there. For one "
+            "chip in the loop there is `spicetrain calibrate`."
+        )
 
 
 def require_tables(method: str, plan: str) -> None:

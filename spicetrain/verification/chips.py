@@ -19,6 +19,7 @@ from spicetrain.spice.simulator import Simulator
 from spicetrain.storage import write_atomic
 from spicetrain.technology import Technology
 from spicetrain.variation import Statistics, require_statistics
+from spicetrain.verification.limits import Limit
 from spicetrain.verification.pieces import Piece, run_pieces
 from spicetrain.verification.settings import VerificationBase
 from spicetrain.verification.summary import Record
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CHIPS = "chips.parquet"
+
+_YIELD = "a network that was not trained for chips that vary ([training.variation]), or inverters too small"
+_AGREEMENT = "a surface fitted too coarsely beyond the rails, or gates that mismatch shifts out of its domain"
 
 Evaluate = Callable[[Simulator, Sequence[int]], dict[str, ArrayLike]]
 
@@ -127,13 +131,21 @@ def sources_of(by_source: Mapping[str, NDArray[np.float64]]) -> dict[str, Source
     }
 
 
-def write_chips(files: RunFolder, frame: pd.DataFrame | None) -> None:
-    """chips.parquet; without a frame, that of an earlier verification goes."""
-    if frame is None:
-        (files / CHIPS).unlink(missing_ok=True)
-        return
+def write_chips(files: RunFolder, frame: pd.DataFrame) -> None:
+    """chips.parquet."""
     with write_atomic(files / CHIPS) as temporary:
         frame.to_parquet(temporary, index=False)
+
+
+def limits_of(chips: ChipFigures | None, yield_min: float | None, agreement_min: float | None) -> list[Limit]:
+    """What is asked of the chips; nothing where there are none."""
+    if chips is None:
+        return []
+    images = chips.simulated * chips.images
+    return [
+        Limit("chips.yield", chips.yield_, yield_min, "at least", chips.count, _YIELD, "chips"),
+        Limit("chips.simulated_agreement", chips.simulated_agreement, agreement_min, "at least", images, _AGREEMENT),
+    ]
 
 
 def chips_rows(chips: ChipFigures) -> list[tuple[str, str]]:

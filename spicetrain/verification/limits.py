@@ -18,6 +18,7 @@ class Limit:
 
     images  when the figure is a share of so many images: it is then judged as a binomial sample of the limit
     likely  what is behind a figure outside its limit, in order
+    counted  what it is a share of
     """
 
     name: str
@@ -26,6 +27,7 @@ class Limit:
     sense: Literal["at least", "at most"]
     images: int | None = None
     likely: str = ""
+    counted: str = "images"
 
     @property
     def missed(self) -> bool:
@@ -49,7 +51,7 @@ class Limit:
         return bool(tail < SURE)
 
     def __str__(self) -> str:
-        of = "" if self.images is None else f" of {self.images} images"
+        of = "" if self.images is None else f" of {self.images} {self.counted}"
         return f"{self.name} = {self.figure:.6g}{of}, asked {self.sense} {self.limit:g}"
 
 

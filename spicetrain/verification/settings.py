@@ -30,8 +30,8 @@ class VerificationBase(Definition):
     yield_accuracy   a chip is good from this accuracy on
     variation        from chip to chip
     timeout_s        of one piece in ngspice
-    accuracy_min ... outside these the verification fails (exit code 5). Shares of images are judged as samples of so
-                     many. Not given: what the method claims; methods that claim nothing are reported only
+    accuracy_min ... outside these the verification fails (exit code 5). Shares of images, or of chips, are judged as
+                     samples of so many. Not given: what the method claims; methods that claim nothing are reported only
     """
 
     images: int = Field(default=1000, ge=1)
@@ -47,6 +47,7 @@ class VerificationBase(Definition):
     timeout_s: float = Field(default=3600.0, gt=0)
     accuracy_min: Share | None = None
     agreement_min: Share | None = None
+    yield_min: Share | None = None
 
     @model_validator(mode="after")
     def _chips_are_there(self) -> Self:

@@ -9,6 +9,7 @@ from spicetrain.array.layered import shape_text
 from spicetrain.inverter.definition import VerificationSettings
 from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.verification.summary import InverterSummary
+from spicetrain.verification.chips import chips_rows, limits_of
 from spicetrain.verification.limits import Limit, asked, require
 
 # What a method claims that knows the circuit, where that one is simulated: a hundred times what kcl's model
@@ -56,6 +57,7 @@ def require_within(summary: InverterSummary, settings: VerificationSettings) -> 
             Limit(
                 "error_max_V / swing", summary.error_max_V / swing_V, settings.error_max_max, "at most", None, _MODEL
             ),
+            *limits_of(summary.chips, settings.yield_min, agreement_min),
             Limit("solver_unconverged", summary.solver_unconverged, 0, "at most", None, _MODEL),
             Limit("flat.difference_max_V / swing", different, settings.flat_error_max, "at most", None, _FLAT),
         )
@@ -75,6 +77,8 @@ def summary_rows(summary: InverterSummary) -> tuple[str, list[tuple[str, str]]]:
     flat, energy = summary.flat, summary.energy
     if flat is not None:
         rows.append((f"flat - reduced, max of {flat.images} images", f"{flat.difference_max_V * 1e6:.2f} uV"))
+    if summary.chips is not None:
+        rows += chips_rows(summary.chips)
     rows += [(f"outside the measured {name}", f"{number:,}") for name, number in summary.extrapolated.items()]
     if energy is not None:
         rows += [

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from spicetrain.verification.chips import ChipFigures
 from spicetrain.verification.summary import Record, Summary
 
 
@@ -54,3 +55,4 @@ class InverterSummary(Summary):
     extrapolated: dict[str, int] = Field(default_factory=dict)
     flat: FlatFigures | None = None
     energy: EnergyFigures | None = None
+    chips: ChipFigures | None = None

@@ -21,6 +21,7 @@ from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import predict
 from spicetrain.inverter.training.newton import Tolerance
 from spicetrain.inverter.training.voltages import LayerVoltages, Prediction
+from spicetrain.inverter.verification.chips import WORST, Population, forget_chips, verify_chips
 from spicetrain.inverter.verification.energy import ENERGY, Energy, measure_energy, require_energy
 from spicetrain.inverter.verification.figures import compare
 from spicetrain.inverter.verification.simulate_network import SimulatedVoltages, simulate_network
@@ -31,6 +32,8 @@ from spicetrain.runfolder import SUMMARY, VERIFICATION, WAVEFORMS, RunFolder
 from spicetrain.spice.simulator import Simulator
 from spicetrain.storage import write_json
 from spicetrain.technology import Technology
+from spicetrain.variation import require_statistics
+from spicetrain.verification.chips import CHIPS, ChipFigures, chip_images, numbers
 from spicetrain.verification.conditions import Conditions
 
 # Far below what is compared: Newton goes on until a step of a nanovolt.
@@ -70,15 +73,29 @@ class Verification:
     def tables(self) -> list[str]:
         """Names of the files that it writes besides the summary."""
         hidden = [HIDDEN] if self.settings.hidden else []
-        return [VERIFICATION, *hidden, *([TRANSIENT, WAVEFORMS] if self.energy.images else [])]
+        chips = [CHIPS, WORST] if self.settings.chips else []
+        return [VERIFICATION, *hidden, *chips, *([TRANSIENT, WAVEFORMS] if self.energy.images else [])]
 
     def key(self, simulator: Simulator) -> str:
         """Of everything that the figures depend on."""
+        further = {"chips": self._population_key()} if self.settings.chips else {}
         return _VERIFICATION.key(
             network=self.network, simulated=self.conditions.simulated, surrogates=self.surrogates, dataset=self.dataset,
             chosen=self.settings.model_dump(include={"images", "netlist", "flat_images", "hidden"}),
-            energy=[ENERGY.version, self.energy] if self.energy.images else None, ngspice=simulator.version,
+            energy=[ENERGY.version, self.energy] if self.energy.images else None, ngspice=simulator.version, **further,
         )  # fmt: skip
+
+    def _population_key(self) -> list[Any]:
+        chosen = self.settings.model_dump(include={"chips_simulated", "chips_sources", "yield_accuracy"})
+        return [self.population.key(numbers(self.settings)), chosen]
+
+    @cached_property
+    def population(self) -> Population:
+        """The chips that are asked for. ConfigurationError when nothing varies from one to the next."""
+        technology, images = self.conditions.modelled, chip_images(self.settings, len(self.dataset.test_inputs))
+        statistics = require_statistics(technology, self.settings.variation)
+        inputs, labels = self.dataset.test_inputs[:images], self.dataset.test_labels[:images]
+        return Population(self.network, self.conditions, self.surrogates, statistics, inputs, labels)
 
     def require(self) -> None:
         """ConfigurationError, ArchitectureMismatch: what cannot be verified."""
@@ -88,6 +105,8 @@ class Verification:
         )
         require_images(self.settings, self.dataset)
         require_energy(self.energy, self.dataset, self.conditions.simulated)
+        if self.settings.chips:
+            _ = self.population  # that there is one
 
     def predict(self) -> Prediction:
         """As the network's own method has it, in float64, in the technology it was trained in."""
@@ -119,6 +138,11 @@ def verify(asked: Verification, simulator: Simulator, files: RunFolder) -> Inver
     if asked.energy.images:
         presented = asked.dataset.test_inputs[: asked.energy.images]
         energy = measure_energy(network, technology, presented, asked.energy, simulator)
+    chips: ChipFigures | None = None
+    if settings.chips:
+        chips = verify_chips(asked.population, settings, settings.netlist, simulator, files)
+    else:
+        forget_chips(files)
     write_tables(files, asked.labels, outputs, spice, model_V)
     write_transient(files, asked.dataset.test_labels, energy)
     figures: dict[str, Any] = {
@@ -132,6 +156,7 @@ def verify(asked: Verification, simulator: Simulator, files: RunFolder) -> Inver
         "extrapolated": dict(prediction.extrapolation.count),
         "flat": flat,
         "energy": None if energy is None else energy.figures,
+        "chips": chips,
         "seconds_ngspice": spice.seconds_ngspice,
         "seconds_total": time.perf_counter() - started,
         "ngspice_version": simulator.version,

@@ -1,0 +1,215 @@
+"""The same network on many chips: all of them in the kcl model, the first few in ngspice as well, image for image.
+
+The model is kcl's, whatever method trained the network: it is the one that agrees with ngspice on a chip whose errors
+are known, and a chip must not look good because a method does not see what ails it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from spicetrain.draw import Draw
+from spicetrain.inverter.chip import Chip, chip_of
+from spicetrain.inverter.network import Network
+from spicetrain.inverter.surrogates.store import Surrogates
+from spicetrain.inverter.training.fitted import FittedCircuit
+from spicetrain.inverter.training.model import predict
+from spicetrain.inverter.training.newton import Tolerance
+from spicetrain.inverter.verification.figures import compare
+from spicetrain.inverter.verification.simulate_network import simulate_network
+from spicetrain.keyed import Recipe
+from spicetrain.netlists.cells import Form
+from spicetrain.runfolder import RunFolder
+from spicetrain.spice.simulator import Simulator
+from spicetrain.storage import write_atomic
+from spicetrain.surrogates.extrapolation import outside
+from spicetrain.technology import Technology
+from spicetrain.variation import NOTHING, Statistics
+from spicetrain.verification.chips import (
+    CHIPS,
+    ChipFigures,
+    evaluate_chips,
+    figures_of,
+    numbers,
+    sources_of,
+    write_chips,
+)
+from spicetrain.verification.conditions import Conditions
+from spicetrain.verification.settings import VerificationBase
+
+CHIPS_RECIPE = Recipe("chips", 1)
+WORST = "chips-worst.parquet"
+
+PIECE = 10  # chips; of 1,000 images of 784-100-10 some seconds
+
+# Far below what is compared, as of a nominal verification.
+_EXACT = Tolerance(step_V=1e-9, iterations=30)
+
+
+@dataclass(frozen=True)
+class Population:
+    """A network that was programmed into many chips. It can be sent to a worker.
+
+    inputs, labels  [images, rows] in 0..1, [images]
+    """
+
+    network: Network
+    conditions: Conditions
+    surrogates: Surrogates
+    statistics: Statistics
+    inputs: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+    @property
+    def technology(self) -> Technology:
+        """Of the model."""
+        return self.conditions.modelled
+
+    def chip(self, number: int) -> Chip:
+        return chip_of(self.network, self.technology, self.statistics, Draw(number))
+
+    def key(self, chips: Sequence[int]) -> str:
+        """Of everything that the accuracies of these chips depend on."""
+        return CHIPS_RECIPE.key(
+            network=self.network, technology=self.technology, simulated=self.conditions.simulated,
+            surrogates=[self.surrogates, _shifted(self.surrogates)], statistics=self.statistics.facts(),
+            inputs=self.inputs, labels=self.labels, chips=list(chips),
+        )  # fmt: skip
+
+    def outputs(self, chip: Chip, *, exact: bool = False) -> NDArray[np.float64]:
+        """Of a chip in the model, [images, outputs] volts; exact: in float64, to the last nanovolt."""
+        return self._predicted(chip, self._exact if exact else self._fast)
+
+    def _predicted(self, chip: Chip, circuit: FittedCircuit) -> NDArray[np.float64]:
+        return predict(chip.network, self.inputs, circuit, "kcl", mismatch=chip.mismatch).outputs.double().numpy()
+
+    @cached_property
+    def _exact(self) -> FittedCircuit:
+        return FittedCircuit(self.technology, self.surrogates, torch.float64, tolerance=_EXACT)
+
+    @cached_property
+    def _fast(self) -> FittedCircuit:
+        return FittedCircuit(self.technology, self.surrogates)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is built from the rest: tables of the surface are large, and functions cannot be sent."""
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+
+
+def accuracies(population: Population, simulator: Simulator, chips: Sequence[int]) -> dict[str, ArrayLike]:
+    """Per chip: accuracy; extrapolated (gates shifted out of the measured domain). For a worker, in float32."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(min(threads, simulator.cores))
+    try:
+        built = [population.chip(number) for number in chips]
+        right = [np.mean(population.outputs(chip).argmax(1) == population.labels) for chip in built]
+        return {"accuracy": right, "extrapolated": [_extrapolated(population, chip) for chip in built]}
+    finally:
+        torch.set_num_threads(threads)
+
+
+def verify_chips(
+    population: Population, settings: VerificationBase, form: Form, simulator: Simulator, files: RunFolder
+) -> ChipFigures:
+    """The chips that the settings ask for. `files` gets chips.parquet and, of the worst one, chips-worst.parquet.
+
+    Raises SimulationError, StorageError; ConfigurationError when the shifted surface is not fitted.
+    """
+    started, chips = time.perf_counter(), numbers(settings)
+    found = _evaluate(population, simulator, chips, "chips")
+    accuracy = found["accuracy"]
+    sources = population.statistics.sources if settings.chips_sources else ()
+    by_source = {}
+    for source in sources if len(sources) > 1 else ():
+        alone = replace(population, statistics=population.statistics.only(source))
+        by_source[source] = _evaluate(alone, simulator, chips, f"chips, {source}")["accuracy"]
+    nominal = replace(population, statistics=NOTHING)
+    right = np.mean(nominal.outputs(nominal.chip(0)).argmax(1) == population.labels)
+    seconds_model = time.perf_counter() - started
+    simulated = [_simulated(population, number, form, simulator) for number in chips[: settings.chips_simulated]]
+    frame = pd.DataFrame({"chip": list(chips), "accuracy_model": accuracy})
+    for name, values in by_source.items():
+        frame[f"accuracy_{name}"] = values
+    columns = ["accuracy_spice", "agreement", "error_mean_V", "error_max_V"]
+    write_chips(files, frame.join(pd.DataFrame(simulated, columns=columns)))
+    figures = figures_of(accuracy, chips, settings.yield_accuracy)
+    _write_worst(files, population, figures["worst"])
+    return ChipFigures(
+        **figures,
+        simulated=len(simulated),
+        images=len(population.labels),
+        nominal=float(right),
+        by_source=sources_of(by_source),
+        **_of_simulated(simulated),
+        extrapolated=int(found["extrapolated"].sum()),
+        variation=population.statistics.facts(),
+        seconds_model=seconds_model,
+        seconds_ngspice=float(sum(one["seconds"] for one in simulated)),
+    )
+
+
+def forget_chips(files: RunFolder) -> None:
+    """Without chips, the tables of an earlier verification go."""
+    for name in (CHIPS, WORST):
+        (files / name).unlink(missing_ok=True)
+
+
+def _evaluate(population: Population, simulator: Simulator, chips: range, what: str) -> dict[str, NDArray]:
+    evaluate, images = partial(accuracies, population), len(population.labels)
+    size = max(1, min(PIECE, -(-len(chips) // simulator.cores)))
+    return evaluate_chips(simulator, chips, evaluate, population.key, what, images=images, size=size)
+
+
+def _simulated(population: Population, number: int, form: Form, simulator: Simulator) -> dict[str, Any]:
+    """Figures of a chip in ngspice against the model."""
+    chip = population.chip(number)
+    spice = simulate_network(
+        chip.network, population.conditions.simulated, population.inputs, form, simulator, mismatch=chip.mismatch
+    )
+    return compare(population.outputs(chip, exact=True), spice.voltages, population.labels) | {
+        "seconds": spice.seconds_ngspice
+    }
+
+
+def _of_simulated(simulated: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    if not simulated:
+        return {}
+    return {
+        "simulated_accuracy_mean": float(np.mean([one["accuracy_spice"] for one in simulated])),
+        "simulated_agreement": float(np.mean([one["agreement"] for one in simulated])),
+        "simulated_error_mean_V": float(np.mean([one["error_mean_V"] for one in simulated])),
+        "simulated_error_max_V": float(np.max([one["error_max_V"] for one in simulated])),
+    }
+
+
+def _extrapolated(population: Population, chip: Chip) -> int:
+    """Transistors whose gates can leave the measured domain, their inverter's input being between the rails."""
+    surface, rails = population.surrogates.shifted_surface, population.technology.rails
+    if chip.mismatch is None or surface is None:
+        return 0
+    low, high = surface.domain_V[0]
+    shifts = torch.cat([torch.from_numpy(layer.shift).reshape(-1) for layer in chip.mismatch])
+    return sum(outside("shift", shifts, (rails.vdd_V - high, rails.vss_V - low)).count.values())
+
+
+def _write_worst(files: RunFolder, population: Population, number: int) -> None:
+    outputs = population.outputs(population.chip(number))
+    columns = {f"model_o_{j}_V": values for j, values in enumerate(outputs.T)}
+    frame = pd.DataFrame({"chip": number, "image": np.arange(len(outputs)), "label": population.labels} | columns)
+    with write_atomic(files / WORST) as temporary:
+        frame.to_parquet(temporary, index=False)
+
+
+def _shifted(surrogates: Surrogates) -> str | None:
+    """Fingerprint of the surface that only chips need."""
+    surface = surrogates.shifted_surface
+    return None if surface is None else replace(surrogates, current_surface=surface).fingerprint
