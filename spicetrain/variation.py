@@ -42,7 +42,10 @@ class VariationSettings(Definition):
 
 
 class TrainingVariation(VariationSettings):
-    """What varies while a network is trained, drawn anew all the time: nothing, unless it is given."""
+    """What varies while a network is trained, drawn anew all the time: nothing, unless it is given.
+
+    after_epochs  first trained so long without: a net that has learnt nothing learns less from chips that vary
+    """
 
     mismatch: Amount = 0.0
     programming: Amount = 0.0
@@ -50,6 +53,7 @@ class TrainingVariation(VariationSettings):
     stuck_at_g_min: ShareOf = 0.0
     stuck_at_g_max: ShareOf = 0.0
     read_noise: Amount = 0.0
+    after_epochs: Annotated[int, Field(ge=0)] = 0
 
 
 @dataclass(frozen=True)

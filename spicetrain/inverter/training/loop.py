@@ -88,11 +88,13 @@ class InverterTask(Task):
         self.title = f"train {shape_text(model.settings.layers)} {solved_by}"
         self.mid_V = model.circuit.rails.mid_V
         varying = statistics_of(model.circuit.technology, settings.variation)
-        self.draws = TrainingDraws(model.circuit.technology, varying) if varying else None
+        self.chips = TrainingDraws(model.circuit.technology, varying) if varying else None
+        self.draws: TrainingDraws | None = None
 
     def begin(self, epoch: int) -> None:
         self.trained, self.judged, self.last = Convergence(), Convergence(), Convergence()
         self.simulating_s = 0.0
+        self.draws = self.chips if epoch >= self.settings.variation.after_epochs else None
         self.set_sizes(epoch)
 
     def set_sizes(self, done: int) -> None:
