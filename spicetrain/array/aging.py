@@ -72,12 +72,14 @@ class LogarithmicDrift(Definition):
 class PolynomialDrift(Definition):
     """A shift of all devices that was measured at some times: g + unit_S sum_k coefficients[k] (wanted / scale_S)^k.
 
-    measured  the coefficients; in between the shift is linear in the time, from none at 0; after the last it stays
+    measured    the coefficients; in between the shift is linear in the time, from none at 0; after the last it stays
+    valid_to_S  a device that was to be more than this moves as one of it; None: no limit
     """
 
     form: Literal["polynomial"]
     scale_S: Siemens
     unit_S: Siemens = 1e-6
+    valid_to_S: Siemens | None = None
     measured: Annotated[tuple[PolynomialAt, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -88,7 +90,8 @@ class PolynomialDrift(Definition):
     def disturbed(self, g: Any, wanted: Any, n: Any, g_max_S: float, time_s: float) -> Any:
         points = [(0.0, (0.0,)), *((at.time_s, at.coefficients) for at in self.measured)]
         before, after, share = between([time for time, _ in points], time_s)
-        first, last = (polynomial(points[index][1], wanted / self.scale_S) for index in (before, after))
+        x = (wanted if self.valid_to_S is None else wanted.clip(max=self.valid_to_S)) / self.scale_S
+        first, last = (polynomial(points[index][1], x) for index in (before, after))
         return g + self.unit_S * (first + share * (last - first))
 
 

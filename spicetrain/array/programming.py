@@ -1,7 +1,7 @@
 """What programming leaves of a conductance that was wanted: its error, and the levels that there are.
 
-    disturbed(g, n, time_s)  devices of the wanted conductances `g`, siemens, any shape, with normal numbers `n`,
-                         `time_s` seconds after programming; numpy or torch
+disturbed(g, n, time_s)  devices of the wanted conductances `g`, siemens, any shape, with normal numbers `n`,
+                     `time_s` seconds after programming; numpy or torch
 """
 
 from __future__ import annotations
