@@ -92,7 +92,21 @@ def _as_json(value: object) -> object:
 
 def explain(definition: type[BaseModel], problem: ValidationError) -> str:
     """What is wrong, each key by its dotted name, with the nearest one where it is unknown."""
-    return "; ".join(_explain(definition, item) for item in problem.errors())
+    return "; ".join(_explain(definition, item) for item in _said_once(problem.errors()))
+
+
+_MEMBER = re.compile(r"literal\[|constrained-")
+"""How pydantic calls the members of a union of a word and a number."""
+
+
+def _said_once(items: Sequence[Any]) -> list[Any]:
+    """Without what a text that is none of the words is as a number, and a wrong number as a word."""
+    words = {item["loc"][:-1] for item in items if item["loc"] and str(item["loc"][-1]).startswith("literal[")}
+    return [
+        item
+        for item in items
+        if item["loc"][:-1] not in words or isinstance(item["input"], str) == (item["type"] == "literal_error")
+    ]
 
 
 UNKNOWN_KEY, EXPLAINED = "unknown_key", "explained"
@@ -140,6 +154,8 @@ def _place(definition: type[BaseModel], loc: Sequence[str | int]) -> tuple[list[
         tagged = [one for one in found if part in _tags(one)] if len(found) > 1 else []
         if tagged:
             found = tagged
+            continue
+        if not found and _MEMBER.match(part):
             continue
         shown.append(part)
         fields = [one.model_fields[part] for one in found if part in one.model_fields]

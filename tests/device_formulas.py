@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 DAY_S = 86400.0
 
 
@@ -93,8 +93,9 @@ PROGRAMMING: dict[str, dict[float, Callable[[Array], Array]]] = {
 
 RANGES = {
     "pcm": (0.25, 25.0),
-    "rram-wan": (1, 40),
-    "rram-cmo": (9, 88.19),
-    "rram-milo": (50, 225),
-    "sonos": (0.016, 16),
+    "rram-wan": (1.0, 40.0),
+    "rram-cmo": (9.0, 88.19),
+    "rram-milo": (50.0, 225.0),
+    "sonos": (0.016, 16.0),
 }
+"""Microsiemens."""

@@ -171,10 +171,13 @@ def test_torch_and_numpy_agree(name: str, time_s: float) -> None:
 
 @pytest.mark.parametrize("name", [*PRESETS, "lognormal", "window"])
 def test_the_gradient_is_that_of_finite_differences(name: str) -> None:
-    own = {"lognormal": LogNormal(form="lognormal", sigma=0.2), "window": Window(form="window", half_width=0.1)}
+    own: dict[str, Any] = {
+        "lognormal": LogNormal(form="lognormal", sigma=0.2),
+        "window": Window(form="window", half_width=0.1),
+    }
     memristor = DEVICE if name in own else load_preset(name).memristor
     statistics = ArrayStatistics(
-        own.get(name, memristor.programming), None, SOME_STUCK, memristor.read_noise, memristor.drift, 1e5
+        own.get(name) or memristor.programming, None, SOME_STUCK, memristor.read_noise, memristor.drift, 1e5
     )
     n = {s: torch.tensor([0.3, -1.1, 0.8, 0.4], dtype=torch.float64) for s in ("programming", "drift", "read noise")}
     u = torch.tensor([0.5, 0.6, 0.7, 0.01], dtype=torch.float64)  # the last is stuck

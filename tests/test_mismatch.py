@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from spicetrain.array.devices.presets import load_preset
 from spicetrain.array.variation import Levels, ReadNoise, Relative, Stuck
 from spicetrain.errors import ConfigurationError, TechnologyError
 from spicetrain.mismatch import Mismatch
@@ -53,7 +54,7 @@ def test_an_area_that_its_instance_does_not_say_is_given(made_up: Technology) ->
     [
         ({"convention": "pairs"}, "convention = 'pairs': none of its values. Did you mean 'pair'?"),
         ({"nmos": {"A_VT_Vm": -1e-9}}, "nmos.A_VT_Vm = -1e-09: input should be greater than or equal to 0"),
-        ({"nmos": {"A_VT_Vm": 3.5}}, "nmos.A_VT_Vm = 3.5: input should be less than 1e-06"),
+        ({"nmos": {"A_VT_Vm": 3.5}}, "nmos.A_VT_Vm = 3.5: input should be less than"),
         ({"nmos": {"A_VT_Vm": 1e-9, "A_beta_m": -1.0}}, "nmos.A_beta_m = -1.0"),
         ({"nmos": {"A_VT_mVum": 3.5}}, "unknown key 'nmos.A_VT_mVum'. Did you mean 'A_VT_Vm'?"),
     ],
@@ -73,7 +74,7 @@ def test_a_technology_is_taken_at_its_word(ptm90: Technology) -> None:
     assert found.sources == ("mismatch", "programming")
     assert (found.mismatch, found.mismatch_scale) == (ptm90.mismatch, 1.0)
     assert found.array.programming == ptm90.memristor.programming == Relative(form="relative", sigma=0.1)
-    assert statistics_of(ptm90, TrainingVariation()) == NOTHING and not NOTHING
+    assert not NOTHING and not statistics_of(ptm90, TrainingVariation())
 
 
 def test_other_statistics_stand_in_place_of_the_technologys(ptm90: Technology) -> None:
@@ -96,14 +97,30 @@ def test_statistics_of_a_technology_that_has_none(made_up: Technology) -> None:
     assert require_statistics(made_up, asked(levels=8)).sources == ("levels",)
 
 
+def test_more_than_all_cells_cannot_be_stuck(ptm90: Technology) -> None:
+    with pytest.raises(ConfigurationError, match=r"0\.7 of all memristors stuck at g_min and 0\.6 at g_max"):
+        statistics_of(ptm90, asked(stuck_at_g_min=0.7, stuck_at_g_max=0.6))
+
+
+def test_drift_is_a_source_only_with_time(ptm90: Technology) -> None:
+    drifting = ptm90.changed(memristor=load_preset("rram-cmo").memristor, mismatch=None)
+    alone = statistics_of(drifting, asked(programming=0.0, read_noise=0.0))
+    assert alone.sources == () and not alone and not alone.array
+    with pytest.raises(ConfigurationError, match="nothing varies"):
+        require_statistics(drifting, asked(programming=0.0, read_noise=0.0))
+    later = require_statistics(drifting, asked(programming=0.0, read_noise=0.0, time_s=1e4))
+    assert later.sources == ("drift",) and later
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"mismatch": -0.5}, "mismatch"),
-        ({"programming": -0.1}, "programming"),
-        ({"levels": -1}, "levels"),
-        ({"stuck_at_g_min": 1.5}, "stuck_at_g_min"),
-        ({"read_noise": -1.0}, "read_noise"),
+        ({"mismatch": -0.5}, "^here: mismatch = -0.5: input should be greater than or equal to 0$"),
+        ({"mismatch": "technologie"}, "^here: mismatch = 'technologie': none.* Did you mean 'technology'"),
+        ({"programming": -0.1}, "^here: programming = -0.1: input should be greater than or equal to 0$"),
+        ({"levels": -1}, "^here: levels = -1: input should be greater than or equal to 0$"),
+        ({"stuck_at_g_min": 1.5}, "^here: stuck_at_g_min = 1.5: input should be less than or equal to 1$"),
+        ({"read_noise": -1.0}, "^here: read_noise = -1.0: input"),
         ({"time_s": -1.0}, "time_s = -1.0: input should be greater than or equal to 0"),
         ({"programing": 0.1}, "unknown key 'programing'. Did you mean 'programming'?"),
     ],

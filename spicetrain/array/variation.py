@@ -51,7 +51,7 @@ class ArrayStatistics:
     time_s: float = 0.0
 
     def __bool__(self) -> bool:
-        return any((self.programming, self.levels, self.stuck, self.read_noise, self.drift))
+        return any((self.programming, self.levels, self.stuck, self.read_noise, self.drift if self.time_s else None))
 
 
 def disturbed(
