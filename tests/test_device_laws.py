@@ -171,10 +171,8 @@ def test_torch_and_numpy_agree(name: str, time_s: float) -> None:
 
 @pytest.mark.parametrize("name", [*PRESETS, "lognormal", "window"])
 def test_the_gradient_is_that_of_finite_differences(name: str) -> None:
-    own: dict[str, Any] = {
-        "lognormal": LogNormal(form="lognormal", sigma=0.2),
-        "window": Window(form="window", half_width=0.1),
-    }
+    lognormal, window = LogNormal(form="lognormal", sigma=0.2), Window(form="window", half_width=0.1)
+    own: dict[str, Any] = {"lognormal": lognormal, "window": window}
     memristor = DEVICE if name in own else load_preset(name).memristor
     statistics = ArrayStatistics(
         own.get(name) or memristor.programming, None, SOME_STUCK, memristor.read_noise, memristor.drift, 1e5

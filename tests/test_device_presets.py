@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import device_formulas as published
@@ -133,7 +136,7 @@ def read_uS(name: str, g_uS: Array, time_s: float, drift: bool = False) -> Array
 
 @pytest.mark.parametrize("time_s", [0.0, 3600.0, 30 * DAY_S])
 def test_read_noise(time_s: float) -> None:
-    g = np.linspace(10, 25, 5)
+    g: Array = np.linspace(10, 25, 5)
     require_moments(read_uS("pcm", g, time_s), g, published.pcm_read(g, time_s))
     g = np.linspace(5, 40, 5)
     require_moments(read_uS("rram-wan", g, time_s), g, np.full(5, 0.01 * 40))
@@ -152,6 +155,15 @@ def test_the_noise_of_phase_change_is_a_share_of_what_was_programmed() -> None:
     left = g * ((DAY_S + 20) / 20) ** -published.pcm_nu(g)[0]
     require_moments(read_uS("pcm", g, DAY_S, drift=True), left, left * published.pcm_read(g, DAY_S) / g)
     assert np.all(read_uS("pcm", np.array([0.3]), DAY_S).std(0) > 0.2 * 0.3)  # `largest` holds, and it is large
+
+
+def test_the_drawing_is_made_by_one_command(tmp_path: Path) -> None:
+    script = Path(__file__).parents[1] / "docs" / "devices.py"
+    command = [sys.executable, str(script), "--draws", "50", "--out", str(tmp_path / "devices.svg")]
+    environment = os.environ | {"PYTHONPATH": str(script.parents[1])}
+    subprocess.run(command, env=environment, check=True, timeout=120)
+    text = (tmp_path / "devices.svg").read_text()
+    assert all(f">{name}</text>" in text for name in PROGRAMMING)
 
 
 def with_memristor(ptm90: Technology, folder: Path, memristor: str) -> Path:
