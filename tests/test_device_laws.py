@@ -25,6 +25,10 @@ PRESETS = sorted(path.stem for path in devices_folder().glob("*.toml"))
 TEN_PERCENT = Relative(form="relative", sigma=0.1)
 SOME_STUCK = Stuck(at_g_min=0.04, at_g_max=0.01)
 DRIFT = load_preset("pcm").memristor.drift
+OWN: dict[str, Any] = {
+    "lognormal": LogNormal(form="lognormal", sigma=0.2),
+    "window": Window(form="window", half_width=0.1),
+}
 ALL = ArrayStatistics(TEN_PERCENT, Levels(form="log", count=64), SOME_STUCK, ReadNoise(factor=0.02), DRIFT, 1e4)
 
 
@@ -125,6 +129,18 @@ def test_layers_and_arrays_draw_numbers_of_their_own_in_any_order() -> None:
         assert abs(np.corrcoef(share.ravel(), other.ravel())[0, 1]) < 4.5 / math.sqrt(share.size)
 
 
+def test_sources_draw_numbers_of_their_own() -> None:
+    alone = (
+        ArrayStatistics(TEN_PERCENT),
+        ArrayStatistics(read_noise=ReadNoise(factor=0.02)),
+        ArrayStatistics(drift=DRIFT, time_s=1e4),
+    )
+    shares = [(of(statistics) / crossbar().pos).ravel() for statistics in alone]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        # drift also spreads with the conductance, which is nobody's draw
+        assert abs(np.corrcoef(shares[one], shares[other])[0, 1]) < 4.5 / math.sqrt(shares[0].size)
+
+
 def test_a_source_changed_or_left_out_leaves_the_others_draws() -> None:
     less = replace(ALL, levels=None)
     quiet = replace(less, read_noise=None)
@@ -149,12 +165,12 @@ def test_a_source_changed_or_left_out_leaves_the_others_draws() -> None:
 # Two libraries, one formula
 
 
-@pytest.mark.parametrize("name", [*PRESETS, "all"])
+@pytest.mark.parametrize("name", [*PRESETS, "all", *OWN])
 @pytest.mark.parametrize("time_s", [0.0, 3600.0, 1e7])
 def test_torch_and_numpy_agree(name: str, time_s: float) -> None:
-    memristor = DEVICE if name == "all" else load_preset(name).memristor
-    statistics = replace(ALL, time_s=time_s)
-    if name != "all":
+    memristor = DEVICE if name not in PRESETS else load_preset(name).memristor
+    statistics = replace(ALL, time_s=time_s, programming=OWN.get(name, TEN_PERCENT))
+    if name in PRESETS:
         law = memristor.programming, Levels(form="linear", count=32), SOME_STUCK, memristor.read_noise, memristor.drift
         statistics = ArrayStatistics(*law, time_s=time_s)
     rng = np.random.default_rng(5)
@@ -169,13 +185,11 @@ def test_torch_and_numpy_agree(name: str, time_s: float) -> None:
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", [*PRESETS, "lognormal", "window"])
+@pytest.mark.parametrize("name", [*PRESETS, *OWN])
 def test_the_gradient_is_that_of_finite_differences(name: str) -> None:
-    lognormal, window = LogNormal(form="lognormal", sigma=0.2), Window(form="window", half_width=0.1)
-    own: dict[str, Any] = {"lognormal": lognormal, "window": window}
-    memristor = DEVICE if name in own else load_preset(name).memristor
+    memristor = DEVICE if name in OWN else load_preset(name).memristor
     statistics = ArrayStatistics(
-        own.get(name) or memristor.programming, None, SOME_STUCK, memristor.read_noise, memristor.drift, 1e5
+        OWN.get(name) or memristor.programming, None, SOME_STUCK, memristor.read_noise, memristor.drift, 1e5
     )
     n = {s: torch.tensor([0.3, -1.1, 0.8, 0.4], dtype=torch.float64) for s in ("programming", "drift", "read noise")}
     u = torch.tensor([0.5, 0.6, 0.7, 0.01], dtype=torch.float64)  # the last is stuck

@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import device_formulas as published
@@ -98,12 +99,23 @@ def drifted_uS(name: str, g_uS: Array, time_s: float, draws: int) -> Array:
 
 @pytest.mark.parametrize("time_s", [20.0, DAY_S, 30 * DAY_S])
 def test_phase_change_drifts_as_a_power_of_the_time(time_s: float) -> None:
-    draws, g = 200_000, np.array([0.5, 2.0, 10.0, 25.0])
+    draws, g = 200_000, np.array([0.1, 2.0, 10.0, 25.0])  # the first below the range: both limits hold
     nu = -np.log(drifted_uS("pcm", g, time_s, draws) / g) / math.log((time_s + 20.0) / 20.0)
     mean, sigma = published.pcm_nu(g)
     z = mean / sigma
     folded = sigma * math.sqrt(2 / math.pi) * np.exp(-(z**2) / 2) + mean * (1 - 2 * norm.cdf(-z))  # the mean of |nu|
     require_moments(nu, folded, np.sqrt(mean**2 + sigma**2 - folded**2))
+
+
+def test_phase_change_drifts_by_what_it_was_to_be() -> None:
+    of, g = device("pcm"), np.array([1e-6, 3e-6])  # where nu depends on it
+    n = {"programming": np.array([1.5, -1.0]), "drift": np.zeros(2)}
+    statistics = ArrayStatistics(programming=of.programming, drift=of.drift)
+    before, after = (
+        disturbed(g, replace(statistics, time_s=time_s), of.g_min_S, of.g_max_S, n.__getitem__, n.__getitem__)
+        for time_s in (0.0, DAY_S)
+    )
+    np.testing.assert_allclose(-np.log(after / before) / math.log1p(DAY_S / 20), published.pcm_nu(1e6 * g)[0])
 
 
 @pytest.mark.parametrize("time_s", [10.0, DAY_S])
