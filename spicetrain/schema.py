@@ -7,6 +7,7 @@ import re
 import tomllib
 import types
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -91,7 +92,21 @@ def _as_json(value: object) -> object:
 
 def explain(definition: type[BaseModel], problem: ValidationError) -> str:
     """What is wrong, each key by its dotted name, with the nearest one where it is unknown."""
-    return "; ".join(_explain(definition, item) for item in problem.errors())
+    return "; ".join(_explain(definition, item) for item in _said_once(problem.errors()))
+
+
+_MEMBER = re.compile(r"literal\[|constrained-")
+"""How pydantic calls the members of a union of a word and a number."""
+
+
+def _said_once(items: Sequence[Any]) -> list[Any]:
+    """Without what a text that is none of the words is as a number, and a wrong number as a word."""
+    words = {item["loc"][:-1] for item in items if item["loc"] and str(item["loc"][-1]).startswith("literal[")}
+    return [
+        item
+        for item in items
+        if item["loc"][:-1] not in words or isinstance(item["input"], str) == (item["type"] == "literal_error")
+    ]
 
 
 UNKNOWN_KEY, EXPLAINED = "unknown_key", "explained"
@@ -100,39 +115,62 @@ whose own definition has explained what is wrong in `text`."""
 
 
 def _explain(definition: type[BaseModel], item: Any) -> str:
-    where = ".".join(str(part) for part in item["loc"])
+    shown, _ = _place(definition, item["loc"])
+    where = ".".join(shown)
     if item["type"] in (UNKNOWN_KEY, EXPLAINED):
-        below, context = ".".join([*map(str, item["loc"]), item["ctx"]["name"]]), item["ctx"]
+        below, context = ".".join([*shown, item["ctx"]["name"]]), item["ctx"]
         if item["type"] == EXPLAINED:
             return f"{below}: {context['text']}"
         return f"unknown key {below!r}.{nearest(context['name'], context['known'])}"
     if item["type"] == "extra_forbidden":
         *parents, name = item["loc"]
-        return f"unknown key {where!r}.{nearest(str(name), _keys(definition, parents))}"
+        _, found = _place(definition, parents)
+        return f"unknown key {where!r}.{nearest(str(name), found.model_fields if found else ())}"
     if item["type"] == "missing":
         return f"key {where!r} is missing"
     if item["type"] == "literal_error":
         choices = re.findall("'([^']*)'", item["ctx"]["expected"])
         return f"{where} = {item['input']!r}: none of its values.{nearest(str(item['input']), choices)}"
+    if item["type"] == "union_tag_not_found":
+        return f"key '{where}.{item['ctx']['discriminator'].strip(chr(39))}' is missing"
+    if item["type"] == "union_tag_invalid":
+        tag, choices = item["ctx"]["tag"], re.findall("'([^']*)'", item["ctx"]["expected_tags"])
+        name = item["ctx"]["discriminator"].strip("'")
+        return f"{where}.{name} = {tag!r}: none of its values.{nearest(str(tag), choices)}"
     message = item["msg"].removeprefix("Value error, ")
     if not where:
         return str(message)
+    if item["type"] == "value_error" and isinstance(item["input"], dict):  # a table: what is wrong names its keys
+        return f"{where}: {message}"
     return f"{where} = {item['input']!r}: {message[0].lower()}{message[1:]}"
 
 
-def _keys(definition: type[BaseModel], parents: list[str | int]) -> list[str]:
-    """The keys known at `parents`, found by following the annotations of nested definitions."""
-    for parent in parents:
-        field = definition.model_fields.get(str(parent))
-        inner = _definition_in(field.annotation) if field else _definition_in(definition)
-        if inner is None:
-            return []
-        definition = inner
-    return list(definition.model_fields)
+def _place(definition: type[BaseModel], loc: Sequence[str | int]) -> tuple[list[str], type[BaseModel] | None]:
+    """What leads to `loc` as a user writes it, and the definition there, if one is: the annotations of nested
+    definitions are followed. pydantic names the member of a union by its tag, which is no key."""
+    shown: list[str] = []
+    found: list[type[BaseModel]] = [definition]
+    for part in map(str, loc):
+        tagged = [one for one in found if part in _tags(one)] if len(found) > 1 else []
+        if tagged:
+            found = tagged
+            continue
+        if not found and _MEMBER.match(part):
+            continue
+        shown.append(part)
+        fields = [one.model_fields[part] for one in found if part in one.model_fields]
+        if fields or not part.isdigit():  # the number of an item of a list leads nowhere else
+            found = [inner for field in fields for inner in _definitions_in(field.annotation)]
+    return shown, found[0] if found else None
 
 
-def _definition_in(annotation: Any) -> type[BaseModel] | None:
+def _tags(definition: type[BaseModel]) -> list[Any]:
+    """The values of its fields that have only one, such as the `form` of a law."""
+    values = (typing.get_args(field.annotation) for field in definition.model_fields.values())
+    return [one[0] for one in values if len(one) == 1]
+
+
+def _definitions_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
-        return annotation if issubclass(annotation, BaseModel) else None
-    found = (_definition_in(argument) for argument in typing.get_args(annotation))
-    return next((inner for inner in found if inner is not None), None)
+        return [annotation] if issubclass(annotation, BaseModel) else []
+    return [inner for argument in typing.get_args(annotation) for inner in _definitions_in(argument)]

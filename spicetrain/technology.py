@@ -14,6 +14,7 @@ from pydantic import Field
 from spicetrain import assets, include_tree
 from spicetrain.array.device import STATISTICS
 from spicetrain.array.devices import AnyDevice
+from spicetrain.array.devices.presets import with_preset
 from spicetrain.errors import TechnologyError
 from spicetrain.mismatch import Mismatch
 from spicetrain.rails import Rails
@@ -81,12 +82,17 @@ class Technology(Definition):
 def load_technology(name: str | Path) -> Technology:
     """A shipped technology by name, or a user's by the path of its TOML file.
 
+    `[memristor] preset = "..."` takes a device of netlists/devices, or of a TOML beside the file; its own keys stand in
+    place of the preset's.
+
     Raises TechnologyError: unknown name, missing file, library or file it includes, unknown key, impossible value.
     """
     path = find_toml(name, assets.netlists_folder() / "technologies", "technology", TechnologyError)
     content = read_toml(path)
     if "folder" in content:
         raise TechnologyError(f"{path}: 'folder' is not a key; library paths are relative to the file.")
+    if isinstance(content.get("memristor"), dict):
+        content["memristor"] = with_preset(content["memristor"], path)
     technology = parse(Technology, content | {"folder": path.resolve().parent}, str(path), TechnologyError)
     if not technology.library.is_file():
         raise TechnologyError(

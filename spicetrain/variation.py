@@ -115,6 +115,11 @@ def statistics_of(technology: Technology, asked: VariationSettings) -> Statistic
         noise = ReadNoise(factor=asked.read_noise) if asked.read_noise else None
     low = stuck.at_g_min if isinstance(asked.stuck_at_g_min, str) else asked.stuck_at_g_min
     high = stuck.at_g_max if isinstance(asked.stuck_at_g_max, str) else asked.stuck_at_g_max
+    if low + high > 1:
+        raise ConfigurationError(
+            f"{low:g} of all memristors stuck at g_min and {high:g} at g_max: together 1 at most. They are "
+            "variation.stuck_at_g_min and variation.stuck_at_g_max, or the technology's [memristor.stuck]."
+        )
     some = Stuck(at_g_min=low, at_g_max=high) if low or high else None
     array = ArrayStatistics(programming, levels, some, noise, device.drift, asked.time_s)
     return Statistics(mismatch, scale, array)

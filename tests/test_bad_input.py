@@ -180,6 +180,14 @@ def technology(folder: Path, old: str, new: str) -> str:
         ("g_min_S = 1.2e-7", "g_min_S = 1e-5", "g_min_S = 1e-05 is not below memristor.g_max_S = 7.88e-06"),
         ("g_min_S", "gmin_S", "unknown key 'memristor.gmin_S'. Did you mean 'g_min_S'?"),
         ('"ptm90.lib"', '"other.lib"', "transistors.library = 'other.lib' is not a file"),
+        ('form = "ohmic" ', 'preset = "rram-wann" ', "Unknown device preset 'rram-wann'. Did you mean 'rram-wan'?"),
+        ("sigma = 0.1", "sigma = -0.1", "memristor.programming.sigma = -0.1: input should be greater than or equal to"),
+        ('form = "relative"', 'form = "gaussian"', "memristor.programming.form = 'gaussian': none of its values"),
+        (
+            "nmos = { A_VT_Vm = 3.5e-9 }",
+            "nmos = { A_VT_Vm = -1e-9 }",
+            "mismatch.nmos.A_VT_Vm = -1e-09: input",
+        ),
     ],
 )
 def test_an_impossible_technology(old: str, new: str, text: str, own_folder: Path, refused: Refused) -> None:

@@ -79,6 +79,7 @@ def test_what_the_wheel_carries(built: Path) -> None:
         "spicetrain/_assets/data/SOURCES.toml",
         "spicetrain/_assets/netlists/technologies/ptm90.toml",
         "spicetrain/_assets/netlists/technologies/ptm90.lib",
+        "spicetrain/_assets/netlists/devices/rram-wan.toml",
         "spicetrain/_assets/characterization/smoke.toml",
     } <= names
     assert [n for n in names if n.split("/")[0] not in ("spicetrain", "spicetrain-0.1.0.dist-info")] == []

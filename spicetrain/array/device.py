@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from spicetrain.array.variation import Drift, Levels, Programming, ReadNoise, Stuck
+from spicetrain.array.variation import Drift, Levels, Noise, Programming, Stuck
 from spicetrain.errors import ConfigurationError
 from spicetrain.schema import Definition
 
@@ -38,7 +38,7 @@ class Device(Definition):
     programming: Programming | None = None
     levels: Levels | None = None
     stuck: Stuck | None = None
-    read_noise: ReadNoise | None = None
+    read_noise: Noise | None = None
     drift: Drift | None = None
 
     @model_validator(mode="after")
