@@ -36,18 +36,6 @@ class SurrogateSettings(Definition):
     held_out: float = Field(default=0.2, gt=0, lt=0.9)
 
     @property
-    def for_shifted(self) -> Self:
-        """The settings of the surface whose gates reach beyond the rails: a quarter more neurons, points and steps to
-        suit. With those of the other one it is off by ten times as much."""
-        more = {
-            "hidden": tuple(-(-5 * width // 4) for width in self.hidden),
-            "points": self.points * 3 // 2,
-            "iterations": 2 * self.iterations,
-            "starts": 2 * self.starts,
-        }
-        return self.model_copy(update=more)
-
-    @property
     def for_loads(self) -> Self:
         """The settings of the two load surrogates."""
         held = max(self.least_damping, _HELD)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import torch
 from torch import Tensor
@@ -46,10 +46,14 @@ def taken_apart(holder: object, prefix: str) -> tuple[dict[str, Tensor], dict[st
 def rebuilt(kind: type[T], prefix: str, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> T:
     """The inverse of `taken_apart`; KeyError when a part is missing."""
     values: dict[str, Any] = {}
+    optional = {field.name for field in fields(kind) if field.default is None}  # type: ignore[arg-type]
     for name, hint in get_type_hints(kind).items():
         path = f"{prefix}.{name}"
-        if isinstance(hint, type) and is_dataclass(hint):
-            values[name] = rebuilt(hint, path, tensors, plain)
+        inner = next((part for part in (hint, *get_args(hint)) if isinstance(part, type) and is_dataclass(part)), None)
+        if name in optional and plain.get(path) is None and not any(other.startswith(path) for other in tensors):
+            values[name] = None  # also in a file of before there was such a field
+        elif inner is not None:
+            values[name] = rebuilt(inner, path, tensors, plain)
         elif path in plain:
             values[name] = _as_tuple(plain[path])
         elif f"{path}.0" in tensors:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,8 @@ from scipy.constants import Boltzmann, elementary_charge, zero_Celsius
 from scipy.optimize import least_squares
 from sklearn.model_selection import train_test_split
 
-from spicetrain.inverter.surrogates.current_surface import CurrentSurface, inverter_current
+from spicetrain.inverter.surrogates.current_surface import CurrentSurface, inverter_current, transistor_currents
+from spicetrain.inverter.surrogates.residual import Residual, residual_of
 from spicetrain.surrogates.errors_of_fit import (
     Errors,
     polynomial_baseline,
@@ -59,13 +61,21 @@ def fit_shifted_surface(
     settings: SurrogateSettings,
     on_step: Callable[[float], None] = lambda cost: None,
 ) -> tuple[CurrentSurface, Errors]:
-    """The same of a table whose gates reach beyond the rails: more of the transistors to know, by a larger net."""
-    return fit_current_surface(table, technology, settings.for_shifted, on_step)
+    """The same of a table whose gates reach beyond the rails, with its residual: there is more to fit, and a larger net
+    or a longer fit takes off a factor of two at most. The table is a whole grid, v_in varying slowest."""
+    surface, errors = fit_current_surface(table, technology, settings, on_step)
+    return replace(surface, residual=_residual(table, surface)), errors
 
 
-def shifted_steps(settings: SurrogateSettings) -> int:
-    """Steps `fit_shifted_surface` reports at most."""
-    return surface_steps(settings.for_shifted)
+def _residual(table: pd.DataFrame, surface: CurrentSurface) -> Residual:
+    v_in, v_out, i_out, i_vdd = (table[name].to_numpy(np.float64) for name in COLUMNS)
+    grid = np.unique(v_in), np.unique(v_out)
+    fitted = transistor_currents(surface, torch.tensor(v_in), torch.tensor(v_out))
+    off = []
+    for current, (i, _, _) in zip((i_vdd - i_out, i_vdd), fitted, strict=True):
+        with np.errstate(divide="ignore", invalid="ignore"):  # no current flows from a rail to itself
+            off.append(np.log(current / i.numpy()).reshape(len(grid[0]), len(grid[1])))
+    return residual_of(np.stack(off), *grid)
 
 
 def surface_steps(settings: SurrogateSettings) -> int:

@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from spicetrain.errors import DomainError
+from spicetrain.inverter.surrogates.residual import Residual
 from spicetrain.surrogates.tensors import moved
 
 Currents = tuple[Tensor, Tensor, Tensor]
@@ -58,6 +59,7 @@ class CurrentSurface:
     mean, scale, v_t_V, n   [2]: see the module's equation; v_t_V in volts, mean in log ampere
     thermal_V  k T / q
     domain_V   measured ((v_in lowest, highest), (v_out lowest, highest))
+    residual   what the MLP is off by, where it is known: of the logarithm of the current; None: taken for nothing
     """
 
     weights: tuple[Tensor, ...]
@@ -70,6 +72,7 @@ class CurrentSurface:
     vdd_V: float
     vss_V: float
     domain_V: tuple[tuple[float, float], tuple[float, float]]
+    residual: Residual | None = None
 
     @property
     def mid_V(self) -> float:
@@ -179,6 +182,11 @@ def _transistors(surface: CurrentSurface, v_in: Tensor, v_out: Tensor) -> tuple[
 def _transistors_in_cache(surface: CurrentSurface, v_in: Tensor, v_out: Tensor) -> Currents:
     """(I_t, dI_t/dv_in, dI_t/dv_out), [2, points] each."""
     value, slope_in, slope_out = _correction(surface, v_in, v_out)
+    if surface.residual is not None:
+        gates = v_in if v_in.dim() == 2 else (v_in, v_in)
+        off = [surface.residual.of(transistor, gate, v_out) for transistor, gate in enumerate(gates)]
+        more = (torch.stack(of_both) for of_both in zip(*off, strict=True))
+        value, slope_in, slope_out = (a + b for a, b in zip((value, slope_in, slope_out), more, strict=True))
     base, base_u_gs, base_u_ds = _ekv(surface, v_in, v_out)
     sign = base.new_tensor([[1.0], [-1.0]])  # u_gs and u_ds of the pMOS fall with v_in and v_out
     factor = value.exp()

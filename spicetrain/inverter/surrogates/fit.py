@@ -11,12 +11,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from spicetrain.errors import ConfigurationError, StorageError
-from spicetrain.inverter.surrogates.current_fit import (
-    fit_current_surface,
-    fit_shifted_surface,
-    shifted_steps,
-    surface_steps,
-)
+from spicetrain.inverter.surrogates.current_fit import fit_current_surface, fit_shifted_surface, surface_steps
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.inverter.surrogates.effective_load import FEATURES, effective_load_steps, fit_effective_load
 from spicetrain.inverter.surrogates.loaded_vtc import fit_loaded_vtc, loaded_vtc_steps
@@ -47,7 +42,7 @@ class _Fit:
 
 _FITS = {
     "current_surface": _Fit(fit_current_surface, surface_steps, plot_current_surface, ("v_in_V", "v_out_V"), True),
-    "shifted_surface": _Fit(fit_shifted_surface, shifted_steps, plot_current_surface, ("v_in_V", "v_out_V")),
+    "shifted_surface": _Fit(fit_shifted_surface, surface_steps, plot_current_surface, ("v_in_V", "v_out_V")),
     "loaded_vtc": _Fit(fit_loaded_vtc, loaded_vtc_steps, plot_loaded_vtc, ("v_in_V", "g_load_S", "v_load_V")),
     "effective_load": _Fit(fit_effective_load, effective_load_steps, plot_effective_load, FEATURES),
 }
