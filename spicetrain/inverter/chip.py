@@ -51,7 +51,9 @@ class Chip:
 def chip_of(network: Network, technology: Technology, statistics: Statistics, draw: Draw) -> Chip:
     """The chip of a number, programmed to be `network`."""
     device = technology.memristor
-    crossbars = tuple(built(box, device, statistics.array, draw, i) for i, box in enumerate(network.crossbars))
+    crossbars = tuple(
+        built(box, device, statistics.array, draw, i, network.bias_pairs) for i, box in enumerate(network.crossbars)
+    )
     as_built = replace(network, crossbars=crossbars) if statistics.array else network
     if statistics.mismatch is None:
         return Chip(as_built)

@@ -7,14 +7,17 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from spicetrain.draw import MOST_CHIPS
 from spicetrain.experiment import Experiment, absolute
 from spicetrain.inverter.methods import METHODS, Method
 from spicetrain.registry import Registry
 from spicetrain.schema import Definition
 from spicetrain.training.settings import LoopSettings, Positive
+from spicetrain.variation import VariationSettings
 from spicetrain.verification.settings import Tolerance, VerificationBase, Volts
 
 _ABSOLUTE = ("error_mean_max_V", "error_max_max_V", "flat_error_max_V")
+Trains = Literal["all", "last", "biases"]
 Sizing = Literal["fixed", "erim", "layer", "neuron", "inverter"]
 
 
@@ -25,12 +28,15 @@ class NetworkSettings(Definition):
     inverter_sizes  unit fingers of every inverter behind each crossbar, one number a crossbar
     encoding        unipolar: an input of 0 puts both rows of its pair at mid-rail; bipolar: at opposite rails
     ground_ohm      resistor from every inverter output to mid-rail, as RIM has them; None: there is none
+    bias_pairs      pairs of bias devices of every column, in parallel: one is a small part of a column's conductance,
+                    too small to calibrate a chip with
     """
 
     layers: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(784, 100, 10), min_length=2)
     inverter_sizes: tuple[Positive, ...] = (1.0, 1.0)
     encoding: Literal["unipolar", "bipolar"] = "unipolar"
     ground_ohm: Positive | None = None
+    bias_pairs: int = Field(default=1, ge=1, le=1000)
 
     @property
     def ground_S(self) -> float:
@@ -135,6 +141,41 @@ class EnergySettings(Definition):
         return self
 
 
+class CalibrationSettings(Definition):
+    """How chips are calibrated, one by one.
+
+    first, chips   the number of the first, and how many
+    trains         what is programmed once more: "all" conductances; "last": the last crossbar and all biases; "biases"
+    errors         of the chip: "known", or "unknown": then it is measured in every step, here by ngspice
+    steps, batch_size  of Adam, its rate falling along half a cosine; learning_rate None: by what is trained
+    simulated      the first so many calibrated chips are simulated in ngspice
+    images         test images by which they are judged
+    variation      from chip to chip
+    """
+
+    first: int = Field(default=0, ge=0, lt=MOST_CHIPS)
+    chips: int = Field(default=1, ge=1, le=1_000_000)
+    trains: Trains = "all"
+    errors: Literal["known", "unknown"] = "known"
+    steps: int = Field(default=200, ge=1)
+    batch_size: int = Field(default=256, ge=1)
+    learning_rate: Positive | None = None
+    seed: int = Field(default=0, ge=0)
+    simulated: int = Field(default=0, ge=0)
+    images: int = Field(default=1000, ge=1)
+    variation: VariationSettings = Field(default_factory=VariationSettings)
+
+    @model_validator(mode="after")
+    def _chips_are_there(self) -> Self:
+        if self.first + self.chips > MOST_CHIPS:
+            raise ValueError(f"first = {self.first} and chips = {self.chips}: the last number is 2^32 - 1")
+        if self.simulated > self.chips:
+            raise ValueError(
+                f"simulated = {self.simulated} of chips = {self.chips}: give more chips, or simulate fewer"
+            )
+        return self
+
+
 class InverterExperiment(Experiment):
     """Everything a run of the inverter system depends on."""
 
@@ -143,6 +184,7 @@ class InverterExperiment(Experiment):
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     verification: VerificationSettings = Field(default_factory=VerificationSettings)
     energy: EnergySettings = Field(default_factory=EnergySettings)
+    calibration: CalibrationSettings = Field(default_factory=CalibrationSettings)
 
     @model_validator(mode="after")
     def _rim_has_its_resistors(self) -> Self:

@@ -35,6 +35,7 @@ class Network(Layered):
     encoding   how an input in 0..1 becomes the voltages of its row pair
     about      method, technology and whatever else belongs to its provenance; JSON
     ground_S   siemens from every inverter output to mid-rail: RIM's resistors (IEEE TCAS-II 2020); 0: there are none
+    bias_pairs  equal devices in parallel that each bias conductance is made of
     """
 
     crossbars: tuple[Crossbar, ...]
@@ -42,20 +43,23 @@ class Network(Layered):
     encoding: Encoding = "unipolar"
     about: dict[str, Any] = field(default_factory=dict)
     ground_S: float = 0.0
+    bias_pairs: int = 1
 
     @cached_property
     def fingerprint(self) -> str:
         """Hash of what is programmed and of its provenance; a file's own bytes differ from one writing to the next."""
         arrays = [array for crossbar in self.crossbars for array in vars(crossbar).values()] + list(self.sizes)
         return content_hash(
-            *(array.tobytes() for array in arrays), self.layers, self.encoding, self.about, self.ground_S
-        )
+            *(array.tobytes() for array in arrays), self.layers, self.encoding, self.about, self.ground_S,
+            *([] if self.bias_pairs == 1 else [self.bias_pairs]),
+        )  # fmt: skip
 
     def save(self, path: Path) -> None:
         """Write safetensors, atomically; StorageError when that fails."""
         tensors = stored_crossbars(self.crossbars)
         tensors |= {f"{index}.sizes": np.ascontiguousarray(sizes) for index, sizes in enumerate(self.sizes)}
         header = {"encoding": self.encoding, "about": json.dumps(self.about), "ground_S": repr(self.ground_S)}
+        header["bias_pairs"] = str(self.bias_pairs)
         with write_atomic(path) as temporary:
             temporary.write_bytes(save(tensors, {"format": FORMAT, **header}))
 
@@ -78,7 +82,10 @@ class Network(Layered):
         ground_S = float(header.get("ground_S", 0.0))
         if not 0 <= ground_S < np.inf:
             raise ValueError(f"ground_S = {ground_S}, where a finite number from 0 on is wanted")
-        return cls(crossbars, sizes, cast(Encoding, encoding), about_in(header), ground_S)
+        bias_pairs = int(header.get("bias_pairs", 1))
+        if bias_pairs < 1:
+            raise ValueError(f"bias_pairs = {bias_pairs}, where a whole number from 1 on is wanted")
+        return cls(crossbars, sizes, cast(Encoding, encoding), about_in(header), ground_S, bias_pairs)
 
 
 def encode(inputs: ArrayLike, encoding: Encoding, rails: Rails) -> tuple[NDArray, NDArray]:

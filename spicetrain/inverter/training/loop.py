@@ -174,7 +174,8 @@ def _identity(
         **settings.trained_as(),
         "initial": None if initial is None else initial.fingerprint,  # wherever it lies
     }
-    return Identity(values, TrainingSettings(method=settings.method).trained_as(), training_of_today)
+    defaults = TrainingSettings(method=settings.method).trained_as() | {"bias_pairs": 1}
+    return Identity(values, defaults, training_of_today)
 
 
 def require_fit(shape: NetworkSettings, settings: TrainingSettings, dataset: Dataset) -> None:

@@ -42,7 +42,14 @@ class TrainableNetwork(nn.Module):
         generator = torch.Generator().manual_seed(training.seed)
         memristor, widths = circuit.technology.memristor, settings.layers
         self.crossbars = nn.ModuleList(
-            CrossbarParameters(*shape, memristor, ratios=method.ratios, generator=generator, loads=index > 0)
+            CrossbarParameters(
+                *shape,
+                memristor,
+                ratios=method.ratios,
+                generator=generator,
+                loads=index > 0,
+                bias_pairs=settings.bias_pairs,
+            )
             for index, shape in enumerate(zip(widths, widths[1:], strict=False))
         )
         *hidden, last = zip(widths[1:], settings.inverter_sizes, strict=True)
@@ -79,7 +86,8 @@ class TrainableNetwork(nn.Module):
             chips, random = drawn
             mismatch = chips.mismatch(sizes, len(inputs), random)
             with_mismatch = {} if mismatch is None else {"mismatch": mismatch}
-            return self.predictor(chips.crossbars(crossbars, random), sizes, signal, **with_mismatch)
+            drawn_crossbars = chips.crossbars(crossbars, self.settings.bias_pairs, random)
+            return self.predictor(drawn_crossbars, sizes, signal, **with_mismatch)
         if given is None:
             return self.predictor(crossbars, sizes, signal)
         given = [layer.to(self.circuit.dtype, self.circuit.device) for layer in given]
@@ -154,7 +162,8 @@ class TrainableNetwork(nn.Module):
         """What is programmed into the chip."""
         crossbars = tuple(parameters.crossbar() for parameters in self.crossbars)  # type: ignore[operator]
         sizes = tuple(size.detach().double().cpu().numpy() for size in self.sizes)
-        return Network(crossbars, sizes, self.settings.encoding, about, self.settings.ground_S)
+        settings = self.settings
+        return Network(crossbars, sizes, settings.encoding, about, settings.ground_S, settings.bias_pairs)
 
 
 @torch.no_grad()
@@ -190,7 +199,7 @@ def predict(
     sizes = [torch.as_tensor(size, dtype=circuit.dtype, device=circuit.device) for size in network.sizes]
     chosen = METHODS[method]
     predictor = chosen.predictor(circuit, sizes, network.ground_S, settings or chosen.settings())
-    parts, with_mismatch = [], {} if mismatch is None else {"mismatch": [_in(circuit, of) for of in mismatch]}
+    parts, with_mismatch = [], {} if mismatch is None else {"mismatch": [mismatch_in(circuit, of) for of in mismatch]}
     for start in range(0, len(inputs), batch):
         x = torch.as_tensor(np.asarray(inputs[start : start + batch]), dtype=circuit.dtype, device=circuit.device)
         parts.append(predictor(crossbars, sizes, row_signal(x, network.encoding, circuit.rails), **with_mismatch))
@@ -199,7 +208,7 @@ def predict(
     return Prediction(layers, convergence, extrapolation(circuit, method, crossbars, sizes, network.ground_S))
 
 
-def _in(circuit: FittedCircuit, mismatch: InverterMismatch) -> Mismatch:
+def mismatch_in(circuit: FittedCircuit, mismatch: InverterMismatch) -> Mismatch:
     """For all samples alike, in the circuit's precision; factors that are all 1 cost nothing."""
     shift, factor = (
         torch.as_tensor(array, dtype=circuit.dtype, device=circuit.device)[:, :, None]

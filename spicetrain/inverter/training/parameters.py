@@ -34,6 +34,7 @@ class CrossbarParameters(nn.Module):
               smallest conductance is g_min (PHAX, IEEE TCAD 2018): a column's voltage knows only ratios
 
     loads     inverters drive it: from the second crossbar on
+    bias_pairs  a bias conductance is that of so many equal devices
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class CrossbarParameters(nn.Module):
         ratios: bool,
         generator: torch.Generator | None,
         loads: bool = False,
+        bias_pairs: int = 1,
     ):
         super().__init__()
+        self.devices = (1, 1, bias_pairs, bias_pairs)  # of a conductance of pos, neg, bias_pos, bias_neg
         self.g_min_S, self.g_max_S, self.ratios = memristor.g_min_S, memristor.g_max_S, ratios
 
         mean = INITIAL_MEAN_OF_FEW if rows < FEW_ROWS else INITIAL_MEAN_OF_LOADS if loads else INITIAL_MEAN
@@ -60,24 +63,25 @@ class CrossbarParameters(nn.Module):
     def forward(self) -> Conductances:
         span = self.g_max_S - self.g_min_S
         g = Conductances(*(self.g_min_S + span * torch.sigmoid(theta) for theta in self._thetas()))
-        if not self.ratios:
-            return g
-        rows = torch.cat([g.pos, g.neg, g.bias_pos[None], g.bias_neg[None]])
-        scale = self.g_min_S / rows.amin(0)
-        return Conductances(*(value * scale for value in g))
+        if self.ratios:
+            rows = torch.cat([g.pos, g.neg, g.bias_pos[None], g.bias_neg[None]])
+            scale = self.g_min_S / rows.amin(0)
+            g = Conductances(*(value * scale for value in g))
+        return Conductances(*(value * n if n > 1 else value for value, n in zip(g, self.devices, strict=True)))
 
     @torch.no_grad()
     def assign(self, crossbar: Crossbar) -> None:
         """Start from given conductances; those at the ends of the range move in by a ten-thousandth of it."""
-        for theta, g in zip(self._thetas(), Conductances.of(crossbar, torch.float64), strict=True):
-            share = (g - self.g_min_S) / (self.g_max_S - self.g_min_S)
+        wanted = Conductances.of(crossbar, torch.float64)
+        for theta, g, n in zip(self._thetas(), wanted, self.devices, strict=True):
+            share = (g / n - self.g_min_S) / (self.g_max_S - self.g_min_S)
             theta.copy_(torch.logit(share.clamp(1e-4, 1 - 1e-4)))
 
     @torch.no_grad()
     def crossbar(self) -> Crossbar:
         """The conductances as they are programmed, float64, inside the device's range to the last digit."""
-        values = (value.double().cpu().numpy() for value in self())
-        return Crossbar(*(np.clip(value, self.g_min_S, self.g_max_S) for value in values))
+        values = zip((value.double().cpu().numpy() for value in self()), self.devices, strict=True)
+        return Crossbar(*(np.clip(value, n * self.g_min_S, n * self.g_max_S) for value, n in values))
 
     def _thetas(self) -> tuple[nn.Parameter, ...]:
         return self.pos, self.neg, self.bias_pos, self.bias_neg

@@ -27,9 +27,16 @@ class TrainingDraws:
     technology: Technology
     statistics: Statistics
 
-    def crossbars(self, wanted: Sequence[Conductances], random: torch.Generator) -> list[Conductances]:
+    def crossbars(self, wanted: Sequence[Conductances], bias_pairs: int, random: torch.Generator) -> list[Conductances]:
         """The crossbars as one chip has them that was programmed to be `wanted`; differentiable in these."""
-        return [Conductances(*(self._devices(g, random) for g in crossbar)) for crossbar in wanted]
+
+        def biases(g: Tensor) -> Tensor:
+            return self._devices((g / bias_pairs).expand(bias_pairs, -1), random).sum(0)
+
+        return [
+            Conductances(self._devices(pos, random), self._devices(neg, random), biases(bias_pos), biases(bias_neg))
+            for pos, neg, bias_pos, bias_neg in wanted
+        ]
 
     def _devices(self, g: Tensor, random: torch.Generator) -> Tensor:
         device, array = self.technology.memristor, self.statistics.array

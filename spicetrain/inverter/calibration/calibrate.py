@@ -1,0 +1,192 @@
+"""Calibration of one chip: its conductances programmed once more, for what its transistors and devices are.
+
+errors known    forward and backward through the kcl model of that chip: its mismatch and its stuck devices as they are,
+                programming errors of what is written drawn anew in every step, because the next writing has others
+errors unknown  the chip in the loop: every minibatch is measured on the chip (here ngspice with its draw, programmed anew
+                each time), and the gradient is that of the nominal model at the voltages measured
+                (physics-aware training: Wright et al., Nature 601, 549, 2022)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from spicetrain.array.built import built
+from spicetrain.array.conductances import Conductances
+from spicetrain.datasets import Dataset
+from spicetrain.draw import Draw
+from spicetrain.inverter.calibration.writing import Chips, mixed, programmed_again, without_writing
+from spicetrain.inverter.chip import Chip
+from spicetrain.inverter.definition import CalibrationSettings
+from spicetrain.inverter.network import Network
+from spicetrain.inverter.surrogates.store import Surrogates
+from spicetrain.inverter.training.fitted import FittedCircuit
+from spicetrain.inverter.training.kcl import KCL
+from spicetrain.inverter.training.model import mismatch_in, predict
+from spicetrain.inverter.training.parameters import CrossbarParameters, row_signal
+from spicetrain.inverter.training.variation import TrainingDraws
+from spicetrain.inverter.training.voltages import LayerVoltages
+from spicetrain.technology import Technology
+from spicetrain.training.common import half_cosine
+from spicetrain.training.settings import NoSettings
+from spicetrain.variation import NOTHING, Statistics
+
+# (chip, inputs [samples, rows] in 0..1) -> the voltages of every layer, measured
+Measure = Callable[[Chip, NDArray], list[LayerVoltages]]
+RATES = {"all": 0.05, "last": 0.1, "biases": 0.5}
+"""Adam's rate where none is given: through the logistic of a conductance a small one stalls near g_min."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What is calibrated, and by which images. It can be sent to a worker.
+
+    inputs, labels  training images [images, rows] in 0..1 and classes
+    logit_V         output voltage that counts as one unit of the softmax, as in training
+    """
+
+    network: Network
+    technology: Technology
+    surrogates: Surrogates
+    statistics: Statistics
+    settings: CalibrationSettings
+    inputs: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    logit_V: float
+
+    @property
+    def chips(self) -> Chips:
+        return Chips(self.technology, self.statistics)
+
+    @cached_property
+    def _circuit(self) -> FittedCircuit:
+        return FittedCircuit(self.technology, self.surrogates)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is built from the rest."""
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+
+    def outputs(self, chip: Chip, inputs: NDArray) -> NDArray[np.float64]:
+        """Of a chip in the model, [images, outputs] volts."""
+        return predict(chip.network, inputs, self._circuit, "kcl", mismatch=chip.mismatch).outputs.double().numpy()
+
+
+def calibrated(asked: Calibration, number: int, measure: Measure | None = None) -> Network:
+    """What the chip `number` is to be programmed to, siemens.
+
+    measure  measures the chip, where its errors are not known
+    """
+    return _Writing(asked, number).calibrated(measure)
+
+
+class _Writing:
+    """One chip on its way."""
+
+    def __init__(self, asked: Calibration, number: int) -> None:
+        self.asked, self.number, settings = asked, number, asked.settings
+        self.circuit, self.network = asked._circuit, asked.network
+        self.first = asked.chips.first(asked.network, number)
+        names = programmed_again(settings.trains, len(asked.network.crossbars))
+        device, pairs = asked.technology.memristor, asked.network.bias_pairs
+        self.parameters, self.kept, trained = [], [], []
+        for layer, (box, as_built, again) in enumerate(
+            zip(asked.network.crossbars, self.first.network.crossbars, names, strict=True)
+        ):
+            parameters = CrossbarParameters(
+                box.rows, box.columns, device, ratios=False, generator=None, loads=layer > 0, bias_pairs=pairs
+            )
+            parameters.assign(box)
+            for name, theta in parameters.named_parameters():
+                theta.requires_grad_(name in again)
+                trained += [theta] if name in again else []
+            self.parameters.append(parameters)
+            self.kept.append((Conductances.of(as_built, torch.float32), again))
+        rate = settings.learning_rate or RATES[settings.trains]
+        self.rate, self.optimizer = rate, torch.optim.Adam(trained, lr=rate)
+        self.sizes = [torch.as_tensor(size, dtype=torch.float32) for size in asked.network.sizes]
+        self.predictor = KCL.predictor(self.circuit, self.sizes, asked.network.ground_S, NoSettings())
+        mismatch = self.first.mismatch
+        self.mismatch = {} if mismatch is None else {"mismatch": [mismatch_in(self.circuit, of) for of in mismatch]}
+
+    def calibrated(self, measure: Measure | None) -> Network:
+        settings, asked = self.asked.settings, self.asked
+        choice = np.random.default_rng([settings.seed, self.number])
+        random = torch.Generator().manual_seed(settings.seed * 100_003 + self.number)
+        mid_V = self.circuit.rails.mid_V
+        for step in range(settings.steps):
+            chosen = choice.integers(0, len(asked.inputs), settings.batch_size)
+            images = np.ascontiguousarray(asked.inputs[chosen])
+            outputs = self._outputs(images, step, random, measure)
+            loss = cross_entropy((outputs - mid_V) / asked.logit_V, torch.from_numpy(asked.labels[chosen]))
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.rate * half_cosine(step / settings.steps)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+        return self._wanted()
+
+    def _outputs(self, images: NDArray, step: int, random: torch.Generator, measure: Measure | None) -> Tensor:
+        signal = row_signal(torch.from_numpy(images), self.network.encoding, self.circuit.rails)
+        if measure is None:
+            return self.predictor(self._as_known(random), self.sizes, signal, **self.mismatch).outputs
+        chip = self.asked.chips.again(self.first, self._wanted(), self.asked.settings.trains, self.number, step + 1)
+        given = [layer.to(torch.float32, torch.device("cpu")) for layer in measure(chip, images)]
+        return self.predictor([parameters() for parameters in self.parameters], self.sizes, signal, given).outputs
+
+    def _as_known(self, random: torch.Generator) -> list[Conductances]:
+        """The crossbars as they will be: what is written with errors drawn for this step, all else as it is."""
+        wanted = [parameters() for parameters in self.parameters]
+        lasting, asked = without_writing(self.asked.statistics), self.asked
+        if lasting.array:
+            wanted = [self._lasting(layer, box, lasting) for layer, box in enumerate(wanted)]
+        only_writing = Statistics(array=replace(asked.statistics.array, stuck=None, levels=None, drift=None))
+        draws = TrainingDraws(asked.technology, only_writing)
+        drawn = draws.crossbars(wanted, asked.network.bias_pairs, random)
+        return [
+            Conductances(*(new if name in again else old for name, new, old in zip(_NAMES, box, kept, strict=True)))
+            for box, (kept, again) in zip(drawn, self.kept, strict=True)
+        ]
+
+    def _lasting(self, layer: int, wanted: Conductances, lasting: Statistics) -> Conductances:
+        """With what writing does not change (stuck devices, levels), in numpy as the chip has it; the gradient of what
+        does not follow is nothing."""
+        crossbar, draw = self.parameters[layer].crossbar(), Draw(self.number)
+        array, pairs = lasting.array, self.network.bias_pairs
+        device = self.asked.technology.memristor
+        there = Conductances.of(built(crossbar, device, array, draw, layer, pairs), torch.float32)
+        free = Conductances.of(built(crossbar, device, replace(array, stuck=None), draw, layer, pairs), torch.float32)
+        return Conductances(
+            *(torch.where(a == b, a + (g - g.detach()), a) for g, a, b in zip(wanted, there, free, strict=True))
+        )
+
+    def _wanted(self) -> Network:
+        crossbars = tuple(parameters.crossbar() for parameters in self.parameters)
+        again = replace(self.network, crossbars=crossbars)
+        return replace(again, crossbars=mixed(self.network, again, self.asked.settings.trains))
+
+
+_NAMES: Sequence[str] = Conductances._fields
+
+
+def judged(asked: Calibration, number: int, wanted: Network, inputs: NDArray, labels: NDArray) -> dict[str, float]:
+    """Accuracy of a chip in the model: before, when it is what is wanted but for its lasting errors, and programmed once
+    more, with programming errors drawn anew; and of the nominal network."""
+    chips, trains = asked.chips, asked.settings.trains
+    first = chips.first(asked.network, number)
+    exact = Chips(asked.technology, without_writing(asked.statistics)).first(wanted, number)
+    exact = Chip(replace(wanted, crossbars=mixed(first.network, exact.network, trains)), first.mismatch)
+    again = chips.again(first, wanted, trains, number, asked.settings.steps + 1)
+    found = {"before": first, "wanted": exact, "model": again, "nominal": Chip(asked.network)}
+    return {
+        f"accuracy_{name}": float(np.mean(asked.outputs(chip, inputs).argmax(1) == labels))
+        for name, chip in found.items()
+    }
