@@ -15,6 +15,7 @@ VERBS = {
     "fit-surrogates": "fit the small NNs to the measured tables",
     "train": "train the network with the circuit in the loop",
     "verify": "simulate the trained network in ngspice and compare",
+    "calibrate": "program chips of the trained network once more, each for its own errors",
     "netlist": "write the deck of one test image, for plain ngspice",
     "report": "draw everything a run folder holds on one page",
     "compare": "methods x datasets x seeds: run what is missing, one table and one page of all",
@@ -25,7 +26,7 @@ WITHOUT_SETTINGS = {
     "compare": "Settings are in the TOML.",
     "doctor": "It takes no settings.",
 }
-_SIMULATING = ("run", "characterize", "train", "verify", "compare")
+_SIMULATING = ("run", "characterize", "train", "verify", "calibrate", "compare")
 
 # Short names for what is asked for most often.
 SHORT = {
@@ -37,6 +38,7 @@ SHORT = {
     "--chips": "--verification.chips",
     "--chips-simulated": "--verification.chips-simulated",
     "--chips-images": "--verification.chips-images",
+    "--chip": "--calibration.first",
     "--data": "--dataset.folder",
     "--epochs": "--training.epochs",
     "--method": "--training.method",

@@ -137,6 +137,25 @@ def _verify(run: Run, options: argparse.Namespace) -> None:
     _print_summary(run, run.verify)
 
 
+def _calibrate(run: Run, options: argparse.Namespace) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = run.calibrate().dropna(axis="columns", how="all")
+    table = Table(title=f"chips programmed once more, {run.folder / 'calibration'}")
+    for name in rows:
+        table.add_column(str(name).replace("accuracy_", ""), justify="right")
+    for _, row in rows.iterrows():
+        table.add_row(*(_shown(str(name), value) for name, value in row.items()))
+    Console().print(table)
+
+
+def _shown(name: str, value: Any) -> str:
+    if name.endswith("_V"):
+        return f"{value * 1e6:.1f} uV"
+    return f"{value:.2%}" if isinstance(value, float) else str(value)
+
+
 def _run(run: Run, options: argparse.Namespace) -> None:
     _print_summary(run, run.all)
 
@@ -213,6 +232,7 @@ _ACTIONS: dict[str, Callable[[Any, argparse.Namespace], None]] = {
     "fit-surrogates": _fit_surrogates,
     "train": _train,
     "verify": _verify,
+    "calibrate": _calibrate,
     "netlist": _netlist,
     "report": _report,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
@@ -26,6 +27,8 @@ from spicetrain.systems import default_folder, load_experiment, require_same_tra
 from spicetrain.technology import load_technology
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from spicetrain.datasets import Dataset
     from spicetrain.verification.summary import Summary
 
@@ -61,6 +64,7 @@ class Run:
         if self.folder.exists() and not self.folder.is_dir():
             raise ConfigurationError(f"{self.folder} is a file, not a run folder: choose another with --out.")
         self._ngspice, self._workers, self._executor = ngspice, workers, executor
+        self.calibrating = False
         self.technology = load_technology(experiment.technology)
 
     @classmethod
@@ -146,6 +150,20 @@ class Run:
             summary = self.system.verify(self, network, surrogates)
             self.system.require_within(self.experiment, summary)
             return summary
+
+    def calibrate(self) -> pd.DataFrame:
+        """Program the chips of [calibration] once more: a row each, added to calibration/chips.parquet, and a network
+        file. ConfigurationError where the system has no calibration."""
+        network, self.calibrating = self.network(), True
+        surrogates, inputs = self._surrogates_needed(), self.dataset.checksums
+        timeout_s, scratch = self.experiment.verification.timeout_s, self.files / SCRATCH
+        with (
+            self._room("calibrate", inputs, ngspice=self.simulator.version),
+            self._simulating(timeout_s, scratch=scratch),
+        ):
+            rows = self.system.calibrate(self, network, surrogates)
+        shutil.rmtree(scratch, ignore_errors=True)
+        return rows
 
     def verify_network(self, network: Network) -> Summary:
         """Simulate a network of one's own (`spicetrain.nn`) in ngspice, as `verify` does the run's own; the figures are

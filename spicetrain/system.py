@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from spicetrain.datasets import Dataset
+from spicetrain.errors import ConfigurationError
 from spicetrain.experiment import Experiment
 from spicetrain.netlists.cells import Form
 from spicetrain.report.page import Page
@@ -38,6 +39,8 @@ class Bench(Protocol):
     def dataset(self) -> Dataset: ...
     @property
     def simulator(self) -> Simulator: ...
+    @property
+    def calibrating(self) -> bool: ...
 
 
 class Network(Protocol):
@@ -130,6 +133,12 @@ class System(ABC):
 
     @abstractmethod
     def cached_verification(self, bench: Bench, network: Any, surrogates: Any) -> Summary | None: ...
+
+    def calibrate(self, bench: Bench, network: Any, surrogates: Any) -> pd.DataFrame:
+        """Chips programmed once more, a row each; ConfigurationError where the system has no calibration."""
+        raise ConfigurationError(
+            f"`calibrate` programs chips of the inverter system once more; the system {self.name!r} has no calibration."
+        )
 
     @abstractmethod
     def require_within(self, experiment: Any, summary: Any) -> None:

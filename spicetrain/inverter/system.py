@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from spicetrain.characterization.characterize import characterize
 from spicetrain.characterization.plan import Plan
 from spicetrain.characterization.sweep import Subject
+from spicetrain.datasets import Dataset
 from spicetrain.experiment import Experiment
 from spicetrain.inverter.characterization.check import examined
 from spicetrain.inverter.characterization.current_surface import ShiftedSurfacePlan
 from spicetrain.inverter.characterization.tables import TABLES
-from spicetrain.inverter.definition import InverterExperiment
+from spicetrain.inverter.definition import CalibrationSettings, InverterExperiment
 from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.verification.summary import InverterSummary
@@ -22,7 +23,7 @@ from spicetrain.netlists.cells import Form
 from spicetrain.runfolder import TABLES as TABLES_FOLDER
 from spicetrain.system import Bench, Column, System
 from spicetrain.technology import Technology
-from spicetrain.variation import require_statistics, statistics_of
+from spicetrain.variation import VariationSettings, require_statistics, statistics_of
 from spicetrain.verification.chips import chip_images
 from spicetrain.verification.conditions import conditions_of
 
@@ -79,7 +80,7 @@ class InverterSystem(System):
 
     def characterize(self, bench: Bench, plan: Plan) -> dict[str, Path]:
         technology, folder = bench.technology, bench.files / TABLES_FOLDER
-        if needs_shifted_surface(_experiment(bench), technology) and SHIFTED not in plan.sections:
+        if needs_shifted_surface(bench) and SHIFTED not in plan.sections:
             plan = Plan({**plan.sections, SHIFTED: ShiftedSurfacePlan()}, plan.kinds)
         return characterize(Subject(technology), plan, bench.simulator, folder, examined=examined(technology))
 
@@ -95,7 +96,7 @@ class InverterSystem(System):
         return Surrogates.load(path), load_surrogates(path)[1]
 
     def lacks(self, bench: Bench, surrogates: Surrogates) -> bool:
-        return surrogates.shifted_surface is None and needs_shifted_surface(_experiment(bench), bench.technology)
+        return surrogates.shifted_surface is None and needs_shifted_surface(bench)
 
     def solving(self, bench: Bench) -> AbstractContextManager[Any]:
         if not self.trained_by_ngspice(_experiment(bench)):
@@ -136,6 +137,21 @@ class InverterSystem(System):
         from spicetrain.inverter.verification.verify import cached_verification
 
         return cached_verification(_verification(bench, network, surrogates), bench.simulator, bench.files)
+
+    def calibrate(self, bench: Bench, network: Network, surrogates: Surrogates) -> pd.DataFrame:
+        from spicetrain.inverter.calibration.calibrate import Calibration
+        from spicetrain.inverter.calibration.run import Judged, calibrate_chips
+
+        experiment, dataset = _experiment(bench), bench.dataset
+        settings, technology, count = experiment.calibration, bench.technology, experiment.calibration.images
+        require_calibration(settings, dataset)
+        statistics = require_statistics(technology, settings.variation)
+        asked = Calibration(
+            network, technology, surrogates, statistics, settings, dataset.train_inputs, dataset.train_labels,
+            experiment.training.logit_V,
+        )  # fmt: skip
+        by = Judged(dataset.test_inputs[:count], dataset.test_labels[:count])
+        return calibrate_chips(asked, by, bench.simulator, bench.files)
 
     def require_within(self, experiment: InverterExperiment, summary: InverterSummary) -> None:
         from spicetrain.inverter.verification.figures import require_within
@@ -201,11 +217,13 @@ class InverterSystem(System):
         return [CAVEAT] if ours["error_mean_V"].notna().any() else []
 
 
-def needs_shifted_surface(experiment: InverterExperiment, technology: Technology) -> bool:
-    """Whether mismatch shifts gates beyond the rails, in training or in verification."""
-    training, verification = experiment.training.variation, experiment.verification
-    asked = [training, *([verification.variation] if verification.chips else [])]
-    return any(statistics_of(technology, one).mismatch is not None for one in asked)
+def needs_shifted_surface(bench: Bench) -> bool:
+    """Whether mismatch shifts gates beyond the rails: in training, in verification, or of chips to be calibrated."""
+    experiment = _experiment(bench)
+    asked: list[VariationSettings] = [experiment.training.variation]
+    asked += [experiment.verification.variation] if experiment.verification.chips else []
+    asked += [experiment.calibration.variation] if bench.calibrating else []
+    return any(statistics_of(bench.technology, one).mismatch is not None for one in asked)
 
 
 def require_variation(experiment: InverterExperiment, technology: Technology) -> None:
@@ -231,6 +249,16 @@ def require_variation(experiment: InverterExperiment, technology: Technology) ->
         raise ConfigurationError(
             "training.variation with training.forward = 'spice': ngspice simulates the nominal circuit there. For one "
             "chip in the loop there is `spicetrain calibrate`."
+        )
+
+
+def require_calibration(settings: CalibrationSettings, dataset: Dataset) -> None:
+    """ConfigurationError when there are not so many test images."""
+    if settings.images > len(dataset.test_inputs):
+        from spicetrain.errors import ConfigurationError
+
+        raise ConfigurationError(
+            f"calibration.images = {settings.images}, but {dataset.name} has {len(dataset.test_inputs)} test images."
         )
 
 

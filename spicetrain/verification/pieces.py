@@ -36,9 +36,10 @@ def run_pieces(
     simulate: Callable[[Simulator, Item], dict[str, ArrayLike]],
     pieces: Sequence[Piece[Item]],
     what: str,
+    unit: str = "images",
 ) -> list[Arrays]:
     """`simulate` of each piece, in order. Where the simulator has a scratch folder, each is kept there until the caller
-    removes it, and one that is there already is read instead. `what`: the work's name, for the bar.
+    removes it, and one that is there already is read instead. `what`, `unit`: the work's name, for the bar.
 
     Raises what `simulate` raises, StorageError.
     """
@@ -47,7 +48,7 @@ def run_pieces(
     missing = [index for index in range(len(pieces)) if index not in found]
     run = partial(simulate, simulator)
     with (
-        track(what, sum(piece.images for piece in pieces), "images") as bar,
+        track(what, sum(piece.images for piece in pieces), unit) as bar,
         closing(simulator.map(run, [pieces[index].item for index in missing])) as results,
     ):
         bar.advance(sum(pieces[index].images for index in found))

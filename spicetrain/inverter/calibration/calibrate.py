@@ -2,8 +2,8 @@
 
 errors known    forward and backward through the kcl model of that chip: its mismatch and its stuck devices as they are,
                 programming errors of what is written drawn anew in every step, because the next writing has others
-errors unknown  the chip in the loop: every minibatch is measured on the chip (here ngspice with its draw, programmed anew
-                each time), and the gradient is that of the nominal model at the voltages measured
+errors unknown  the chip in the loop: every minibatch is measured on the chip, programmed anew each time (here by
+                ngspice with its draw), and the gradient is that of the nominal model at the voltages measured
                 (physics-aware training: Wright et al., Nature 601, 549, 2022)
 """
 
@@ -22,7 +22,6 @@ from torch.nn.functional import cross_entropy
 
 from spicetrain.array.built import built
 from spicetrain.array.conductances import Conductances
-from spicetrain.datasets import Dataset
 from spicetrain.draw import Draw
 from spicetrain.inverter.calibration.writing import Chips, mixed, programmed_again, without_writing
 from spicetrain.inverter.chip import Chip
@@ -32,13 +31,14 @@ from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.kcl import KCL
 from spicetrain.inverter.training.model import mismatch_in, predict
+from spicetrain.inverter.training.newton import EXACT
 from spicetrain.inverter.training.parameters import CrossbarParameters, row_signal
 from spicetrain.inverter.training.variation import TrainingDraws
 from spicetrain.inverter.training.voltages import LayerVoltages
 from spicetrain.technology import Technology
 from spicetrain.training.common import half_cosine
 from spicetrain.training.settings import NoSettings
-from spicetrain.variation import NOTHING, Statistics
+from spicetrain.variation import Statistics
 
 # (chip, inputs [samples, rows] in 0..1) -> the voltages of every layer, measured
 Measure = Callable[[Chip, NDArray], list[LayerVoltages]]
@@ -75,8 +75,13 @@ class Calibration:
         """Without what is built from the rest."""
         return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
+    def exact_outputs(self, chip: Chip, inputs: NDArray) -> NDArray[np.float64]:
+        """Of a chip in the model, [images, outputs] volts, in float64 to the last nanovolt."""
+        circuit = FittedCircuit(self.technology, self.surrogates, torch.float64, tolerance=EXACT)
+        return predict(chip.network, inputs, circuit, "kcl", mismatch=chip.mismatch).outputs.numpy()
+
     def outputs(self, chip: Chip, inputs: NDArray) -> NDArray[np.float64]:
-        """Of a chip in the model, [images, outputs] volts."""
+        """The same in float32."""
         return predict(chip.network, inputs, self._circuit, "kcl", mismatch=chip.mismatch).outputs.double().numpy()
 
 
@@ -178,7 +183,7 @@ _NAMES: Sequence[str] = Conductances._fields
 
 
 def judged(asked: Calibration, number: int, wanted: Network, inputs: NDArray, labels: NDArray) -> dict[str, float]:
-    """Accuracy of a chip in the model: before, when it is what is wanted but for its lasting errors, and programmed once
+    """Accuracies in the model: of a chip before; when it is what is wanted, but for its lasting errors; programmed once
     more, with programming errors drawn anew; and of the nominal network."""
     chips, trains = asked.chips, asked.settings.trains
     first = chips.first(asked.network, number)

@@ -33,8 +33,8 @@ class Chips:
         return chip_of(network, self.technology, self.statistics, Draw(number))
 
     def again(self, first: Chip, wanted: Network, trains: Trains, number: int, writing: int) -> Chip:
-        """The same chip when it is programmed to be `wanted`, for the `writing`th time: what is written has errors drawn
-        anew, all else stays as it is."""
+        """The same chip programmed to be `wanted`, for the `writing`th time: what is written has errors drawn anew, all
+        else stays as it is."""
         after = chip_of(wanted, self.technology, self.statistics, Draw(number, writing)).network
         return Chip(replace(wanted, crossbars=mixed(first.network, after, trains)), first.mismatch)
 

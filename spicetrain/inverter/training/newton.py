@@ -27,6 +27,10 @@ class Tolerance:
     iterations: int = 12
 
 
+# Far below what is compared with ngspice: Newton goes on until a step of a nanovolt.
+EXACT = Tolerance(step_V=1e-9, iterations=30)
+
+
 def unshifted(v_in: Tensor, mismatch: Mismatch | None = None) -> Tensor:
     """Where an inverter without mismatch would be about as far: to start from."""
     return v_in if mismatch is None else v_in - mismatch.shift.mean(0)

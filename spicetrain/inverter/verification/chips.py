@@ -23,7 +23,7 @@ from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import predict
-from spicetrain.inverter.training.newton import Tolerance
+from spicetrain.inverter.training.newton import EXACT
 from spicetrain.inverter.verification.figures import compare
 from spicetrain.inverter.verification.simulate_network import simulate_network
 from spicetrain.keyed import Recipe
@@ -50,9 +50,6 @@ CHIPS_RECIPE = Recipe("chips", 1)
 WORST = "chips-worst.parquet"
 
 PIECE = 10  # chips; of 1,000 images of 784-100-10 some seconds
-
-# Far below what is compared, as of a nominal verification.
-_EXACT = Tolerance(step_V=1e-9, iterations=30)
 
 
 @dataclass(frozen=True)
@@ -94,7 +91,7 @@ class Population:
 
     @cached_property
     def _exact(self) -> FittedCircuit:
-        return FittedCircuit(self.technology, self.surrogates, torch.float64, tolerance=_EXACT)
+        return FittedCircuit(self.technology, self.surrogates, torch.float64, tolerance=EXACT)
 
     @cached_property
     def _fast(self) -> FittedCircuit:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from spicetrain.inverter.chip import InverterMismatch
 from spicetrain.inverter.netlists.network import saved_nodes
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.training.voltages import LayerVoltages, Simulate
@@ -41,6 +42,21 @@ def _simulate(
     found = {index: answer["voltages"] for index, answer in run(share, parts)}
     voltages = np.concatenate([found[index] for index in range(len(parts))])
     return _by_layer(dict(zip(saved_nodes(network, hidden=True), voltages.T, strict=True)), network.layers[1:])
+
+
+def measured_voltages(
+    network: Network,
+    technology: Technology,
+    inputs: NDArray,
+    simulator: Simulator,
+    mismatch: Sequence[InverterMismatch] | None,
+) -> list[LayerVoltages]:
+    """The voltages of every layer of one chip as ngspice has them, for inputs [samples, rows] in 0..1; in this process.
+    SimulationError when ngspice fails."""
+    form: Form = "reduced" if technology.memristor.reduces else "flat"
+    voltages = simulate_piece(network, technology, form, True, simulator, inputs, mismatch=mismatch)["voltages"]
+    names = saved_nodes(network, hidden=True)
+    return _by_layer(dict(zip(names, np.asarray(voltages).T, strict=True)), network.layers[1:])
 
 
 def _by_layer(voltages: dict[str, NDArray], widths: tuple[int, ...]) -> list[LayerVoltages]:

@@ -19,7 +19,7 @@ from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import predict
-from spicetrain.inverter.training.newton import Tolerance
+from spicetrain.inverter.training.newton import EXACT
 from spicetrain.inverter.training.voltages import LayerVoltages, Prediction
 from spicetrain.inverter.verification.chips import WORST, Population, forget_chips, verify_chips
 from spicetrain.inverter.verification.energy import ENERGY, Energy, measure_energy, require_energy
@@ -35,9 +35,6 @@ from spicetrain.technology import Technology
 from spicetrain.variation import require_statistics
 from spicetrain.verification.chips import CHIPS, ChipFigures, chip_images, numbers
 from spicetrain.verification.conditions import Conditions
-
-# Far below what is compared: Newton goes on until a step of a nanovolt.
-EXACT = Tolerance(step_V=1e-9, iterations=30)
 
 _VERIFICATION = Recipe("verification", 2)
 
