@@ -22,6 +22,7 @@ DEFINITION, MANIFEST, TABLES = "experiment.toml", "manifest.json", "characteriza
 SURROGATES, FIT = "surrogates.safetensors", "surrogates.json"
 CHECKPOINT, METRICS, NETWORK = "checkpoint.safetensors", "metrics.jsonl", "network.safetensors"
 SUMMARY, VERIFICATION, WAVEFORMS, REPORT = "summary.json", "verification.parquet", "waveforms.parquet", "report.html"
+CALIBRATION, CALIBRATED = "calibration", "calibration/chips.parquet"
 SCRATCH = ".verification"
 
 

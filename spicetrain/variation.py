@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field
 
+from spicetrain.array.aging import PowerDrift
 from spicetrain.array.variation import ArrayStatistics, Levels, ReadNoise, Relative, Stuck
 from spicetrain.errors import ConfigurationError
-from spicetrain.mismatch import Mismatch
+from spicetrain.mismatch import Kind, Mismatch
 from spicetrain.schema import Definition
 from spicetrain.technology import Technology
 
 _TECHNOLOGY: Final = "technology"
+_FIRST_READING_S = 20.0  # after programming: from when phase change memory is said to drift (aihwkit's t_c)
 Amount = Literal["technology"] | Annotated[float, Field(ge=0, lt=1e3)]
 ShareOf = Literal["technology"] | Annotated[float, Field(ge=0, le=1)]
 
@@ -25,11 +28,13 @@ class VariationSettings(Definition):
     """What varies from chip to chip; "technology": as the technology has it, if it does.
 
     mismatch     of the transistors: the technology's, times this factor
+    beta         of the current of a transistor of one finger, relative; it falls with the root of the fingers
     programming  of the memristors: a relative Gaussian error of this standard deviation
     levels       so many linear levels from g_min to g_max; 0: any conductance
     stuck_at_g_min, stuck_at_g_max  shares of the devices
     read_noise   relative standard deviation of a reading
-    time_s       since programming: by then devices have drifted as the technology says
+    time_s       since programming: by then devices have drifted
+    drift        exponent nu of g (1 + t / 20 s)^-nu, and drift_sigma its standard deviation from device to device
     """
 
     mismatch: Amount = _TECHNOLOGY
@@ -39,6 +44,9 @@ class VariationSettings(Definition):
     stuck_at_g_max: ShareOf = _TECHNOLOGY
     read_noise: Amount = _TECHNOLOGY
     time_s: Annotated[float, Field(ge=0)] = 0.0
+    drift: Amount = _TECHNOLOGY
+    drift_sigma: Annotated[float, Field(ge=0)] = 0.0
+    beta: Amount = _TECHNOLOGY
 
 
 class TrainingVariation(VariationSettings):
@@ -53,19 +61,37 @@ class TrainingVariation(VariationSettings):
     stuck_at_g_min: ShareOf = 0.0
     stuck_at_g_max: ShareOf = 0.0
     read_noise: Amount = 0.0
+    drift: Amount = 0.0
+    beta: Amount = 0.0
     after_epochs: Annotated[int, Field(ge=0)] = 0
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """What varies. mismatch_scale: factor of all standard deviations of `mismatch`."""
+    """What varies.
+
+    mismatch_scale  factor of the standard deviations of V_T and beta that `mismatch` gives
+    beta            standard deviation of a finger's current in place of that of `mismatch`; None: as there
+    """
 
     mismatch: Mismatch | None = None
     mismatch_scale: float = 1.0
+    beta: float | None = None
     array: ArrayStatistics = ArrayStatistics()
 
     def __bool__(self) -> bool:
-        return self.mismatch is not None or bool(self.array)
+        return self.transistors or bool(self.array)
+
+    @property
+    def transistors(self) -> bool:
+        """Whether they vary."""
+        return self.mismatch is not None or bool(self.beta)
+
+    def sigma(self, kind: Kind, geometry: Mapping[str, float]) -> tuple[float, float]:
+        """(sigma(V_T) in volts, sigma(beta) / beta) of one transistor of one finger; TechnologyError when its gate's
+        area is not known."""
+        v_t, beta = (0.0, 0.0) if self.mismatch is None else self.mismatch.sigma(kind, geometry)
+        return self.mismatch_scale * v_t, self.mismatch_scale * beta if self.beta is None else self.beta
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -75,20 +101,20 @@ class Statistics:
     def _has(self, source: str) -> bool:
         if source == "drift":
             return self.array.time_s > 0 and (self.array.drift is not None)
-        return (self.mismatch if source == "mismatch" else getattr(self.array, source)) is not None
+        return self.transistors if source == "mismatch" else getattr(self.array, source) is not None
 
     def only(self, source: str) -> Self:
         """The same with one source left."""
         kept: dict[str, Any] = {
             field.name: None for field in fields(self.array) if field.name not in (source, "time_s")
         }
-        mismatch = self.mismatch if source == "mismatch" else None
-        return replace(self, mismatch=mismatch, array=replace(self.array, **kept))
+        mismatch, beta = (self.mismatch, self.beta) if source == "mismatch" else (None, None)
+        return replace(self, mismatch=mismatch, beta=beta, array=replace(self.array, **kept))
 
     def facts(self) -> dict[str, Any]:
         """All of it, as JSON."""
         array = {field.name: getattr(self.array, field.name) for field in fields(self.array)}
-        found = {"mismatch": self.mismatch, "mismatch_scale": self.mismatch_scale, **array}
+        found = {"mismatch": self.mismatch, "mismatch_scale": self.mismatch_scale, "beta": self.beta, **array}
         return {name: value.model_dump() if isinstance(value, Definition) else value for name, value in found.items()}
 
 
@@ -121,8 +147,13 @@ def statistics_of(technology: Technology, asked: VariationSettings) -> Statistic
             "variation.stuck_at_g_min and variation.stuck_at_g_max, or the technology's [memristor.stuck]."
         )
     some = Stuck(at_g_min=low, at_g_max=high) if low or high else None
-    array = ArrayStatistics(programming, levels, some, noise, device.drift, asked.time_s)
-    return Statistics(mismatch, scale, array)
+    drift = device.drift
+    if not isinstance(asked.drift, str):
+        nu = {"low": asked.drift, "high": max(asked.drift, 1.0), "sigma_high": max(asked.drift_sigma, 1.0)}
+        drifting = PowerDrift(form="power", t0_s=_FIRST_READING_S, offset=asked.drift, sigma=asked.drift_sigma, **nu)
+        drift = drifting if asked.drift or asked.drift_sigma else None
+    array = ArrayStatistics(programming, levels, some, noise, drift, asked.time_s)
+    return Statistics(mismatch, scale, None if isinstance(asked.beta, str) else asked.beta, array)
 
 
 def require_statistics(technology: Technology, asked: VariationSettings) -> Statistics:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from spicetrain.compare.cells import Cell
-from spicetrain.runfolder import NETWORK, RunFolder
+from spicetrain.runfolder import CALIBRATED, NETWORK, RunFolder
 from spicetrain.system import Column
 from spicetrain.systems import SYSTEMS, read_summary, system_of
 
@@ -18,6 +18,10 @@ _OF_ALL = (
     Column("accuracy, model", "accuracy_model", "percent"),
     Column("accuracy, SPICE", "accuracy_spice", "percent"),
     Column("agreement", "agreement", "percent"),
+    Column("chips, mean", "chips_mean", "percent"),
+    Column("chips, worst", "chips_min", "percent"),
+    Column("calibrated, mean", "calibrated_mean", "percent"),
+    Column("calibrated, worst", "calibrated_min", "percent"),
     Column("energy per inference", "energy_per_inference_J", "J", cost=True),
 )
 _OF_THE_MACHINE = (
@@ -64,4 +68,10 @@ def _row(cell: Cell) -> dict[str, Any]:
     if summary is not None:
         row |= {"images": summary.images, "verify_seconds": summary.seconds_total}
         row |= {column.key: getattr(summary, column.key, None) for column in _FIGURES if column not in _OF_THE_MACHINE}
+        if (chips := getattr(summary, "chips", None)) is not None:
+            row |= {"chips_mean": chips.accuracy_mean, "chips_min": chips.accuracy_min}
+    calibrated = files.frame(CALIBRATED, ("accuracy_model",))
+    if calibrated is not None:
+        accuracy = calibrated["accuracy_model"]
+        row |= {"calibrated_mean": accuracy.mean(), "calibrated_min": accuracy.min()}
     return row | {key: value for key, value in system.cell(network, summary).items() if value is not None}

@@ -136,6 +136,8 @@ class Compare:
                 self._after(cell, run)
 
     def _after(self, cell: Cell, run: Run) -> None:
+        if "calibration" in run.experiment.model_fields_set:  # asked for, not by default
+            run.calibrate()
         run.system.after_cell(run, _others(cell))
 
     def _is_finished(self, cell: Cell, version: int) -> bool:

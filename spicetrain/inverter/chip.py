@@ -55,7 +55,7 @@ def chip_of(network: Network, technology: Technology, statistics: Statistics, dr
         built(box, device, statistics.array, draw, i, network.bias_pairs) for i, box in enumerate(network.crossbars)
     )
     as_built = replace(network, crossbars=crossbars) if statistics.array else network
-    if statistics.mismatch is None:
+    if not statistics.transistors:
         return Chip(as_built)
     sigmas = np.array(sigmas_of(technology, statistics))
     return Chip(as_built, tuple(_mismatch(sigmas, sizes, layer, draw) for layer, sizes in enumerate(network.sizes)))
@@ -64,11 +64,7 @@ def chip_of(network: Network, technology: Technology, statistics: Statistics, dr
 def sigmas_of(technology: Technology, statistics: Statistics) -> list[tuple[float, float]]:
     """(sigma(V_T) in volts, sigma(beta) / beta) of one finger of the nMOS and of the pMOS of the unit inverter; sigma
     falls with the root of the fingers. TechnologyError when an area is not known."""
-    if statistics.mismatch is None:
-        return [(0.0, 0.0), (0.0, 0.0)]
-    unit, scale = technology.inverter, statistics.mismatch_scale
-    of_one = (statistics.mismatch.sigma(kind, getattr(unit, kind)) for kind in KINDS)
-    return [(scale * v_t, scale * beta) for v_t, beta in of_one]
+    return [statistics.sigma(kind, getattr(technology.inverter, kind)) for kind in KINDS]
 
 
 def _mismatch(sigmas: NDArray, sizes: NDArray, layer: int, draw: Draw) -> InverterMismatch:

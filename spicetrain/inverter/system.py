@@ -24,7 +24,7 @@ from spicetrain.runfolder import TABLES as TABLES_FOLDER
 from spicetrain.system import Bench, Column, System
 from spicetrain.technology import Technology
 from spicetrain.variation import VariationSettings, require_statistics, statistics_of
-from spicetrain.verification.chips import chip_images
+from spicetrain.verification.chips import chip_images, conditions_asked
 from spicetrain.verification.conditions import conditions_of
 
 if TYPE_CHECKING:
@@ -221,9 +221,10 @@ def needs_shifted_surface(bench: Bench) -> bool:
     """Whether mismatch shifts gates beyond the rails: in training, in verification, or of chips to be calibrated."""
     experiment = _experiment(bench)
     asked: list[VariationSettings] = [experiment.training.variation]
-    asked += [experiment.verification.variation] if experiment.verification.chips else []
+    verification = experiment.verification
+    asked += [verification.variation, *verification.chips_conditions.values()] if verification.chips else []
     asked += [experiment.calibration.variation] if bench.calibrating else []
-    return any(statistics_of(bench.technology, one).mismatch is not None for one in asked)
+    return any(statistics_of(bench.technology, one).transistors for one in asked)
 
 
 def require_variation(experiment: InverterExperiment, technology: Technology) -> None:
@@ -237,9 +238,10 @@ def require_variation(experiment: InverterExperiment, technology: Technology) ->
     asked = [trained]
     if experiment.verification.chips:
         asked.append(require_statistics(technology, experiment.verification.variation))
+        asked += conditions_asked(experiment.verification, technology).values()
     for statistics in asked:
         sigmas_of(technology, statistics)
-    if trained.mismatch is not None and not METHODS[training.method].takes_mismatch:
+    if trained.transistors and not METHODS[training.method].takes_mismatch:
         able = ", ".join(name for name in METHODS if METHODS[name].takes_mismatch)
         raise ConfigurationError(
             f"training.variation.mismatch is asked of the method {training.method!r}, which knows none. Methods that "

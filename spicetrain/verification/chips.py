@@ -36,7 +36,7 @@ Evaluate = Callable[[Simulator, Sequence[int]], dict[str, ArrayLike]]
 
 
 class SourceFigures(Record):
-    """Accuracy over the same chips when one source varies alone."""
+    """Accuracy over the same chips when one source varies alone, or under another variation."""
 
     accuracy_mean: float
     accuracy_min: float
@@ -47,7 +47,7 @@ class ChipFigures(Record):
     nominal       accuracy on the same images when nothing varies
     accuracy_*    over chips, in the model: mean, standard deviation, what 10 % of them do not reach, the worst
     yield         share of the chips that reach yield_accuracy
-    by_source     of every source that varies
+    by_source     of every source that varies; by_condition: under further variations
     simulated_*   ngspice against the model on the same chips and images; volts over all outputs
     variation     what varied
     """
@@ -67,6 +67,7 @@ class ChipFigures(Record):
     yield_: float = Field(alias="yield")
     yield_accuracy: float
     by_source: dict[str, SourceFigures] = Field(default_factory=dict)
+    by_condition: dict[str, SourceFigures] = Field(default_factory=dict)
     simulated_accuracy_mean: float | None = None
     simulated_agreement: float | None = None
     simulated_error_mean_V: float | None = None
@@ -81,6 +82,11 @@ class ChipFigures(Record):
 def statistics_asked(settings: VerificationBase, technology: Technology) -> Statistics | None:
     """What varies; None when no chips are asked for. ConfigurationError when then nothing does."""
     return require_statistics(technology, settings.variation) if settings.chips else None
+
+
+def conditions_asked(settings: VerificationBase, technology: Technology) -> dict[str, Statistics]:
+    """What varies under each further condition. ConfigurationError when nothing does."""
+    return {name: require_statistics(technology, one) for name, one in settings.chips_conditions.items()}
 
 
 def chip_images(settings: VerificationBase, available: int) -> int:
@@ -160,6 +166,10 @@ def chips_rows(chips: ChipFigures) -> list[tuple[str, str]]:
     rows += [
         (f"only {name.replace('_', ' ')}, mean / worst", f"{one.accuracy_mean:.2%} / {one.accuracy_min:.2%}")
         for name, one in chips.by_source.items()
+    ]
+    rows += [
+        (f"{name}, mean / worst", f"{one.accuracy_mean:.2%} / {one.accuracy_min:.2%}")
+        for name, one in chips.by_condition.items()
     ]
     if chips.simulated:
         rows.append((f"{chips.simulated} chips in SPICE, mean", f"{chips.simulated_accuracy_mean:.2%}"))

@@ -27,6 +27,7 @@ class VerificationBase(Definition):
     chips_first      the number of the first one: a chip is a number
     chips_images     of them; None: `images`
     chips_sources    what each source of variation costs by itself, too
+    chips_conditions further variations, by name, under which the same chips are looked at in the model
     yield_accuracy   a chip is good from this accuracy on
     variation        from chip to chip
     timeout_s        of one piece in ngspice
@@ -42,6 +43,7 @@ class VerificationBase(Definition):
     chips_first: int = Field(default=0, ge=0, lt=MOST_CHIPS)
     chips_images: Annotated[int, Field(ge=1)] | None = None
     chips_sources: bool = True
+    chips_conditions: dict[str, VariationSettings] = Field(default_factory=dict)
     yield_accuracy: Share = 0.95
     variation: VariationSettings = Field(default_factory=VariationSettings)
     timeout_s: float = Field(default=3600.0, gt=0)

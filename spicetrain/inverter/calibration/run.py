@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,11 @@ from spicetrain.inverter.verification.simulate_network import simulate_network
 from spicetrain.inverter.verification.spice_forward import measured_voltages
 from spicetrain.keyed import Recipe
 from spicetrain.netlists.cells import Form
-from spicetrain.runfolder import RunFolder
+from spicetrain.runfolder import CALIBRATED, CALIBRATION, RunFolder
 from spicetrain.spice.simulator import Simulator
 from spicetrain.storage import write_atomic
 from spicetrain.verification.pieces import Piece, run_pieces
 
-CALIBRATION = "calibration"
-TABLE = "chips.parquet"
 _RECIPE = Recipe("calibration", 1)
 _FIGURES = ("accuracy_nominal", "accuracy_before", "accuracy_wanted", "accuracy_model")
 _SIMULATED = ("accuracy_spice", "agreement", "error_mean_V", "error_max_V")
@@ -65,7 +63,7 @@ def calibrate_chips(asked: Calibration, by: Judged, simulator: Simulator, files:
             row |= _in_ngspice(asked, by, number, network, simulator)
         rows.append(row)
     frame = pd.DataFrame(rows, columns=["chip", "trains", "errors", "steps", *_FIGURES, *_SIMULATED])
-    _add_rows(files / CALIBRATION / TABLE, frame)
+    _add_rows(files / CALIBRATED, frame)
     return frame
 
 
@@ -87,8 +85,6 @@ def _measure(asked: Calibration, simulator: Simulator, chip: Chip, inputs: NDArr
 
 
 def _network(asked: Calibration, arrays: dict[str, NDArray], number: int) -> Network:
-    from dataclasses import replace
-
     boxes = tuple(
         replace(box, **{name: arrays[f"{i}.{name}"] for name in vars(box)})
         for i, box in enumerate(asked.network.crossbars)

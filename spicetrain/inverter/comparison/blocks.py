@@ -19,6 +19,7 @@ def comparison_tables(ours: pd.DataFrame, root: Path, dataset: str) -> list[Tabl
         tables.ratios(ours, cross, dataset),
         tables.energies(ours, dataset),
         tables.cross_scores(cross, dataset),
+        tables.conditions(ours, root, dataset),
     )
     return [table for table in found if table is not None]
 
@@ -31,7 +32,8 @@ def comparison_blocks(ours: pd.DataFrame, root: Path, dataset: str) -> list[Bloc
     cross = cross_table(of_it, root)
     ratios, energies = tables.ratios(ours, cross, dataset), tables.energies(ours, dataset)
     crossed = tables.cross_scores(cross, dataset)
-    blocks: list[Block] = [table for table in (ratios, energies) if table is not None]
+    varied = tables.conditions(ours, root, dataset)
+    blocks: list[Block] = [table for table in (ratios, energies, varied) if table is not None]
     if blocks:
         blocks.append(Paragraph(CAVEAT))
     drawn = [drawings.errors(of_it)]

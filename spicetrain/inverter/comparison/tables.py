@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from spicetrain.inverter.comparison.published import LATIM_ENERGY_SAVED, LATIM_ERROR_RATIOS
+from spicetrain.inverter.verification.summary import InverterSummary
 from spicetrain.report.blocks import Table
 from spicetrain.report.units import percent, quantity
+from spicetrain.runfolder import SUMMARY, RunFolder
+from spicetrain.verification.chips import SourceFigures
 
 REFERENCE = "kcl"
 
@@ -118,3 +122,25 @@ def sizes_text(sizes: Sequence[NDArray]) -> str:
         low, high = fingers.min(), fingers.max()
         texts.append(f"{low:g}" if low == high else f"{low:g}..{high:g} (mean {fingers.mean():.3g})")
     return ", ".join(texts)
+
+
+def conditions(ours: pd.DataFrame, root: Path, dataset: str) -> Table | None:
+    """Accuracy of the chips of every cell under each further variation, mean and worst; None when there is none."""
+    found: dict[str, dict[str, SourceFigures]] = {}
+    for _, cell in ours[ours["dataset"] == dataset].iterrows():
+        summary = InverterSummary.of(RunFolder(root / str(cell.folder)).json(SUMMARY, (), "verify"))
+        if summary is not None and summary.chips is not None and summary.chips.by_condition:
+            found[f"{cell.cell}, seed {cell.seed}"] = summary.chips.by_condition
+    names = list(dict.fromkeys(name for of_cell in found.values() for name in of_cell))
+    if not names:
+        return None
+    rows = [
+        (cell, *(_mean_and_worst(of_cell[name]) if name in of_cell else "" for name in names))
+        for cell, of_cell in found.items()
+    ]
+    caption = f"{dataset}: accuracy of the chips in the model under further variations, mean / worst."
+    return Table(("cell", *names), rows, caption)
+
+
+def _mean_and_worst(figures: SourceFigures) -> str:
+    return f"{percent(figures.accuracy_mean)} / {percent(figures.accuracy_min)}"

@@ -52,7 +52,7 @@ class TrainingDraws:
     def mismatch(self, sizes: Sequence[Tensor], samples: int, random: torch.Generator) -> list[Mismatch] | None:
         """Of inverters of `sizes` [columns, inverters of a column] fingers behind every crossbar, each sample another
         one, as kcl_voltages takes it; differentiable in the sizes. None when transistors do not vary."""
-        if self.statistics.mismatch is None:
+        if not self.statistics.transistors:
             return None
         sigmas = sigmas_of(self.technology, self.statistics)
         return [self._of_layer(sigmas, size, samples, random) for size in sizes]

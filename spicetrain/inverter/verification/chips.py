@@ -37,6 +37,7 @@ from spicetrain.variation import NOTHING, Statistics
 from spicetrain.verification.chips import (
     CHIPS,
     ChipFigures,
+    conditions_asked,
     evaluate_chips,
     figures_of,
     numbers,
@@ -129,12 +130,16 @@ def verify_chips(
     for source in sources if len(sources) > 1 else ():
         alone = replace(population, statistics=population.statistics.only(source))
         by_source[source] = _evaluate(alone, simulator, chips, f"chips, {source}")["accuracy"]
+    by_condition = {}
+    for name, statistics in conditions_asked(settings, population.technology).items():
+        other = replace(population, statistics=statistics)
+        by_condition[name] = _evaluate(other, simulator, chips, f"chips, {name}")["accuracy"]
     nominal = replace(population, statistics=NOTHING)
     right = np.mean(nominal.outputs(nominal.chip(0)).argmax(1) == population.labels)
     seconds_model = time.perf_counter() - started
     simulated = [_simulated(population, number, form, simulator) for number in chips[: settings.chips_simulated]]
     frame = pd.DataFrame({"chip": list(chips), "accuracy_model": accuracy})
-    for name, values in by_source.items():
+    for name, values in (by_source | by_condition).items():
         frame[f"accuracy_{name}"] = values
     columns = ["accuracy_spice", "agreement", "error_mean_V", "error_max_V"]
     write_chips(files, frame.join(pd.DataFrame(simulated, columns=columns)))
@@ -146,6 +151,7 @@ def verify_chips(
         images=len(population.labels),
         nominal=float(right),
         by_source=sources_of(by_source),
+        by_condition=sources_of(by_condition),
         **_of_simulated(simulated),
         extrapolated=int(found["extrapolated"].sum()),
         variation=population.statistics.facts(),

@@ -33,7 +33,7 @@ from spicetrain.spice.simulator import Simulator
 from spicetrain.storage import write_json
 from spicetrain.technology import Technology
 from spicetrain.variation import require_statistics
-from spicetrain.verification.chips import CHIPS, ChipFigures, chip_images, numbers
+from spicetrain.verification.chips import CHIPS, ChipFigures, chip_images, conditions_asked, numbers
 from spicetrain.verification.conditions import Conditions
 
 _VERIFICATION = Recipe("verification", 2)
@@ -84,7 +84,9 @@ class Verification:
 
     def _population_key(self) -> list[Any]:
         chosen = self.settings.model_dump(include={"chips_simulated", "chips_sources", "yield_accuracy"})
-        return [self.population.key(numbers(self.settings)), chosen]
+        conditions = conditions_asked(self.settings, self.conditions.modelled)
+        named = {name: statistics.facts() for name, statistics in conditions.items()}
+        return [self.population.key(numbers(self.settings)), chosen, named]
 
     @cached_property
     def population(self) -> Population:
