@@ -281,6 +281,42 @@ def test_offsets_of_the_methods_that_solve_nothing_are_the_solution_to_first_ord
     assert all(b < 0.8 * a + 1e-3 for a, b in zip(*left, strict=True))
 
 
+@pytest.mark.parametrize(("kind", "factor"), [(0, False), (1, False), (0, True), (1, True)])
+def test_each_transistors_part_in_the_threshold(
+    kind: int, factor: bool, ptm90: Technology, beyond: CurrentSurface
+) -> None:
+    """Where the output is at mid-rail, found by bisection with one transistor moved."""
+    skewed = replace(beyond, residual=None, mean=beyond.mean + torch.tensor([0.7, 0.0], dtype=torch.float64))
+    threshold, mid = threshold_of(skewed, ptm90.rails), torch.zeros(1, dtype=torch.float64)
+
+    def switches_at(of: Mismatch) -> float:
+        low, high = -0.25, 0.25
+        for _ in range(60):
+            v_in = torch.full((1,), (low + high) / 2, dtype=torch.float64)
+            n, p = transistor_currents(skewed, v_in, mid, of)
+            low, high = (float(v_in), high) if float(p[0]) > float(n[0]) else (low, float(v_in))
+        return low
+
+    none = torch.zeros(2, 1, 1, dtype=torch.float64)
+    step = none.clone()
+    step[kind] = 1e-4
+    moved = Mismatch(none, 1 + step) if factor else Mismatch(step)
+    before, after = switches_at(Mismatch(none)), switches_at(moved)
+    one = Mismatch(*(None if t is None else t.view(2, 1, 1) for t in moved))  # type: ignore[arg-type]
+    offset, _ = threshold.offsets(one)
+    assert float(offset) == pytest.approx(after - before, rel=2e-3)
+    assert abs(threshold.share_n - 0.5) > 5e-3  # or the two could be exchanged
+
+
+def test_the_coarse_table_takes_a_mismatch_as_its_surface_does(mismatched: Inverters) -> None:
+    rng = np.random.default_rng(1)
+    v_in, v_out = (torch.from_numpy(rng.uniform(-0.24, 0.24, (50, 3))) for _ in range(2))
+    of = mismatch(1, 50, 3).of(0)
+    exact, coarse = mismatched.current(v_in, v_out, of), mismatched.coarse(v_in, v_out, of)
+    for name, x, y in zip(("i_out", "di_in", "di_out"), exact, coarse, strict=True):
+        assert float((x - y).abs().max() / x.abs().max()) < (1e-3 if name == "i_out" else 0.05), name
+
+
 def _where_mid(inverters: Inverters) -> float:
     v = torch.linspace(-0.05, 0.05, 2001, dtype=torch.float64)[:, None]
     out = solve_output(v, torch.ones(1, dtype=torch.float64), inverters, EXACT).v_out
