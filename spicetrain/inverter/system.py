@@ -74,8 +74,7 @@ class InverterSystem(System):
         require_images(experiment.verification, bench.dataset)
         require_energy(experiment.energy, bench.dataset, conditions.simulated)
         require_tables(experiment.training.method, experiment.characterization.plan)
-        require_variation(experiment, bench.technology)
-        chip_images(experiment.verification, len(bench.dataset.test_inputs))
+        require_variation(bench)
 
     def characterize(self, bench: Bench, plan: Plan) -> dict[str, Path]:
         technology, folder = bench.technology, bench.files / TABLES_FOLDER
@@ -95,6 +94,7 @@ class InverterSystem(System):
         return Surrogates.load(path), load_surrogates(path)[1]
 
     def lacks(self, bench: Bench, surrogates: Surrogates) -> bool:
+        require_variation(bench)  # before what is lacking is made
         return surrogates.shifted_surface is None and needs_shifted_surface(_experiment(bench), bench.technology)
 
     def solving(self, bench: Bench) -> AbstractContextManager[Any]:
@@ -208,30 +208,17 @@ def needs_shifted_surface(experiment: InverterExperiment, technology: Technology
     return any(statistics_of(technology, one).mismatch is not None for one in asked)
 
 
-def require_variation(experiment: InverterExperiment, technology: Technology) -> None:
-    """ConfigurationError, TechnologyError: chips of which nothing varies, statistics that the technology lacks, a
-    method that knows no mismatch, forward passes in ngspice, which is given no chips."""
-    from spicetrain.errors import ConfigurationError
+def require_variation(bench: Bench) -> None:
+    """ConfigurationError, TechnologyError: what `training_statistics` refuses, chips of which nothing varies, of a
+    technology that does not say how, or of more images than there are."""
     from spicetrain.inverter.chip import sigmas_of
+    from spicetrain.inverter.training.variation import training_statistics
 
-    training = experiment.training
-    trained = statistics_of(technology, training.variation)
-    asked = [trained]
+    experiment, technology = _experiment(bench), bench.technology
+    training_statistics(experiment.training, technology)
     if experiment.verification.chips:
-        asked.append(require_statistics(technology, experiment.verification.variation))
-    for statistics in asked:
-        sigmas_of(technology, statistics)
-    if trained.mismatch is not None and not METHODS[training.method].takes_mismatch:
-        able = ", ".join(name for name in METHODS if METHODS[name].takes_mismatch)
-        raise ConfigurationError(
-            f"training.variation.mismatch is asked of the method {training.method!r}, which knows none. Methods that "
-            f"do: {able}."
-        )
-    if trained and training.forward == "spice":
-        raise ConfigurationError(
-            "training.variation with training.forward = 'spice': ngspice simulates the nominal circuit there. For one "
-            "chip in the loop there is `spicetrain calibrate`."
-        )
+        sigmas_of(technology, require_statistics(technology, experiment.verification.variation))
+        chip_images(experiment.verification, len(bench.dataset.test_inputs))
 
 
 def require_tables(method: str, plan: str) -> None:
