@@ -79,8 +79,9 @@ def test_a_chip_is_its_number_and_nothing_else(ptm90: Technology, network: Netwo
     backwards = [chip_of(network, ptm90, EVERYTHING, Draw(number)).fingerprint for number in (4, 3, 2, 1, 0)]
     assert in_order == backwards[::-1]
     assert len(set(in_order)) == 5
-    last = chip_of(network, ptm90, EVERYTHING, Draw(2**32 - 1))
-    assert np.isfinite(shifts(last)).all()
+    far = [chip_of(network, ptm90, EVERYTHING, Draw(number)) for number in (1000, 2**16, 2**31, 2**32 - 1)]
+    assert len({*in_order, *(chip.fingerprint for chip in far)}) == 9
+    assert np.isfinite(shifts(far[-1])).all()
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,10 @@ from scipy.ndimage import map_coordinates
 
 from spicetrain.errors import StorageError
 from spicetrain.inverter.surrogates.current_fit import fit_shifted_surface
-from spicetrain.inverter.surrogates.current_surface import CurrentSurface, transistor_currents
+from spicetrain.inverter.surrogates.current_surface import CurrentSurface, Mismatch, transistor_currents
 from spicetrain.inverter.surrogates.residual import Residual, residual_of
 from spicetrain.inverter.surrogates.store import Surrogates, load_surrogates, save_surrogates
+from spicetrain.storage import content_hash
 from spicetrain.technology import Technology
 
 from .conftest import SETTINGS, drain_current, synthetic_table
@@ -93,6 +94,21 @@ def test_where_no_current_flows_it_is_what_stands_beside_it(values: NDArray[np.f
     filled[0, :, 0], filled[1, :, -1] = values[0, :, 1], values[1, :, -2]
     filled[0, 3, 5] = (values[0, 3, 4] + values[0, 3, 6]) / 2
     torch.testing.assert_close(found.coefficients, residual_of(filled, V_IN, V_OUT).coefficients, rtol=0, atol=1e-10)
+
+
+def test_each_transistors_own_gate(surface: CurrentSurface, residual: Residual) -> None:
+    """With mismatch a transistor's current is what it is at a gate shifted by hand, times its factor."""
+    with_residual = replace(surface, residual=residual)
+    rng = np.random.default_rng(4)
+    v_in, v_out = (torch.from_numpy(rng.uniform(-0.2, 0.2, (6, 3))) for _ in range(2))
+    shift, factor = torch.from_numpy(rng.normal(0, 0.05, (2, 6, 3))), torch.from_numpy(rng.normal(1, 0.1, (2, 1, 3)))
+    found = transistor_currents(with_residual, v_in, v_out, Mismatch(shift, factor))
+    for kind in (0, 1):
+        alone = transistor_currents(with_residual, v_in - shift[kind], v_out)[kind]
+        for one, other in zip(found[kind], alone, strict=True):
+            torch.testing.assert_close(one, other * factor[kind], rtol=1e-12, atol=0)
+    only_shifts = transistor_currents(with_residual, v_in, v_out, Mismatch(shift))
+    torch.testing.assert_close(only_shifts[1][0] * factor[1], found[1][0], rtol=1e-12, atol=0)
 
 
 def wide_table(points: int, beyond: int) -> pd.DataFrame:
@@ -199,6 +215,19 @@ def test_a_fingerprint_is_of_the_nominal_circuit(surface: CurrentSurface, residu
     assert corrected != nominal.fingerprint
     other = replace(residual, coefficients=residual.coefficients + 1e-9)
     assert Surrogates(replace(surface, residual=other)).fingerprint != corrected
+
+
+def test_a_fingerprint_is_the_one_of_before_there_were_chips(surface: CurrentSurface) -> None:
+    """Written out: networks that were trained earlier say it."""
+    of_surface = {"thermal_V": surface.thermal_V, "vdd_V": 0.25, "vss_V": -0.25, "domain_V": surface.domain_V}
+    plain = {f".current_surface.{name}": value for name, value in of_surface.items()}
+    plain |= {".loaded_vtc": None, ".effective_load": None}
+    tensors = {f"weights.{i}": w for i, w in enumerate(surface.weights)}
+    tensors |= {f"biases.{i}": b for i, b in enumerate(surface.biases)}
+    tensors |= {name: getattr(surface, name) for name in ("mean", "scale", "v_t_V", "n")}
+    names = sorted(f".current_surface.{name}" for name in tensors)
+    arrays = [tensors[name.removeprefix(".current_surface.")].numpy().tobytes() for name in names]
+    assert Surrogates(surface).fingerprint == content_hash(*arrays, names, plain)
 
 
 def test_the_synthetic_table_is_that_of_the_other_tests() -> None:
