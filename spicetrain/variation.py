@@ -76,8 +76,8 @@ class Statistics:
 
     mismatch: Mismatch | None = None
     mismatch_scale: float = 1.0
-    beta: float | None = None
     array: ArrayStatistics = ArrayStatistics()
+    beta: float | None = None
 
     def __bool__(self) -> bool:
         return self.transistors or bool(self.array)
@@ -153,7 +153,7 @@ def statistics_of(technology: Technology, asked: VariationSettings) -> Statistic
         drifting = PowerDrift(form="power", t0_s=_FIRST_READING_S, offset=asked.drift, sigma=asked.drift_sigma, **nu)
         drift = drifting if asked.drift or asked.drift_sigma else None
     array = ArrayStatistics(programming, levels, some, noise, drift, asked.time_s)
-    return Statistics(mismatch, scale, None if isinstance(asked.beta, str) else asked.beta, array)
+    return Statistics(mismatch, scale, array, None if isinstance(asked.beta, str) else asked.beta)
 
 
 def require_statistics(technology: Technology, asked: VariationSettings) -> Statistics:

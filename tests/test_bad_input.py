@@ -6,6 +6,7 @@ import errno
 import gzip
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -29,6 +30,7 @@ from spicetrain import assets, storage
 from spicetrain.cli import main
 from spicetrain.datasets import load_dataset
 from spicetrain.errors import DomainError, StorageError
+from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.fitted import FittedCircuit
@@ -144,6 +146,74 @@ def test_what_the_experiment_alone_can_tell_is_refused_before_the_work(
     assert text in refused(2, f"run tiny.toml {flags} --ngspice {wrapper.executable}")
     assert wrapper.runs == 1  # the probe: what ngspice it is
     assert not (own_folder / "runs" / "tiny" / "characterization").exists()
+
+
+NO_STATISTICS = re.compile(r"\[mismatch\].*?(?=\[memristor\])|\[memristor\.programming\].*", re.S)
+
+
+def bare(folder: Path) -> str:
+    """ptm90 without statistics of anything; the path of its TOML."""
+    path = Path(technology(folder, "", ""))
+    path.write_text(NO_STATISTICS.sub("", path.read_text()))
+    found = load_technology(str(path))
+    assert found.mismatch is None and found.memristor.programming is None
+    return str(path)
+
+
+NO_CHIPS = [
+    ("--chips 2 --chips-simulated 3", "chips_simulated = 3 of chips = 2: those that are simulated are the first"),
+    ("--chips -1", "verification.chips = '-1': input should be greater than or equal to 0"),
+    ("--chips 2 --verification.variation.programming -0.1", "verification.variation.programming"),
+    ("--chips 2 --verification.variation.mismatch -1", "verification.variation.mismatch"),
+    ("--chips 2 --verification.variation.stuck-at-g-min 1.5", "verification.variation.stuck_at_g_min"),
+    (
+        "--chips 2 --verification.chips-first 4294967296",
+        "verification.chips_first = '4294967296': input should be less",
+    ),
+    ("--chips 2 --verification.chips-first 4294967295", "the last number is 2^32 - 1"),
+    ("--chips 2 --chips-images 31", "verification.chips_images = 31, but there are 30 test images"),
+    ("--chips 2 --technology BARE", "nothing varies from one to the next: the technology 'ptm90' has no"),
+    ("--chips 2 --verification.variation.mismatch 0 --verification.variation.programming 0", "nothing varies"),
+    ("--chips 2 --technology BARE --verification.variation.mismatch 1", "gives no statistics of its transistors"),
+    ("--training.variation.mismatch 1 --technology BARE", "gives no statistics of its transistors"),
+    ("--training.variation.programming -0.1", "training.variation.programming"),
+    ("--training.variation.after-epochs -1", "training.variation.after_epochs = '-1'"),
+    ("--training.variation.mismatch 1 --method linear", "method 'linear', which knows none. Methods that do: kcl,"),
+    ("--training.variation.programming 0.1 --forward spice", "training.variation with training.forward = 'spice'"),
+]
+# The verb itself, in a folder where everything else is done; that of another technology is refused for that.
+VERBS = [*(("run", *one) for one in NO_CHIPS), *(("", *one) for one in NO_CHIPS if "BARE" not in one[0])]
+
+
+@pytest.mark.parametrize(("verb", "flags", "text"), VERBS)
+def test_chips_that_there_cannot_be_are_refused_before_the_work(
+    verb: str, flags: str, text: str, done: Path, own_folder: Path, refused: Refused
+) -> None:
+    wrapper = Wrapper.make(own_folder / "w")
+    METHODS.register("linear", "extension.method:LINEAR")
+    try:
+        words = flags.replace("BARE", bare(own_folder) if "BARE" in flags else "")
+        if verb == "run":
+            words = f"run tiny.toml {words}"
+        else:
+            meant = "train" if "--training" in flags else "verify"
+            for name in WORK["train"][0] if meant == "train" else ():
+                (done / name).unlink()
+            words = f"{meant} run {words}"
+        before = content(done)
+        assert text in refused(2, f"{words} --ngspice {wrapper.executable}")
+    finally:
+        METHODS.remove("linear")
+    assert wrapper.runs <= 1  # the probe: what ngspice it is
+    assert not (own_folder / "runs" / "tiny" / "characterization").exists()
+    assert content(done) == before
+
+
+def test_a_variation_that_there_is_not(own_folder: Path, refused: Refused) -> None:
+    for table in ("verification.variation", "training.variation"):
+        (own_folder / "other.toml").write_text(f"[{table}]\nprograming = 0.1\n")
+        said = refused(2, "run other.toml")
+        assert f"unknown key '{table}.programing'. Did you mean 'programming'?" in said
 
 
 def test_time_limits_are_settings(

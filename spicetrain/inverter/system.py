@@ -10,19 +10,17 @@ from typing import TYPE_CHECKING, Any
 from spicetrain.characterization.characterize import characterize
 from spicetrain.characterization.plan import Plan
 from spicetrain.characterization.sweep import Subject
-from spicetrain.datasets import Dataset
 from spicetrain.experiment import Experiment
 from spicetrain.inverter.characterization.check import examined
 from spicetrain.inverter.characterization.current_surface import ShiftedSurfacePlan
 from spicetrain.inverter.characterization.tables import TABLES
-from spicetrain.inverter.definition import CalibrationSettings, InverterExperiment
+from spicetrain.inverter.definition import InverterExperiment
 from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.verification.summary import InverterSummary
 from spicetrain.netlists.cells import Form
 from spicetrain.runfolder import TABLES as TABLES_FOLDER
 from spicetrain.system import Bench, Column, System
-from spicetrain.technology import Technology
 from spicetrain.variation import VariationSettings, require_statistics, statistics_of
 from spicetrain.verification.chips import chip_images, conditions_asked
 from spicetrain.verification.conditions import conditions_of
@@ -75,8 +73,7 @@ class InverterSystem(System):
         require_images(experiment.verification, bench.dataset)
         require_energy(experiment.energy, bench.dataset, conditions.simulated)
         require_tables(experiment.training.method, experiment.characterization.plan)
-        require_variation(experiment, bench.technology)
-        chip_images(experiment.verification, len(bench.dataset.test_inputs))
+        require_variation(bench)
 
     def characterize(self, bench: Bench, plan: Plan) -> dict[str, Path]:
         technology, folder = bench.technology, bench.files / TABLES_FOLDER
@@ -96,6 +93,7 @@ class InverterSystem(System):
         return Surrogates.load(path), load_surrogates(path)[1]
 
     def lacks(self, bench: Bench, surrogates: Surrogates) -> bool:
+        require_variation(bench)  # before what is lacking is made
         return surrogates.shifted_surface is None and needs_shifted_surface(bench)
 
     def solving(self, bench: Bench) -> AbstractContextManager[Any]:
@@ -144,7 +142,6 @@ class InverterSystem(System):
 
         experiment, dataset = _experiment(bench), bench.dataset
         settings, technology, count = experiment.calibration, bench.technology, experiment.calibration.images
-        require_calibration(settings, dataset)
         statistics = require_statistics(technology, settings.variation)
         asked = Calibration(
             network, technology, surrogates, statistics, settings, dataset.train_inputs, dataset.train_labels,
@@ -227,41 +224,23 @@ def needs_shifted_surface(bench: Bench) -> bool:
     return any(statistics_of(bench.technology, one).transistors for one in asked)
 
 
-def require_variation(experiment: InverterExperiment, technology: Technology) -> None:
-    """ConfigurationError, TechnologyError: chips of which nothing varies, statistics that the technology lacks, a
-    method that knows no mismatch, forward passes in ngspice, which is given no chips."""
-    from spicetrain.errors import ConfigurationError
+def require_variation(bench: Bench) -> None:
+    """ConfigurationError, TechnologyError: what `training_statistics` refuses, chips of which nothing varies, of a
+    technology that does not say how, or of more images than there are."""
     from spicetrain.inverter.chip import sigmas_of
+    from spicetrain.inverter.training.variation import training_statistics
+    from spicetrain.inverter.verification.verify import require_images
 
-    training = experiment.training
-    trained = statistics_of(technology, training.variation)
-    asked = [trained]
+    experiment, technology = _experiment(bench), bench.technology
+    training_statistics(experiment.training, technology)
     if experiment.verification.chips:
-        asked.append(require_statistics(technology, experiment.verification.variation))
-        asked += conditions_asked(experiment.verification, technology).values()
-    for statistics in asked:
-        sigmas_of(technology, statistics)
-    if trained.transistors and not METHODS[training.method].takes_mismatch:
-        able = ", ".join(name for name in METHODS if METHODS[name].takes_mismatch)
-        raise ConfigurationError(
-            f"training.variation.mismatch is asked of the method {training.method!r}, which knows none. Methods that "
-            f"do: {able}."
-        )
-    if trained and training.forward == "spice":
-        raise ConfigurationError(
-            "training.variation with training.forward = 'spice': ngspice simulates the nominal circuit there. For one "
-            "chip in the loop there is `spicetrain calibrate`."
-        )
-
-
-def require_calibration(settings: CalibrationSettings, dataset: Dataset) -> None:
-    """ConfigurationError when there are not so many test images."""
-    if settings.images > len(dataset.test_inputs):
-        from spicetrain.errors import ConfigurationError
-
-        raise ConfigurationError(
-            f"calibration.images = {settings.images}, but {dataset.name} has {len(dataset.test_inputs)} test images."
-        )
+        asked = [require_statistics(technology, experiment.verification.variation)]
+        for statistics in (*asked, *conditions_asked(experiment.verification, technology).values()):
+            sigmas_of(technology, statistics)
+        chip_images(experiment.verification, len(bench.dataset.test_inputs))
+    if bench.calibrating:
+        sigmas_of(technology, require_statistics(technology, experiment.calibration.variation))
+        require_images(experiment.calibration, bench.dataset, "calibration")
 
 
 def require_tables(method: str, plan: str) -> None:

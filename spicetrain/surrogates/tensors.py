@@ -50,7 +50,8 @@ def rebuilt(kind: type[T], prefix: str, tensors: Mapping[str, Tensor], plain: Ma
     for name, hint in get_type_hints(kind).items():
         path = f"{prefix}.{name}"
         inner = next((part for part in (hint, *get_args(hint)) if isinstance(part, type) and is_dataclass(part)), None)
-        if name in optional and plain.get(path) is None and not any(other.startswith(path) for other in tensors):
+        parts = any(other.startswith(f"{path}.") for other in (*tensors, *plain))
+        if name in optional and not parts and plain.get(path) is None and path not in tensors:
             values[name] = None  # also in a file of before there was such a field
         elif inner is not None:
             values[name] = rebuilt(inner, path, tensors, plain)

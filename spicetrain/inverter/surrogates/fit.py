@@ -38,11 +38,14 @@ class _Fit:
     plot: Callable[..., Figure]
     inputs: tuple[str, ...]
     required: bool = False
+    on_request: bool = False  # its absence is nothing to be told of
 
 
 _FITS = {
     "current_surface": _Fit(fit_current_surface, surface_steps, plot_current_surface, ("v_in_V", "v_out_V"), True),
-    "shifted_surface": _Fit(fit_shifted_surface, surface_steps, plot_current_surface, ("v_in_V", "v_out_V")),
+    "shifted_surface": _Fit(
+        fit_shifted_surface, surface_steps, plot_current_surface, ("v_in_V", "v_out_V"), on_request=True
+    ),
     "loaded_vtc": _Fit(fit_loaded_vtc, loaded_vtc_steps, plot_loaded_vtc, ("v_in_V", "g_load_S", "v_load_V")),
     "effective_load": _Fit(fit_effective_load, effective_load_steps, plot_effective_load, FEATURES),
 }
@@ -79,7 +82,7 @@ def fit_surrogates(
         "technology_fingerprint": technology.fingerprint,
         "settings": settings.model_dump(mode="json"),
         "surrogates": {name: reports[name] for name in keys},
-        "skipped": skipped,
+        "skipped": {name: why for name, why in skipped.items() if not _FITS[name].on_request},
         "fitted_now": pending,
         "seconds": time.perf_counter() - start,
     }

@@ -20,13 +20,12 @@ from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import TrainableNetwork
-from spicetrain.inverter.training.variation import TrainingDraws
+from spicetrain.inverter.training.variation import TrainingDraws, training_statistics
 from spicetrain.inverter.training.voltages import Convergence, Simulate
 from spicetrain.technology import Technology
 from spicetrain.training.checkpoint import Identity
 from spicetrain.training.common import Part, device_of, parts_of, require_dataset
 from spicetrain.training.loop import Task, train_epochs
-from spicetrain.variation import statistics_of
 
 
 def train(
@@ -87,7 +86,7 @@ class InverterTask(Task):
         solved_by = settings.method if simulate is None else f"{settings.method}, ngspice"
         self.title = f"train {shape_text(model.settings.layers)} {solved_by}"
         self.mid_V = model.circuit.rails.mid_V
-        varying = statistics_of(model.circuit.technology, settings.variation)
+        varying = training_statistics(settings, model.circuit.technology)
         self.chips = TrainingDraws(model.circuit.technology, varying) if varying else None
         self.draws: TrainingDraws | None = None
 

@@ -40,7 +40,7 @@ def mismatch_gradient(
     inverters: Inverters, l_m: Tensor, v_in: Tensor, v_out: Tensor, mismatch: Mismatch
 ) -> tuple[Tensor | None, Tensor | None]:
     """-l m dI/dshift and -l m dI/dfactor, shaped as these; l_m = l m of the inverters at v_in, v_out."""
-    if not mismatch.shift.requires_grad:
+    if not any(of is not None and of.requires_grad for of in mismatch):
         return None, None
     assert inverters.transistors is not None
     n, p = inverters.transistors(v_in, v_out, mismatch)

@@ -14,10 +14,13 @@ from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.array.variation import disturbed
+from spicetrain.errors import ConfigurationError
 from spicetrain.inverter.chip import sigmas_of
+from spicetrain.inverter.definition import TrainingSettings
+from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.surrogates.current_surface import Mismatch
 from spicetrain.technology import Technology
-from spicetrain.variation import Statistics
+from spicetrain.variation import Statistics, statistics_of
 
 
 @dataclass(frozen=True)
@@ -70,3 +73,22 @@ class TrainingDraws:
 
         factor = None if not any(beta for _, beta in sigmas) else (1 + drawn(1)).clamp(min=1e-3)
         return Mismatch(drawn(0), factor)
+
+
+def training_statistics(settings: TrainingSettings, technology: Technology) -> Statistics:
+    """What varies in a training. ConfigurationError, TechnologyError: statistics that the technology lacks, a method
+    that knows no mismatch, forward passes in ngspice, which is given no chips."""
+    found = statistics_of(technology, settings.variation)
+    sigmas_of(technology, found)
+    if found.transistors and not METHODS[settings.method].takes_mismatch:
+        able = ", ".join(name for name in METHODS if METHODS[name].takes_mismatch)
+        raise ConfigurationError(
+            f"training.variation.mismatch is asked of the method {settings.method!r}, which knows none. Methods that "
+            f"do: {able}."
+        )
+    if found and settings.forward == "spice":
+        raise ConfigurationError(
+            "training.variation with training.forward = 'spice': ngspice simulates the nominal circuit there. For one "
+            "chip in the loop there is `spicetrain calibrate`."
+        )
+    return found

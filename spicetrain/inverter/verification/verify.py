@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spicetrain.datasets import Dataset
 from spicetrain.errors import ConfigurationError
-from spicetrain.inverter.definition import EnergySettings, VerificationSettings, own_settings
+from spicetrain.inverter.definition import CalibrationSettings, EnergySettings, VerificationSettings, own_settings
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.fitted import FittedCircuit
@@ -175,11 +175,13 @@ def cached_verification(asked: Verification, simulator: Simulator, files: RunFol
     return InverterSummary.of(cached_json(files / SUMMARY, asked.key(simulator), tables))
 
 
-def require_images(settings: VerificationSettings, dataset: Dataset) -> None:
+def require_images(
+    settings: VerificationSettings | CalibrationSettings, dataset: Dataset, table: str = "verification"
+) -> None:
     """ConfigurationError when there are not so many test images."""
     if settings.images > len(dataset.test_inputs):
         raise ConfigurationError(
-            f"verification.images = {settings.images}, but {dataset.name} has {len(dataset.test_inputs)} test images."
+            f"{table}.images = {settings.images}, but {dataset.name} has {len(dataset.test_inputs)} test images."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.errors import ConfigurationError
+from spicetrain.inverter.chip import InverterMismatch
 from spicetrain.inverter.netlists.network import network_deck, saved_nodes
 from spicetrain.inverter.network import Network, encode
 from spicetrain.netlists.cells import VDD, VSS, Form
@@ -132,3 +134,50 @@ def test_only_outputs_are_saved_unless_hidden_is_asked_for(ptm90: Technology) ->
     inputs = np.zeros((2, 4))
     assert network_deck(network, ptm90, inputs, "reduced").saves == ("v(o_0)", "v(o_1)")
     assert replace(network_deck(network, ptm90, inputs, "flat")).points == 2
+
+
+def drawn(network: Network) -> list[InverterMismatch]:
+    rng = np.random.default_rng(0)
+    shapes = [(2, *sizes.T.shape) for sizes in network.sizes]
+    return [InverterMismatch(rng.normal(0, 0.02, shape), rng.normal(1, 0.05, shape)) for shape in shapes]
+
+
+@pytest.mark.parametrize("form", ["flat", "reduced"])
+def test_a_chips_deck_says_every_transistors_shift_and_factor(form: Form, ptm90: Technology) -> None:
+    network = random_network(ptm90, 3, 2, 2)
+    of = drawn(network)
+    text = network_deck(network, ptm90, np.zeros((2, 3)), form, mismatch=of).text()
+    found = {
+        words[0].lower(): dict(re.findall(r"(\w+)=(\S+)", " ".join(words)))
+        for words in (line.split() for line in text.splitlines())
+        if words and re.match(r"x[npo]", words[0].lower())
+    }
+    assert sorted(found) == ["xn0_0", "xn0_1", "xo_0", "xo_1", "xp0_0", "xp0_1"]
+    for name, given in found.items():
+        layer, inverter, column = 1 if name[1] == "o" else 0, 1 if name[1] == "p" else 0, int(name[-1])
+        assert float(given["size"]) == network.sizes[layer][column, inverter]
+        for kind, key in enumerate("np"):
+            assert float(given[f"shift_{key}"]) == of[layer].shift[kind, inverter, column]
+            assert float(given[f"factor_{key}"]) == of[layer].factor[kind, inverter, column]
+
+
+@pytest.mark.parametrize("form", ["flat", "reduced"])
+def test_the_nominal_deck_knows_of_no_mismatch(form: Form, ptm90: Technology, made_up: Technology) -> None:
+    for technology in (ptm90, made_up):
+        text = network_deck(random_network(technology, 3, 2, 2), technology, np.zeros((2, 3)), form).text().lower()
+        assert not re.search("shift|factor|gate|mismatch", text)
+        assert text.count(".subckt inverter ") == 1
+
+
+def test_no_mismatch_is_the_nominal_circuit_in_ngspice_too(
+    ptm90: Technology, made_up: Technology, ngspice: Ngspice
+) -> None:
+    for technology in (ptm90, made_up):
+        network, inputs = random_network(technology, 3, 2, 2), np.random.default_rng(1).random((3, 3))
+        none = [InverterMismatch(0 * of.shift, 0 * of.shift + 1) for of in drawn(network)]
+        nominal, chip = (
+            simulate(network_deck(network, technology, inputs, "reduced", mismatch=of), ngspice).values
+            for of in (None, none)
+        )
+        for node in ("v(o_0)", "v(o_1)"):
+            np.testing.assert_allclose(chip[node], nominal[node], rtol=0, atol=1e-7)

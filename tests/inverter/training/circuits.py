@@ -16,10 +16,10 @@ from spicetrain.characterization.characterize import characterize
 from spicetrain.characterization.plan import PlanSection
 from spicetrain.characterization.sweep import Subject
 from spicetrain.inverter.characterization.crossbars import EffectiveLoadPlan
-from spicetrain.inverter.characterization.current_surface import CurrentSurfacePlan
+from spicetrain.inverter.characterization.current_surface import CurrentSurfacePlan, ShiftedSurfacePlan
 from spicetrain.inverter.characterization.loaded_vtc import LoadedVtcPlan
 from spicetrain.inverter.network import Encoding, Network
-from spicetrain.inverter.surrogates.current_fit import fit_current_surface
+from spicetrain.inverter.surrogates.current_fit import fit_current_surface, fit_shifted_surface
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.inverter.surrogates.effective_load import fit_effective_load
 from spicetrain.inverter.surrogates.loaded_vtc import fit_loaded_vtc
@@ -50,6 +50,14 @@ def fitted_surface() -> CurrentSurface:
     surface, errors = fit_current_surface(table, load_technology("ptm90"), SETTINGS)
     assert errors["rms_relative"] < 3e-5, errors
     return surface
+
+
+@cache
+def shifted_surface() -> CurrentSurface:
+    """The same beyond the rails, with what it is off by: a coarse fit, whose residual is the more to see."""
+    table = measured(shifted_surface=ShiftedSurfacePlan(points=81, beyond_V=0.1))["shifted_surface"]
+    settings = SETTINGS.model_copy(update={"iterations": 40, "starts": 1})
+    return fit_shifted_surface(table, load_technology("ptm90"), settings)[0]
 
 
 @cache

@@ -8,10 +8,10 @@ import torch
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.fitted import FittedCircuit
-from spicetrain.inverter.training.inverters import Inverters, inverters_of
+from spicetrain.inverter.training.inverters import Inverters, inverters_of, mismatched_inverters_of
 from spicetrain.technology import Technology
 
-from .circuits import EXACT, fitted_surface, fitted_surrogates
+from .circuits import EXACT, fitted_surface, fitted_surrogates, shifted_surface
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +22,17 @@ def surface() -> CurrentSurface:
 @pytest.fixture(scope="session")
 def inverters(surface: CurrentSurface) -> Inverters:
     return inverters_of(surface)
+
+
+@pytest.fixture(scope="session")
+def beyond() -> CurrentSurface:
+    """Its gates may be shifted beyond the rails."""
+    return shifted_surface()
+
+
+@pytest.fixture(scope="session")
+def mismatched(beyond: CurrentSurface) -> Inverters:
+    return mismatched_inverters_of(beyond)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from inverter.training.circuits import fitted_surface, random_network
+from inverter.training.circuits import fitted_surface, random_network, shifted_surface
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.technology import Technology
@@ -33,3 +33,9 @@ def trained(ptm90: Technology) -> Callable[..., Network]:
         return replace(random_network(ptm90, *layers, encoding="bipolar"), about=origin | about)
 
     return network
+
+
+@pytest.fixture(scope="session")
+def beyond() -> CurrentSurface:
+    """Its gates may be shifted beyond the rails."""
+    return shifted_surface()
