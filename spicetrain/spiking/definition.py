@@ -24,10 +24,11 @@ class CircuitSettings(Definition):
     name: str = "lif-1r"
     threshold_V: PerLayer | None = None
     capacitance_F: PerLayer | None = None
+    inverter_fingers: PerLayer | None = None
 
     def load(self) -> SpikingCircuit:
         """The circuit; ConfigurationError when its file is gone or bad."""
-        return load_circuit(self.name).changed(self.threshold_V, self.capacitance_F)
+        return load_circuit(self.name).changed(self.threshold_V, self.capacitance_F, self.inverter_fingers)
 
 
 class SpikingNetworkSettings(Definition):

@@ -15,6 +15,7 @@ from spicetrain.array.netlist import add_open_column
 from spicetrain.errors import ConfigurationError
 from spicetrain.netlists.cells import VDD, VSS, Form, text_of
 from spicetrain.spice.deck import Deck
+from spicetrain.spiking.chip import NeuronShifts
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.netlists.cells import (
     SUPPLIES,
@@ -52,6 +53,7 @@ def spiking_deck(
     form: Form,
     *,
     cells: tuple[CellCoefficients, ...] | None = None,
+    shifts: tuple[NeuronShifts, ...] | None = None,
 ) -> Deck:
     """A .tran over one image, `spikes` [n, rows] (bool). Saves v(m<l>_<j>), the membranes, v(s<l>_<j>), the latched
     spikes (0..1), and the currents of the supplies, as ngspice counts them: into the source's upper end.
@@ -59,6 +61,7 @@ def spiking_deck(
     flat: every device. reduced, 1r: a column of the first layer is exactly one source behind one conductance
     (Thevenin), because ideal sources hold its rows. reduced, 1t1r: in every layer the cells of a column are one
     current and one charge, polynomials of the membrane with the coefficients in `cells`, behind ideal word lines.
+    shifts: of the neurons' transistors by layer, [columns]; the crossbars are a chip's own already.
 
     ConfigurationError: spikes of another shape, a reduced form that is not exact, coefficients missing.
     """
@@ -71,7 +74,8 @@ def spiking_deck(
         threshold_V = network.thresholds_V[layer]
         add_threshold_supplies(circuit, layer, threshold_V, spiking)
         for j in range(crossbar.columns):
-            add_neuron(circuit, layer, j, threshold_V, spiking, technology)
+            one = None if shifts is None else shifts[layer].of(j)
+            add_neuron(circuit, layer, j, threshold_V, spiking, technology, shifts=one)
         if form == "reduced" and cells is not None:
             _add_reduced_columns(circuit, layer, cells[layer], spiking, inputs)
         elif form == "reduced" and layer == 0:
