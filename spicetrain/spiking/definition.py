@@ -53,6 +53,7 @@ class SpikingTrainingSettings(LoopSettings):
     method           one of spiking.methods.METHODS
     surrogate_slope  of snntorch's fast sigmoid, over membranes in units of their threshold
     rate_logit       what an output that spikes in every step counts in the softmax
+    initial          network.safetensors of another run of the same method to start from
     """
 
     methods: ClassVar[Registry[Method]] = METHODS
@@ -64,6 +65,11 @@ class SpikingTrainingSettings(LoopSettings):
     augmentation: Augmentation = Augmentation(shift_pixels=1.0)
     surrogate_slope: Positive = 3.0
     rate_logit: Positive = 15.0
+    initial: Path | None = None
+
+    def trained_as(self) -> dict[str, Any]:
+        """Without an initial network, what it was before there could be one."""
+        return {key: value for key, value in super().trained_as().items() if key != "initial" or value is not None}
 
 
 class SpikingVerificationSettings(VerificationBase):
@@ -116,7 +122,12 @@ class SpikingExperiment(Experiment):
         circuit = self.circuit.model_copy(update={"name": absolute_toml(self.circuit.name, base)})
         settled = super()._paths(base)
         spikes = {"spikes": absolute(self.verification.spikes, base)}
-        return settled | {"circuit": circuit, "verification": settled["verification"].model_copy(update=spikes)}
+        initial = {"initial": absolute(self.training.initial, base)}
+        return settled | {
+            "circuit": circuit,
+            "training": self.training.model_copy(update=initial),
+            "verification": settled["verification"].model_copy(update=spikes),
+        }
 
 
 def training_of_today(table: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from spicetrain.errors import ConfigurationError
 from spicetrain.netlists.cells import VSS, text_of, transistor
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.simulator import Simulator
-from spicetrain.spiking.chip import NeuronLaw, NeuronSigmas
+from spicetrain.spiking.chip import NeuronLaw, neuron_sigmas
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.netlists.cells import (
     REST,
@@ -22,6 +22,7 @@ from spicetrain.spiking.netlists.cells import (
     threshold_supplies,
 )
 from spicetrain.technology import Technology
+from spicetrain.variation import Statistics
 
 _POINTS, _FITTED = 401, 81
 _TRIP_DEGREE, _LEAK_DEGREE = 7, 6
@@ -29,17 +30,27 @@ _MARGIN = 1.5  # of the sweep beyond what is fitted: the trip moves by up to as 
 _OPTIONS = {"reltol": 1e-9, "vntol": 1e-12, "abstol": 1e-18}
 
 
+def neuron_law(
+    circuit: SpikingCircuit, technology: Technology, statistics: Statistics, simulator: Simulator
+) -> NeuronLaw | None:
+    """`measure_neuron` for these statistics; None when transistors do not vary."""
+    layers = range(circuit.distinct_layers)
+    sigmas = [one for k in layers if (one := neuron_sigmas(circuit, technology, statistics, k)) is not None]
+    if not sigmas:
+        return None
+    return measure_neuron(circuit, technology, max(one.reach_V for one in sigmas), simulator)
+
+
 def measure_neuron(
-    circuit: SpikingCircuit, technology: Technology, sigmas: NeuronSigmas, simulator: Simulator
+    circuit: SpikingCircuit, technology: Technology, reach_V: float, simulator: Simulator
 ) -> NeuronLaw:
-    """The law of the circuit's neurons, up to sigmas.reach_V.
+    """The law of the circuit's neurons, for shifts up to reach_V. It is the same for inverters of any number of fingers.
 
     An inverter trips where its two transistors, the output held at the threshold, carry the same current. So both
     currents over the gate, at that output, give the trip for any shifts: I_n(v - d) = I_p(v), in the pMOS's frame.
 
     Raises SimulationError; ConfigurationError when it trips nowhere.
     """
-    reach_V = sigmas.reach_V
     x, i_n, i_p, i_leak = _currents(circuit, technology, _MARGIN * reach_V, simulator)
     n, p, leak = (CubicSpline(x, np.log(np.maximum(i, 1e-21))) for i in (i_n, i_p, i_leak))
 

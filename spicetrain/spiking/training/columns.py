@@ -25,14 +25,21 @@ class Columns:
     """The columns of one layer, with their neurons; u = v - rest_V, [samples, columns].
 
     driven       per k [steps, samples, columns] or [columns], A / V^k: what flows into a membrane while the rows spike
-    silent_rows  per k [columns]: the same in the rest phase
+    silent_rows  per k [columns]: the same in the rest phase; [samples, columns] where leaks differ between samples
     """
 
-    def __init__(self, spikes: Tensor, g: Conductances, layer: int, fitted: FittedSpikingCircuit) -> None:
+    def __init__(
+        self,
+        spikes: Tensor,
+        g: Conductances,
+        layer: int,
+        fitted: FittedSpikingCircuit,
+        leak_factor: Tensor | None = None,
+    ) -> None:
         self.phases, self.laws = Phases.of(fitted.circuit, fitted.laws), fitted.laws
         cells = fitted.circuit.array == "1t1r"
         driven, silent = (_cell_currents if cells else _ideal_row_currents)(spikes, g, fitted)
-        leak = [-a for a in fitted.leak(layer)]
+        leak = leaving(layer, fitted, leak_factor)
         driven, self.silent_rows = added(driven, leak), added(silent, leak)
         self.C = fitted.circuit.capacitance_F(layer) + (spikes.shape[2] + 1) * fitted.laws.cell_silent_F
         self.reset = Reset(silent, layer, self.C, self.phases.reset_s, fitted)
@@ -99,6 +106,11 @@ class Reset:
             now = a if pull is None else [a[0] + pull[part * len(pull) // self.parts], *a[1:]]
             path.append(advance(path[-1], now, self.C, self.t / self.parts, self.domain))
         return path
+
+
+def leaving(layer: int, fitted: FittedSpikingCircuit, factor: Tensor | None) -> list[Tensor]:
+    """Per k the A / V^k that a leak brings to its membrane: less than nothing."""
+    return [-a if factor is None else -a * factor for a in fitted.leak(layer)]
 
 
 def added(a: Sequence[Tensor], b: Sequence[Tensor]) -> list[Tensor]:
