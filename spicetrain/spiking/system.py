@@ -63,7 +63,7 @@ class SpikingSystem(System):
         if experiment.training.initial is not None:
             require_initial(self.load_network(experiment.training.initial), experiment.training)
         require_spiking_fit(experiment.network, experiment.training, bench.dataset, circuit, technology)
-        require_spiking_verification(experiment.verification, bench.dataset, experiment.network)
+        require_spiking_verification(experiment.verification, bench.dataset, experiment.network, technology)
 
     def characterize(self, bench: Bench, plan: Plan) -> dict[str, Path]:
         technology, circuit, folder = bench.technology, circuit_of(bench), bench.files / TABLES_FOLDER

@@ -41,10 +41,8 @@ def neuron_law(
     return measure_neuron(circuit, technology, max(one.reach_V for one in sigmas), simulator)
 
 
-def measure_neuron(
-    circuit: SpikingCircuit, technology: Technology, reach_V: float, simulator: Simulator
-) -> NeuronLaw:
-    """The law of the circuit's neurons, for shifts up to reach_V. It is the same for inverters of any number of fingers.
+def measure_neuron(circuit: SpikingCircuit, technology: Technology, reach_V: float, simulator: Simulator) -> NeuronLaw:
+    """The law of the circuit's neurons, for shifts up to reach_V; it is the same for any number of fingers.
 
     An inverter trips where its two transistors, the output held at the threshold, carry the same current. So both
     currents over the gate, at that output, give the trip for any shifts: I_n(v - d) = I_p(v), in the pMOS's frame.

@@ -12,6 +12,7 @@ from spicetrain.array.crossbar import Crossbar
 from spicetrain.keyed import Recipe
 from spicetrain.netlists.cells import Form
 from spicetrain.spice.deck import Deck
+from spicetrain.spiking.chip import NeuronShifts
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.netlists.columns import CellCoefficients
 from spicetrain.spiking.netlists.network import spiking_deck
@@ -32,6 +33,7 @@ class Netlist:
 
     sides  of every crossbar of a `1t1r`; none of a `1r`
     cells  the same crossbars as the reduced form of their netlist has them; None of a `1r`
+    shifts of the neurons' transistors, by layer, when the network is a chip's; None: they are nominal
     fingerprint  hash of everything here
     """
 
@@ -41,15 +43,26 @@ class Netlist:
     sides: tuple[Sides, ...]
     cells: tuple[CellCoefficients, ...] | None
     fingerprint: str
+    shifts: tuple[NeuronShifts, ...] | None = None
 
     @classmethod
-    def of(cls, network: SpikingNetwork, circuit: SpikingCircuit, technology: Technology, laws: SpikingLaws) -> Self:
+    def of(
+        cls,
+        network: SpikingNetwork,
+        circuit: SpikingCircuit,
+        technology: Technology,
+        laws: SpikingLaws,
+        *,
+        shifts: tuple[NeuronShifts, ...] | None = None,
+    ) -> Self:
         """The cells of a `1t1r` are as the laws have them."""
-        key = Recipe("netlist").key(network=network, circuit=circuit, technology=technology, laws=laws)
+        # Of a nominal network it is what it was before there were chips.
+        drawn = {} if shifts is None else {"shifts": [array for one in shifts for shift in one for array in shift]}
+        key = Recipe("netlist").key(network=network, circuit=circuit, technology=technology, laws=laws, **drawn)
         if circuit.array == "1r":
-            return cls(network, circuit, technology, (), None, key)
+            return cls(network, circuit, technology, (), None, key, shifts)
         sides = tuple(_sides(crossbar, laws) for crossbar in network.crossbars)
-        return cls(network, circuit, technology, sides, tuple(_cells(both, laws) for both in sides), key)
+        return cls(network, circuit, technology, sides, tuple(_cells(both, laws) for both in sides), key, shifts)
 
     @property
     def domain(self) -> tuple[float, float] | None:
@@ -59,7 +72,7 @@ class Netlist:
     def deck(self, spikes: NDArray[np.bool_], form: Form) -> Deck:
         """Of one image, `spikes` [steps, rows]; ConfigurationError as `spiking_deck` raises it."""
         cells = self.cells if form == "reduced" else None
-        return spiking_deck(self.network, self.circuit, self.technology, spikes, form, cells=cells)
+        return spiking_deck(self.network, self.circuit, self.technology, spikes, form, cells=cells, shifts=self.shifts)
 
 
 def _sides(crossbar: Crossbar, laws: SpikingLaws) -> Sides:
