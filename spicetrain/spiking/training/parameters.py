@@ -67,7 +67,7 @@ def mapped(
     mid-rail, so that both bring the same charge for the same |w|. The threshold is scaled with the charge that a
     weight of 1 brings to the capacitor: (t/C) k (V_S - V_rest) above rest.
     """
-    largest = float(np.quantile(weights.abs().cpu().numpy(), clip_quantile, method="higher"))
+    largest = float(np.quantile(weights.detach().abs().cpu().numpy(), clip_quantile, method="higher"))
     up_V, down_V = circuit.rails.vdd_V - circuit.rest_V, circuit.rest_V - circuit.rails.vss_V
     pull_V = min(up_V, down_V)
     shares = weights / largest
