@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench import simulator
+from bench import double, simulator
 
 from spicetrain.array.variation import ArrayStatistics, Relative, Stuck
 from spicetrain.characterization.sweep import swept
@@ -111,8 +111,14 @@ def test_shifts_beyond_what_was_measured_do_not_run_away(ptm90: Technology, ngsp
     assert shifts is not None
     assert np.isfinite(law.leak_factor(shifts[0])).all()
     np.testing.assert_allclose(law.trip_V(shifts[0]), shifts[0].pmos.shift_V, atol=0.1)
-    with pytest.raises(ConfigurationError, match="does not trip within"):
-        measure_neuron(small_circuit(half_supply_V=0.01), ptm90, 0.8, simulator(ngspice))
+
+
+def test_an_inverter_that_trips_nowhere_is_refused(ptm90: Technology) -> None:
+    flat_currents = double(
+        lambda deck: {name: np.full(401, -1e-6 if "low" not in name else 1e-9) for name in deck.saves}
+    )
+    with pytest.raises(ConfigurationError, match=r"does not trip within 0.1 V.*inverter_fingers"):
+        measure_neuron(load_circuit("lif-1r"), ptm90, 0.1, flat_currents)
 
 
 @pytest.mark.parametrize("form", ["flat", "reduced"])
