@@ -2,13 +2,14 @@
 
 A transistor that came out otherwise is one with a source in its gate: it sees shift_V less than it is given, and has
 1 + factor times the current. Of a neuron the threshold inverter and the leak are drawn (`NeuronShifts` says why no
-others). What that does to the neuron follows from laws that ngspice measures (characterization/neuron.py), and which
-training and verification share, in torch and in numpy.
+others), of a 1t1r cell its access transistor, without a factor of its own. What that does follows from laws that
+ngspice measures (characterization/chip_law.py), and which training and verification share, in torch and in numpy.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -16,14 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spicetrain.array.built import built
+from spicetrain.array.crossbar import Crossbar
 from spicetrain.draw import Draw
 from spicetrain.mismatch import Kind
-from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.circuit import SIDES, Side, SpikingCircuit
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.technology import Technology
 from spicetrain.variation import Statistics
 
 Array = NDArray[np.float64]
+
+AccessShifts = Mapping[Side, Array]
 
 REACH = 6.0
 """Standard deviations up to which the laws of a neuron are measured."""
@@ -49,9 +53,8 @@ class Shift(NamedTuple):
 class NeuronShifts(NamedTuple):
     """nMOS and pMOS of the threshold inverter, and the leak; of one neuron, or [neurons].
 
-    Not drawn: reset transistors and row drivers, micrometres wide and hard on, and the access transistors of a 1t1r,
-    whose resistance is a few percent of a device's, which programming leaves 10 % off. tests/spiking/test_chip.py
-    shows by how little they move a membrane.
+    Not drawn: reset transistors and row drivers, micrometres wide and hard on. tests/spiking/test_chip.py shows by how
+    little they move a membrane: some microvolts, where these move it by millivolts.
     """
 
     nmos: Shift
@@ -77,8 +80,50 @@ class NeuronSigmas(NamedTuple):
 
 
 @dataclass(frozen=True)
-class NeuronLaw:
-    """What shifts of its transistors do to a neuron.
+class AccessLaw:
+    """What shifts of its access transistor do to a 1t1r cell: the current of a spiking one into its column, at
+    u = v - rest, changes by
+
+        g sum_k u^k sum_m (g / g_S)^m sum_n a[k, m, n - 1] (shift / reach_V)^n        n = 1 ..
+
+    changes  side -> a [K+1, M, N]; coarse_changes  the same with a cubic of u, for training
+    reach_V  up to where; beyond, the end's value holds
+    """
+
+    changes: Mapping[Side, Array]
+    coarse_changes: Mapping[Side, Array]
+    g_S: float
+    reach_V: float
+
+    def change(self, side: Side, g: Any, shift_V: Any, coarse: bool = False) -> list[Any]:
+        """Per k the A / V^k, shaped like g and the shifts; numpy or torch."""
+        table = (self.coarse_changes if coarse else self.changes)[side]
+        x, powers = g / self.g_S, [shift_V.clip(-self.reach_V, self.reach_V) / self.reach_V]
+        while len(powers) < table.shape[2]:
+            powers.append(powers[-1] * powers[0])
+        found = []
+        for of_u in _weighted(table, powers):
+            value = of_u[-1]
+            for coefficient in list(of_u)[-2::-1]:
+                value = value * x + coefficient
+            found.append(g * value)
+        return found
+
+    def of_pairs(self, pairs: Mapping[Side, Any], shifts_V: Mapping[Side, Any], coarse: bool = False) -> list[Any]:
+        """Of both cells of each row pair together, `pairs` their conductances."""
+        sides = (self.change(side, pairs[side], shifts_V[side], coarse) for side in SIDES)
+        return [a + b for a, b in zip(*sides, strict=True)]
+
+    @property
+    def facts(self) -> list[Any]:
+        """All of it, for a key."""
+        tables = (*self.changes.values(), *self.coarse_changes.values())
+        return [*(table.tolist() for table in tables), self.g_S, self.reach_V]
+
+
+@dataclass(frozen=True)
+class ChipLaw:
+    """What shifts of its transistors do to a neuron, and to a cell.
 
     trip       powers k = 1 .. of d = nMOS shift - pMOS shift, V / V^k, for |d| up to reach_V: by how much the membrane
                at which the inverter trips rises beyond the pMOS's shift. Shifted by the same, both trip by that later;
@@ -86,12 +131,20 @@ class NeuronLaw:
     slope_per_V  d ln(I_n / I_p) / dv at the trip, through which current factors act
     leak       powers k = 1 .. of the leak's shift, 1 / V^k: the logarithm of its current over that without a shift
     reach_V    of both variables; beyond, the end's value holds
+    access     of the cells of a 1t1r
     """
 
     trip: tuple[float, ...]
     slope_per_V: float
     leak: tuple[float, ...]
     reach_V: float
+    access: AccessLaw | None = None
+
+    @property
+    def facts(self) -> list[Any]:
+        """All of it, for a key."""
+        own = [self.trip, self.slope_per_V, self.leak, self.reach_V]
+        return own if self.access is None else [*own, self.access.facts]
 
     def trip_V(self, shifts: NeuronShifts) -> Any:
         """By how much the membrane at which a neuron fires is higher, volts, shaped like the shifts; numpy or torch."""
@@ -115,10 +168,12 @@ class NeuronLaw:
 class SpikingChip:
     """network  with the conductances that its devices have
     shifts   of the neurons by layer, [columns]; None: transistors do not vary
+    access   gate shifts of the cells of a 1t1r by layer, side -> [rows + 1, columns], the bias row last, volts
     """
 
     network: SpikingNetwork
     shifts: tuple[NeuronShifts, ...] | None = None
+    access: tuple[AccessShifts, ...] | None = None
 
 
 def neuron_sigmas(
@@ -142,6 +197,26 @@ def neuron_sigmas(
     )
 
 
+def access_sigmas(circuit: SpikingCircuit, technology: Technology, statistics: Statistics) -> dict[Side, float]:
+    """Standard deviations of the gate shifts of access transistors, volts; none of a 1r, or without mismatch."""
+    if statistics.mismatch is None or circuit.access is None or circuit.array != "1t1r":
+        return {}
+    of_side: tuple[tuple[Side, Kind, dict[str, float]], ...] = (
+        ("excitatory", "nmos", circuit.access.nmos),
+        ("inhibitory", "pmos", circuit.access.pmos),
+    )
+    scale = statistics.mismatch_scale
+    return {side: scale * statistics.mismatch.sigma(kind, geometry)[0] for side, kind, geometry in of_side}
+
+
+def pairs_of(crossbar: Crossbar) -> dict[Side, Array]:
+    """Conductances of the cells of each side, [rows + 1, columns], the bias row last."""
+    return {
+        "excitatory": np.vstack([crossbar.pos, crossbar.bias_pos]),
+        "inhibitory": np.vstack([crossbar.neg, crossbar.bias_neg]),
+    }
+
+
 def drawn(
     network: SpikingNetwork, circuit: SpikingCircuit, technology: Technology, statistics: Statistics, draw: Draw
 ) -> SpikingChip:
@@ -159,6 +234,19 @@ def drawn(
             _drawn_shifts(neuron_sigmas(circuit, technology, statistics, layer), width, draw, layer)
             for layer, width in enumerate(network.layers[1:])
         ),
+        _drawn_access(network, access_sigmas(circuit, technology, statistics), draw),
+    )
+
+
+def _drawn_access(network: SpikingNetwork, sigmas: dict[Side, float], draw: Draw) -> tuple[AccessShifts, ...] | None:
+    if not sigmas:
+        return None
+    return tuple(
+        {
+            side: sigma * draw.normal(f"mismatch {layer} access {side}", (box.rows + 1, box.columns))
+            for side, sigma in sigmas.items()
+        }
+        for layer, box in enumerate(network.crossbars)
     )
 
 
@@ -173,6 +261,17 @@ def _drawn_shifts(sigmas: NeuronSigmas | None, width: int, draw: Draw, layer: in
             for name, sigma in zip(("threshold nmos", "threshold pmos", "leak"), sigmas, strict=True)
         )
     )
+
+
+def _weighted(table: Array, arrays: list[Any]) -> Any:
+    """sum_n table[..., n] arrays[n], in numpy or torch."""
+    if not hasattr(arrays[0], "new_tensor"):
+        return np.tensordot(table, np.stack(arrays), 1)
+    flat = arrays[0].new_tensor(table.reshape(-1, table.shape[-1]))
+    stacked = flat.new_empty(len(arrays), *arrays[0].shape)
+    for index, array in enumerate(arrays):
+        stacked[index] = array
+    return (flat @ stacked.flatten(1)).view(*table.shape[:-1], *arrays[0].shape)
 
 
 def _powers(coefficients: tuple[float, ...], x: Any) -> Any:

@@ -11,7 +11,7 @@ from spicetrain.characterization.sweep import Subject
 from spicetrain.netlists.cells import Form
 from spicetrain.runfolder import TABLES as TABLES_FOLDER
 from spicetrain.spiking.characterization.check import examined
-from spicetrain.spiking.characterization.neuron import neuron_law
+from spicetrain.spiking.characterization.chip_law import chip_law
 from spicetrain.spiking.characterization.tables import TABLES
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.definition import SpikingExperiment
@@ -88,7 +88,7 @@ class SpikingSystem(System):
         statistics = statistics_of(bench.technology, experiment.training.variation)
         return train(
             experiment.network, experiment.training, bench.dataset, bench.technology, circuit_of(bench), surrogates,
-            bench.files.folder, neuron=neuron_law(circuit_of(bench), bench.technology, statistics, bench.simulator),
+            bench.files.folder, law=chip_law(circuit_of(bench), bench.technology, statistics, bench.simulator),
         )  # fmt: skip
 
     def load_network(self, path: Path) -> SpikingNetwork:

@@ -17,7 +17,7 @@ from spicetrain.mismatch import Mismatch, TransistorMismatch
 from spicetrain.netlists.cells import VSS, text_of
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
-from spicetrain.spiking.characterization.neuron import measure_neuron, neuron_law
+from spicetrain.spiking.characterization.chip_law import chip_law, measure_chip_law
 from spicetrain.spiking.chip import SpikingChip, drawn, neuron_sigmas
 from spicetrain.spiking.circuit import SpikingCircuit, load_circuit
 from spicetrain.spiking.netlists.cells import add_membrane_transistors, add_threshold_supplies, new_spiking_circuit
@@ -76,7 +76,7 @@ def test_a_drawn_neuron_trips_and_leaks_as_the_law_says(array: str, ptm90: Techn
     circuit, neurons, layer = load_circuit(f"lif-{array}").changed(None, None, (1.0, 4.0)), 12, 1
     statistics = Statistics(MISMATCH, 1.0)
     chip = drawn(random_spiking_network(ptm90, circuit, 1, 1, neurons), circuit, ptm90, statistics, Draw(4))
-    law = neuron_law(circuit, ptm90, statistics, simulator(ngspice))
+    law = chip_law(circuit, ptm90, statistics, simulator(ngspice))
     assert law is not None and chip.shifts is not None
     shifts, threshold_V = chip.shifts[layer], circuit.threshold_V(layer)
     deck = new_spiking_circuit(circuit, ptm90, 0)
@@ -103,7 +103,7 @@ def test_a_drawn_neuron_trips_and_leaks_as_the_law_says(array: str, ptm90: Techn
 
 
 def test_shifts_beyond_what_was_measured_do_not_run_away(ptm90: Technology, ngspice: Ngspice) -> None:
-    law = measure_neuron(load_circuit("lif-1r"), ptm90, 0.05, simulator(ngspice))
+    law = measure_chip_law(load_circuit("lif-1r"), ptm90, 0.05, simulator(ngspice))
     shifts = drawn(
         random_spiking_network(ptm90, small_circuit(), *LAYERS), small_circuit(), ptm90,
         Statistics(ptm90.mismatch, 40.0), Draw(0),
@@ -118,7 +118,7 @@ def test_an_inverter_that_trips_nowhere_is_refused(ptm90: Technology) -> None:
         lambda deck: {name: np.full(401, -1e-6 if "low" not in name else 1e-9) for name in deck.saves}
     )
     with pytest.raises(ConfigurationError, match=r"does not trip within 0.1 V.*inverter_fingers"):
-        measure_neuron(load_circuit("lif-1r"), ptm90, 0.1, flat_currents)
+        measure_chip_law(load_circuit("lif-1r"), ptm90, 0.1, flat_currents)
 
 
 @pytest.mark.parametrize("form", ["flat", "reduced"])

@@ -226,13 +226,24 @@ def add_drivers(circuit: Circuit, name: str, spiking: SpikingCircuit, technology
         )
 
 
-def access_transistor(name: str, word_line: str, column: str, spiking: SpikingCircuit, technology: Technology) -> str:
+def access_transistor(
+    name: str,
+    word_line: str,
+    column: str,
+    spiking: SpikingCircuit,
+    technology: Technology,
+    *,
+    shift_V: float | None = None,
+) -> str:
     """The access transistor of a 1t1r cell, between its memristor's node y<name> and the column; `name` begins with
-    the side's letter."""
+    the side's letter. With a shift, its gate is at a source of its own, z<name>."""
     assert spiking.access is not None  # SpikingCircuit demands it of a 1t1r
+    source, gate = "", word_line
+    if shift_V is not None:
+        source, gate = f"Vz{name} z{name} {word_line} {-shift_V!r}\n", f"z{name}"
     if name.startswith("e"):
-        return transistor(name, "nmos", (f"y{name}", word_line, column, VSS), spiking.access.nmos, technology)
-    return transistor(name, "pmos", (f"y{name}", word_line, column, VDD), spiking.access.pmos, technology)
+        return source + transistor(name, "nmos", (f"y{name}", gate, column, VSS), spiking.access.nmos, technology)
+    return source + transistor(name, "pmos", (f"y{name}", gate, column, VDD), spiking.access.pmos, technology)
 
 
 def _inverter(

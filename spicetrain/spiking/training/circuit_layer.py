@@ -49,7 +49,7 @@ def circuit_layer(
     laws, rest_V = fitted.laws, fitted.circuit.rest_V
     driven = fitted.circuit.array == "1r" and (layer > 0 or fitted.circuit.inputs == "driven")
     of_kind: type[DrivenColumns] | type[Columns] = DrivenColumns if driven else Columns
-    columns = of_kind(spikes, g, layer, fitted, None if deviation is None else deviation.leak_factor)
+    columns = of_kind(spikes, g, layer, fitted, deviation)
     scale = threshold_V - rest_V
     trip: float | Tensor = scale + laws.trip_offset_V
     if deviation is not None:

@@ -35,8 +35,9 @@ class CircuitLayers(Layers):
         g, threshold_V = self.programmed(parameters, layer)
         if drawn is None:
             return circuit_layer(spikes, g, layer, threshold_V, self.fitted)
-        deviation = drawn.deviation(layer, spikes.shape[1], g.bias_pos)
-        return circuit_layer(spikes, drawn.conductances(g), layer, threshold_V, self.fitted, deviation)
+        built = drawn.conductances(g)
+        deviation = drawn.deviation(layer, spikes.shape[1], built)
+        return circuit_layer(spikes, built, layer, threshold_V, self.fitted, deviation)
 
     @torch.no_grad()
     def synapses(self, network: SpikingNetwork, layer: int) -> Tensor:

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from spicetrain.array.layered import shape_text
 from spicetrain.datasets import Dataset
 from spicetrain.errors import ConfigurationError
-from spicetrain.spiking.chip import NeuronLaw, neuron_sigmas
+from spicetrain.spiking.chip import ChipLaw, access_sigmas, neuron_sigmas
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.definition import SpikingNetworkSettings, SpikingTrainingSettings, training_of_today
 from spicetrain.spiking.methods import METHODS
@@ -40,15 +40,15 @@ def train(
     laws: SpikingLaws,
     folder: Path,
     *,
-    neuron: NeuronLaw | None = None,
+    law: ChipLaw | None = None,
 ) -> SpikingNetwork:
     """Train a spiking network on `dataset`; the network as it is programmed, siemens and threshold supplies.
 
     folder  gets metrics.jsonl and checkpoint.safetensors, see `train_epochs`
-    neuron  what shifts of its transistors do to a neuron; wanted where settings.variation has mismatch
+    law     what shifts of its transistors do to a chip; wanted where settings.variation has mismatch
 
     Raises ArchitectureMismatch (dataset, checkpoint or `initial` of another shape), ConfigurationError (see
-    require_spiking_fit; no CUDA; no `neuron`), StorageError (folder, `initial`).
+    require_spiking_fit; no CUDA; no `law`), StorageError (folder, `initial`).
     """
     require_spiking_fit(shape, settings, dataset, circuit, technology)
     device = device_of(settings.device)
@@ -67,7 +67,7 @@ def train(
     def spikes(images: int) -> Any:
         return encode(data[0][:images].cpu().numpy(), shape, shape.encoder_seed + 1)
 
-    chips = training_chips(settings, circuit, technology, len(shape.layers) - 1, neuron)
+    chips = training_chips(settings, circuit, technology, len(shape.layers) - 1, law)
     task = SpikingTask(model, shape, settings, parts, identity, chips, spikes)
     train_epochs(task, settings, data, dataset.image_shape, folder)
     return model.method.finished(model.network(identity.values), spikes)
@@ -167,7 +167,7 @@ def training_chips(
     circuit: SpikingCircuit,
     technology: Technology,
     layers: int,
-    neuron: NeuronLaw | None,
+    law: ChipLaw | None,
 ) -> TrainingChips | None:
     """What varies while a network of so many layers is trained; None when nothing does. ConfigurationError when its
     transistors vary and there is no law of what that does."""
@@ -176,14 +176,16 @@ def training_chips(
     statistics = statistics_of(technology, settings.variation)
     if statistics.mismatch is None:
         return TrainingChips(statistics.array, technology.memristor)
-    if neuron is None:
+    if law is None:
         raise ConfigurationError(
-            "training.variation has mismatch, but train() was not told what it does to a neuron: it starts no process "
-            "itself. Give it neuron=, as characterization.neuron.measure_neuron measures it, or call Run.train, which "
-            "does."
+            "training.variation has mismatch, but train() was not told what it does to a chip: it starts no process "
+            "itself. Give it law=, as characterization.chip_law.chip_law measures it, or call Run.train, which does."
         )
     sigmas = (neuron_sigmas(circuit, technology, statistics, layer) for layer in range(layers))
-    return TrainingChips(statistics.array, technology.memristor, tuple(s for s in sigmas if s is not None), neuron)
+    return TrainingChips(
+        statistics.array, technology.memristor, tuple(s for s in sigmas if s is not None),
+        access_sigmas(circuit, technology, statistics), law,
+    )  # fmt: skip
 
 
 def require_initial(initial: SpikingNetwork, settings: SpikingTrainingSettings) -> None:

@@ -58,12 +58,15 @@ class RegularLayers(Layers):
         # What a chip's devices and thresholds are off by, in the units that its weights are trained in.
         g, threshold_V = self.programmed(parameters, layer)
         circuit = self.fitted.circuit
-        built, wanted = (spike_volts(one, circuit, layer) for one in (drawn.conductances(g), g))
-        weights = parameters.weights + (built - wanted) / (threshold_V - circuit.rest_V)
-        deviation, higher = drawn.deviation(layer, spikes.shape[1], g.bias_pos), None
+        built = drawn.conductances(g)
+        off_V = spike_volts(built, circuit, layer) - spike_volts(g, circuit, layer)
+        deviation, higher = drawn.deviation(layer, spikes.shape[1], built), None
         if deviation is not None:
+            if deviation.cells is not None:  # at rest, as everything that a regular neuron knows of its cells
+                off_V = off_V + circuit.clock.integrate_s / circuit.capacitance_F(layer) * deviation.cells[0]
             on_chip_V = threshold_V if self.thresholds_V is None else self.thresholds_V[layer]
             higher = deviation.trip_V / max(on_chip_V - circuit.rest_V, drawn.trip_sigma_V(layer))
+        weights = parameters.weights + off_V / (threshold_V - circuit.rest_V)
         return LayerResponse(*leaky(spikes, weights, self.settings.beta, self.slope, higher))
 
     def begin(self, network: Callable[[], SpikingNetwork], spikes: Callable[[int], NDArray[np.bool_]]) -> None:

@@ -15,7 +15,7 @@ from spicetrain.draw import Draw
 from spicetrain.keyed import Recipe
 from spicetrain.netlists.cells import Form
 from spicetrain.spice.simulator import Simulator
-from spicetrain.spiking.chip import NeuronLaw, SpikingChip, drawn
+from spicetrain.spiking.chip import ChipLaw, SpikingChip, drawn
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.surrogates.laws import SpikingLaws
@@ -40,7 +40,7 @@ _IMAGES_A_PIECE = 500  # seconds, so that little is lost with it
 class ChipModel:
     """The circuit's model of a network's chips, and what they are shown; small enough to be sent to a worker.
 
-    neuron   what shifts of its transistors do to a neuron; None: they do not vary
+    law      what shifts of its transistors do to a chip; None: they do not vary
     sources  those of what varies that are also taken alone
     packed   input spikes [images, steps, rows], eight a byte along the last axis
     """
@@ -50,7 +50,7 @@ class ChipModel:
     technology: Technology
     laws: SpikingLaws
     statistics: Statistics
-    neuron: NeuronLaw | None
+    law: ChipLaw | None
     sources: tuple[str, ...]
     packed: NDArray[np.uint8]
     labels: NDArray[np.int64]
@@ -66,7 +66,7 @@ class ChipModel:
 
     def answers(self, chip: SpikingChip) -> list[Layer]:
         """(spikes, membranes), by layer, see `predict`."""
-        deviations = None if self.neuron is None else deviations_of(chip, self.neuron)
+        deviations = None if self.law is None else deviations_of(chip, self.law)
         return predict(chip.network, self.spikes, self.circuit, self.laws, deviations=deviations)
 
     def accuracy(self, chip: SpikingChip) -> float:
@@ -75,7 +75,7 @@ class ChipModel:
     def key(self, chips: Sequence[int]) -> str:
         return _CHIPS.key(
             network=self.network, circuit=self.circuit, technology=self.technology, laws=self.laws,
-            statistics=self.statistics.facts(), neuron=None if self.neuron is None else vars(self.neuron),
+            statistics=self.statistics.facts(), law=None if self.law is None else self.law.facts,
             sources=self.sources, spikes=self.packed, labels=self.labels, chips=list(chips),
         )  # fmt: skip
 
@@ -146,7 +146,8 @@ def _simulated(
 ) -> tuple[dict[str, float], float]:
     """(one chip in ngspice against the model, seconds of ngspice)."""
     chip = model.chip(number)
-    netlist = Netlist.of(chip.network, simulated_as.circuit, simulated_as.technology, model.laws, shifts=chip.shifts)
+    nominal = Netlist.of(chip.network, simulated_as.circuit, simulated_as.technology, model.laws)
+    netlist = nominal.of_chip(chip, model.laws, model.law)
     images = [Presented(spikes) for spikes in model.spikes]
     spice = simulate_images(netlist, simulated_as.form, images, simulator)
     expected, found = model.answers(chip), spice.layers

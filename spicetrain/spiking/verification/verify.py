@@ -17,7 +17,7 @@ from spicetrain.errors import ConfigurationError
 from spicetrain.keyed import Recipe, cached_json
 from spicetrain.runfolder import SUMMARY, VERIFICATION, WAVEFORMS, RunFolder
 from spicetrain.spice.simulator import Simulator
-from spicetrain.spiking.characterization.neuron import neuron_law
+from spicetrain.spiking.characterization.chip_law import chip_law
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.definition import SpikingNetworkSettings, SpikingVerificationSettings
 from spicetrain.spiking.network import SpikingNetwork
@@ -88,7 +88,7 @@ class SpikingVerification:
         alone = statistics.sources if self.settings.chips_sources and len(statistics.sources) > 1 else ()
         return ChipModel(
             self.network, self.circuit, self.conditions.modelled, self.laws, statistics,
-            neuron_law(self.circuit, self.conditions.modelled, statistics, simulator), alone,
+            chip_law(self.circuit, self.conditions.modelled, statistics, simulator), alone,
             np.packbits(self._spikes(images), axis=2), self.dataset.test_labels[:images],
         )  # fmt: skip
 

@@ -12,7 +12,7 @@ from interrupted import interrupt_at, metrics
 
 from spicetrain.datasets import Dataset, load_dataset
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError
-from spicetrain.spiking.chip import NeuronLaw
+from spicetrain.spiking.chip import ChipLaw
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.definition import SpikingNetworkSettings, SpikingTrainingSettings
 from spicetrain.spiking.network import SpikingNetwork
@@ -45,12 +45,12 @@ class Trainer:
         shape: SpikingNetworkSettings = SHAPE,
         dataset: Dataset | None = None,
         circuit: SpikingCircuit = CIRCUIT,
-        neuron: NeuronLaw | None = None,
+        law: ChipLaw | None = None,
         **changes: Any,
     ) -> SpikingNetwork:
         settings = SpikingTrainingSettings(**(SETTINGS | changes))
         data = dataset or self.iris
-        return train_network(shape, settings, data, self.technology, circuit, LAWS, folder, neuron=neuron)
+        return train_network(shape, settings, data, self.technology, circuit, LAWS, folder, law=law)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from interrupted import interrupt_at, metrics
 from spicetrain.array.conductances import Conductances
 from spicetrain.array.variation import ArrayStatistics, Relative
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError
-from spicetrain.spiking.chip import NeuronLaw, NeuronSigmas, Sigma
+from spicetrain.spiking.chip import ChipLaw, NeuronSigmas, Sigma
 from spicetrain.spiking.definition import SpikingNetworkSettings
 from spicetrain.spiking.training.circuit_layer import circuit_layer
 from spicetrain.spiking.training.drawn import Deviation, TrainingChips
@@ -27,7 +27,7 @@ from spicetrain.training import loop
 from .simple import lif, random_crossbar, random_spikes, simple_laws
 from .test_loop import CIRCUIT, LAWS, SHAPE, STEPS, Trainer, require_same
 
-LAW = NeuronLaw((0.5, 0.1), 40.0, (-25.0,), 0.15)
+LAW = ChipLaw((0.5, 0.1), 40.0, (-25.0,), 0.15)
 SIGMAS = NeuronSigmas(Sigma(0.02, 0.05), Sigma(0.01, 0.0), Sigma(0.02, 0.0))
 VARIED: dict[str, Any] = {"mismatch": 0.3, "programming": 0.1}
 
@@ -40,20 +40,20 @@ def train(ptm90: Technology) -> Trainer:
 @pytest.fixture
 def varied(train: Trainer) -> Any:
     def run(folder: Path, **changes: Any) -> Any:
-        return train(folder, neuron=LAW, **({"variation": VARIED} | changes))
+        return train(folder, law=LAW, **({"variation": VARIED} | changes))
 
     return run
 
 
 def chips(ptm90: Technology, **changes: Any) -> TrainingChips:
     array = ArrayStatistics(programming=Relative(form="relative", sigma=0.1))
-    return replace(TrainingChips(array, ptm90.memristor, (SIGMAS, SIGMAS), LAW), **changes)
+    return replace(TrainingChips(array, ptm90.memristor, (SIGMAS, SIGMAS), law=LAW), **changes)
 
 
 def test_neurons_are_drawn_for_every_sample_and_devices_once(ptm90: Technology) -> None:
     g = Conductances.of(random_crossbar(ptm90.memristor, 7, 400), torch.float64)
     drawn = chips(ptm90).drawn(torch.Generator().manual_seed(1))
-    deviation, built = drawn.deviation(0, 50, g.bias_pos), drawn.conductances(g)
+    deviation, built = drawn.deviation(0, 50, g), drawn.conductances(g)
     assert deviation is not None and deviation.trip_V.shape == deviation.leak_factor.shape == (50, 400)
     trip = deviation.trip_V
     # Half of each shift, and the current factors through the slope.
@@ -62,14 +62,14 @@ def test_neurons_are_drawn_for_every_sample_and_devices_once(ptm90: Technology) 
     assert float(deviation.leak_factor.log().std()) == pytest.approx(25 * 0.02, rel=0.02)
     assert abs(float(np.corrcoef(trip[0], trip[1])[0, 1])) < 0.2
     assert float(((built.pos - g.pos) / g.pos).std()) == pytest.approx(0.1, rel=0.05)
-    again = chips(ptm90).drawn(torch.Generator().manual_seed(1)).deviation(0, 50, g.bias_pos)
+    again = chips(ptm90).drawn(torch.Generator().manual_seed(1)).deviation(0, 50, g)
     assert again is not None and torch.equal(again.trip_V, trip)
 
 
 def test_nothing_is_drawn_of_what_does_not_vary(ptm90: Technology) -> None:
     g = Conductances.of(random_crossbar(ptm90.memristor, 3, 2), torch.float64)
     drawn = chips(ptm90, array=ArrayStatistics(), sigmas=(), law=None).drawn(torch.Generator())
-    assert drawn.conductances(g) is g and drawn.deviation(0, 5, g.bias_pos) is None
+    assert drawn.conductances(g) is g and drawn.deviation(0, 5, g) is None
 
 
 @pytest.mark.parametrize("layer", [0, 1])  # ideal rows, driven rows
@@ -107,7 +107,7 @@ def test_gradients_through_disturbed_devices_and_leaks_are_right(layer: int, ptm
     def membranes(micro: torch.Tensor) -> torch.Tensor:
         g = Conductances(micro * 1e-6, box.neg, box.bias_pos, box.bias_neg)
         drawn = chips(ptm90).drawn(torch.Generator().manual_seed(3))
-        deviation = drawn.deviation(layer, 3, g.bias_pos)
+        deviation = drawn.deviation(layer, 3, g)
         return circuit_layer(spikes, drawn.conductances(g), layer, 0.4, fitted, deviation).membranes * 1e3
 
     assert torch.autograd.gradcheck(membranes, ((box.pos * 1e6).requires_grad_(),), rtol=1e-4, atol=1e-7)
@@ -203,7 +203,7 @@ def test_a_training_begins_with_the_network_that_it_is_given(method: str, train:
 
 
 def test_what_cannot_be_drawn_is_refused(train: Trainer, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"training.variation has mismatch.*measure_neuron"):
+    with pytest.raises(ConfigurationError, match=r"training.variation has mismatch.*chip_law"):
         train(tmp_path / "run", variation={"mismatch": 1.0})
     train.technology = train.technology.changed(mismatch=None)
     with pytest.raises(ConfigurationError, match="no statistics of its transistors"):
