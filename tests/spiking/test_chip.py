@@ -21,7 +21,7 @@ from spicetrain.spiking.characterization.chip_law import chip_law, measure_chip_
 from spicetrain.spiking.chip import SpikingChip, drawn, neuron_sigmas
 from spicetrain.spiking.circuit import SpikingCircuit, load_circuit
 from spicetrain.spiking.netlists.cells import add_membrane_transistors, add_threshold_supplies, new_spiking_circuit
-from spicetrain.spiking.netlists.network import spiking_deck
+from spicetrain.spiking.netlists.network import latched, membranes_at_latch, spiking_deck
 from spicetrain.technology import Technology
 from spicetrain.variation import Statistics
 from spiking.verification.nets import random_spiking_network, small_circuit
@@ -36,6 +36,19 @@ LAYERS = (5, 3, 2)
 def chip_of(technology: Technology, statistics: Statistics, draw: Draw) -> SpikingChip:
     circuit = small_circuit()
     return drawn(random_spiking_network(technology, circuit, *LAYERS), circuit, technology, statistics, draw)
+
+
+def test_cells_of_a_1t1r_are_drawn_each_for_itself(ptm90: Technology) -> None:
+    circuit = load_circuit("lif-1t1r")
+    network = random_spiking_network(ptm90, circuit, 200, 100, 2)
+    one, other = (drawn(network, circuit, ptm90, Statistics(MISMATCH), Draw(number)).access for number in (0, 1))
+    assert one is not None and other is not None and one[0]["excitatory"].shape == (201, 100)
+    sigma_V = 3.5e-3 / np.sqrt(0.24 * 0.09)
+    for side in ("excitatory", "inhibitory"):
+        assert np.std(one[0][side]) == pytest.approx(sigma_V, rel=0.03)
+        assert abs(np.corrcoef(one[0][side].ravel(), other[0][side].ravel())[0, 1]) < 0.03
+    assert abs(np.corrcoef(one[0]["excitatory"].ravel(), one[0]["inhibitory"].ravel())[0, 1]) < 0.03
+    assert drawn(network, load_circuit("lif-1r"), ptm90, Statistics(MISMATCH), Draw(0)).access is None
 
 
 def flat(chip: SpikingChip) -> list[np.ndarray]:
@@ -150,3 +163,45 @@ def test_circuits_without_fingers_are_what_they_were(array: str) -> None:
     assert circuit.fingerprint.startswith(known[array])
     assert SpikingCircuit.model_validate(circuit.model_dump()).fingerprint == circuit.fingerprint
     assert circuit.changed(None, None, (2.0,)).fingerprint != circuit.fingerprint
+
+
+def with_gate_sources(deck: Deck, beginnings: tuple[str, ...], rng: np.random.Generator) -> Deck:
+    """Every transistor whose name begins so with its gate shifted by its own standard deviation."""
+    lines = []
+    for number, line in enumerate(deck.circuit.splitlines()):
+        words = line.split()
+        if words and words[0].startswith(beginnings):
+            size = dict(word.split("=") for word in words[6:])
+            sigma_V = 3.5e-9 / np.sqrt(float(size["w"]) * float(size["l"]) * float(size["m"]))
+            lines.append(f"Vo{number} o{number} {words[2]} {float(rng.normal() * sigma_V)!r}")
+            line = " ".join([*words[:2], f"o{number}", *words[3:]])
+        lines.append(line)
+    assert lines != deck.circuit.splitlines()
+    return replace(deck, circuit="\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("array", ["1r", "1t1r"])
+def test_what_is_not_drawn_moves_no_membrane(array: str, ptm90: Technology, ngspice: Ngspice) -> None:
+    """Resets and row drivers, by less than 0.05 mV and no spike; what is drawn, by a hundred times that."""
+    circuit, steps = small_circuit(array), 6
+    network = random_spiking_network(ptm90, circuit, 6, 5, 3)
+    spikes = np.random.default_rng(1).random((steps, 6)) < 0.5
+    deck = spiking_deck(network, circuit, ptm90, spikes, "flat")
+
+    def answers(deck: Deck) -> tuple[np.ndarray, np.ndarray]:
+        values = simulator(ngspice).simulate(deck).values
+        v, s = (of_deck(values, network, circuit, steps) for of_deck in (membranes_at_latch, latched))
+        return np.concatenate([one.ravel() for one in v]), np.concatenate([one.ravel() for one in s])
+
+    def moved(*beginnings: str) -> tuple[float, int]:
+        other, fired = answers(with_gate_sources(deck, beginnings, np.random.default_rng(0)))
+        below = ~(fired | nominal_fired)
+        return float(np.sqrt(np.mean((other - nominal)[below] ** 2))), int((fired != nominal_fired).sum())
+
+    nominal, nominal_fired = answers(deck)
+    drivers = tuple(f"M{kind}{side}{layer}_" for kind in "np" for side in "ei" for layer in (0, 1))
+    rms_V, spikes_moved = moved("Mreset", *(drivers if array == "1t1r" else [name for name in drivers if "1_" in name]))
+    assert rms_V < 5e-5 and spikes_moved == 0
+    drawn_too = ("Mnt", "Mpt", "Mleak", *(("Me", "Mi") if array == "1t1r" else ()))
+    rms_V, spikes_moved = moved(*drawn_too)
+    assert rms_V > 5e-3 or spikes_moved > 0

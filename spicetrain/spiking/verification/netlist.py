@@ -55,7 +55,7 @@ class Netlist:
         return cls(network, circuit, technology, sides, tuple(_cells(both, laws) for both in sides), key)
 
     def of_chip(self, chip: SpikingChip, laws: SpikingLaws, law: ChipLaw | None) -> Self:
-        """The netlist of a chip's network as that chip's own; `law`: what shifts of its cells do, in the reduced form."""
+        """The netlist of a chip's network, as that chip's own; `law`: of shifts of its cells, for the reduced form."""
         if chip.shifts is None:
             return self
         shifts = [array for one in chip.shifts for shift in one for array in shift]
@@ -110,6 +110,7 @@ def _cells(sides: Sides, laws: SpikingLaws) -> CellCoefficients:
     """Both cells of a row pair together, with the charge that its word lines move."""
     spiking = sides[0] + sides[1]
     silent = laws.silent_cells["excitatory"] + laws.silent_cells["inhibitory"]
+    silent = padded_sum(silent, np.zeros(len(spiking)))  # of as many powers
     return CellCoefficients(
         spiking,
         silent,
