@@ -98,7 +98,7 @@ class AccessLaw:
     def change(self, side: Side, g: Any, shift_V: Any, coarse: bool = False) -> list[Any]:
         """Per k the A / V^k, shaped like g and the shifts; numpy or torch."""
         table = (self.coarse_changes if coarse else self.changes)[side]
-        x, powers = g / self.g_S, [shift_V.clip(-self.reach_V, self.reach_V) / self.reach_V]
+        x, powers = (g / self.g_S).clip(0.0, 1.0), [shift_V.clip(-self.reach_V, self.reach_V) / self.reach_V]
         while len(powers) < table.shape[2]:
             powers.append(powers[-1] * powers[0])
         found = []
