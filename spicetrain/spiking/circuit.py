@@ -24,6 +24,7 @@ from spicetrain.storage import content_hash
 Positive = Annotated[float, Field(gt=0)]
 Geometry = dict[str, float]
 PerLayer = Annotated[tuple[float, ...], Field(min_length=1)]
+Fingers = Annotated[tuple[Positive, ...], Field(min_length=1)]
 ArrayKind = Literal["1r", "1t1r"]
 Side = Literal["excitatory", "inhibitory"]
 SIDES: tuple[Side, Side] = ("excitatory", "inhibitory")
@@ -78,7 +79,7 @@ class Neuron(Definition):
     leak_gate_V: float
     reset: Geometry
     reset_fingers: PerLayer = (1.0,)
-    inverter_fingers: PerLayer = (1.0,)
+    inverter_fingers: Fingers = (1.0,)
 
 
 class SpikingCircuit(Definition):

@@ -10,7 +10,7 @@ from pydantic import Field
 from spicetrain.experiment import CharacterizationSettings, Experiment, absolute, absolute_toml
 from spicetrain.registry import Registry
 from spicetrain.schema import Definition
-from spicetrain.spiking.circuit import PerLayer, SpikingCircuit, load_circuit
+from spicetrain.spiking.circuit import Fingers, PerLayer, SpikingCircuit, load_circuit
 from spicetrain.spiking.methods import METHODS, Method
 from spicetrain.training.settings import Augmentation, LoopSettings, Positive
 from spicetrain.verification.settings import Share, Tolerance, VerificationBase
@@ -24,7 +24,7 @@ class CircuitSettings(Definition):
     name: str = "lif-1r"
     threshold_V: PerLayer | None = None
     capacitance_F: PerLayer | None = None
-    inverter_fingers: PerLayer | None = None
+    inverter_fingers: Fingers | None = None
 
     def load(self) -> SpikingCircuit:
         """The circuit; ConfigurationError when its file is gone or bad."""
