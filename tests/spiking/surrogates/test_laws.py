@@ -127,6 +127,21 @@ def test_cell_coefficients_are_the_stated_series_in_numpy_and_torch() -> None:
     np.testing.assert_allclose(laws.cell_coefficients("excitatory", g, coarse=True)[0], g * (g / 8e-6))
 
 
+def test_cells_beyond_the_largest_that_was_measured_go_on_along_a_secant() -> None:
+    """A power series runs away there; a cell that programming overshoots conducts a little more."""
+    table = np.array([[0.5, -0.1, 40.0, -80.0, 39.65], [-1.0, 0.2, 0.0, 0.0, 0.0]])
+    laws = replace(every_law(), cells={side: table for side in SIDES}, coarse_cells={}, cell_g_S=8e-6)
+    inside, g = np.array([1e-7, 6.4e-6, 8e-6]), np.array([1e-7, 6.4e-6, 8e-6, 10e-6, 12e-6])
+    for k, alone in enumerate(laws.cell_coefficients("excitatory", inside)):
+        found = laws.cell_coefficients("excitatory", g)[k]
+        np.testing.assert_array_equal(alone, inside * polyval(inside / 8e-6, table[k]))
+        np.testing.assert_allclose(found[:3], alone, rtol=1e-12)
+        slope = (alone[2] - alone[1]) / 1.6e-6
+        np.testing.assert_allclose(found[3:], alone[2] + slope * (g[3:] - 8e-6), rtol=1e-12)
+        (of_torch, *_) = laws.cell_coefficients("excitatory", torch.tensor(g))[k : k + 1]
+        np.testing.assert_allclose(of_torch, found, rtol=1e-12)
+
+
 def test_a_curve_that_is_a_polynomial_is_found_with_its_degree() -> None:
     x = np.linspace(-0.3, 0.2, 41)
     truth = np.array([1e-6, -2e-4, 3e-4, 5e-3])
