@@ -39,6 +39,24 @@ def test_figures_are_those_of_the_rows_and_these_of_single_chips(verifier: Make)
     assert figures.nominal == model.accuracy(SpikingChip(verify.network))
 
 
+def test_each_source_has_a_column_of_its_own(verifier: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Accuracies of a few images are alike; here each chip's is another number."""
+
+    def told_apart(self: ChipModel, chip: SpikingChip) -> float:
+        trips = sum(float(np.abs(one.nmos.shift_V).sum()) for one in chip.shifts or ())
+        return (int(chip.network.fingerprint[:8], 16) / 2**32 + trips) % 1
+
+    monkeypatch.setattr(ChipModel, "accuracy", told_apart)
+    verify = verifier()
+    figures, table = verify(**CHIPS).chips, verify.table("chips")
+    model = verify.asked(**CHIPS).chips(verify.simulator)
+    assert model is not None and figures is not None
+    for column, source in (("model", None), ("mismatch", "mismatch"), ("programming", "programming")):
+        wanted = [model.accuracy(model.chip(number, source)) for number in (0, 1, 2)]
+        assert table[f"accuracy_{column}"].tolist() == wanted
+    assert figures.by_source["programming"].accuracy_mean == pytest.approx(table["accuracy_programming"].mean())
+
+
 def test_an_interrupted_one_goes_on(verifier: Make) -> None:
     verify = verifier()
     verify.counted(interrupt_at=4)  # one of the chip law, one nominal image, of the chip's images the second
