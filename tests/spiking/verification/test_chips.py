@@ -11,6 +11,7 @@ import pytest
 from spicetrain.draw import Draw
 from spicetrain.errors import ConfigurationError
 from spicetrain.spiking.chip import SpikingChip, drawn
+from spicetrain.spiking.verification.chips import ChipModel
 from spicetrain.spiking.verification.figures import classes
 from spiking.verification.verifier import Verifier
 
