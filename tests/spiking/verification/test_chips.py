@@ -1,4 +1,4 @@
-"""Chips of a small network: figures by hand, resumed, kept, refused; ngspice against the model, drawn alike."""
+"""Chips of a small network: figures by hand, resumed, kept, refused, judged."""
 
 from __future__ import annotations
 
