@@ -24,6 +24,7 @@ from spicetrain.storage import content_hash
 Positive = Annotated[float, Field(gt=0)]
 Geometry = dict[str, float]
 PerLayer = Annotated[tuple[float, ...], Field(min_length=1)]
+Fingers = Annotated[tuple[Positive, ...], Field(min_length=1)]
 ArrayKind = Literal["1r", "1t1r"]
 Side = Literal["excitatory", "inhibitory"]
 SIDES: tuple[Side, Side] = ("excitatory", "inhibitory")
@@ -66,6 +67,8 @@ class Neuron(Definition):
     leak, leak_gate_V   nMOS from the membrane to rest
     reset               nMOS from the membrane to rest, its gate between vss_V and vdd_V: one of its fingers
     reset_fingers       of each layer, likewise
+    inverter_fingers    of each layer: so many `inverter`s in parallel. They trip at the same membrane, and the more of
+                        them there are, the less it differs from neuron to neuron
     """
 
     capacitance_F: PerLayer
@@ -76,6 +79,7 @@ class Neuron(Definition):
     leak_gate_V: float
     reset: Geometry
     reset_fingers: PerLayer = (1.0,)
+    inverter_fingers: Fingers = (1.0,)
 
 
 class SpikingCircuit(Definition):
@@ -125,9 +129,17 @@ class SpikingCircuit(Definition):
     def reset_fingers(self, layer: int) -> float:
         return of_layer(self.neuron.reset_fingers, layer)
 
-    def changed(self, threshold_V: tuple[float, ...] | None, capacitance_F: tuple[float, ...] | None) -> Self:
-        """The same with other thresholds or capacitances, where given; ConfigurationError when impossible."""
-        given = {"threshold_V": threshold_V, "capacitance_F": capacitance_F}
+    def inverter_fingers(self, layer: int) -> float:
+        return of_layer(self.neuron.inverter_fingers, layer)
+
+    def changed(
+        self,
+        threshold_V: tuple[float, ...] | None,
+        capacitance_F: tuple[float, ...] | None,
+        inverter_fingers: tuple[float, ...] | None = None,
+    ) -> Self:
+        """The same with others of these, where given; ConfigurationError when impossible."""
+        given = {"threshold_V": threshold_V, "capacitance_F": capacitance_F, "inverter_fingers": inverter_fingers}
         content = self.model_dump()
         content["neuron"] |= {key: value for key, value in given.items() if value is not None}
         return parse(type(self), content, f"circuit {self.name}")
@@ -141,12 +153,16 @@ class SpikingCircuit(Definition):
     def distinct_layers(self) -> int:
         """Number of layers that differ from all before them; deeper ones are as the last of these."""
         neuron = self.neuron
-        return max(len(neuron.capacitance_F), len(neuron.threshold_V), len(neuron.reset_fingers))
+        varied = (neuron.capacitance_F, neuron.threshold_V, neuron.reset_fingers, neuron.inverter_fingers)
+        return max(len(values) for values in varied)
 
     @cached_property
     def fingerprint(self) -> str:
         """Hash of everything a simulation depends on, besides the technology."""
-        return content_hash(self.model_dump(mode="json", exclude={"name", "description"}))
+        content = self.model_dump(mode="json", exclude={"name", "description"})
+        if self.neuron.inverter_fingers == (1.0,):  # what was before there was a choice
+            del content["neuron"]["inverter_fingers"]
+        return content_hash(content)
 
     def require_chargeable(self, layers: tuple[int, ...], steps: int, memristor: Device) -> None:
         """ConfigurationError when even the strongest input, every excitatory device at g_max and every inhibitory one

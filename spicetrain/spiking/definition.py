@@ -10,7 +10,7 @@ from pydantic import Field
 from spicetrain.experiment import CharacterizationSettings, Experiment, absolute, absolute_toml
 from spicetrain.registry import Registry
 from spicetrain.schema import Definition
-from spicetrain.spiking.circuit import PerLayer, SpikingCircuit, load_circuit
+from spicetrain.spiking.circuit import Fingers, PerLayer, SpikingCircuit, load_circuit
 from spicetrain.spiking.methods import METHODS, Method
 from spicetrain.training.settings import Augmentation, LoopSettings, Positive
 from spicetrain.verification.settings import Share, Tolerance, VerificationBase
@@ -24,10 +24,11 @@ class CircuitSettings(Definition):
     name: str = "lif-1r"
     threshold_V: PerLayer | None = None
     capacitance_F: PerLayer | None = None
+    inverter_fingers: Fingers | None = None
 
     def load(self) -> SpikingCircuit:
         """The circuit; ConfigurationError when its file is gone or bad."""
-        return load_circuit(self.name).changed(self.threshold_V, self.capacitance_F)
+        return load_circuit(self.name).changed(self.threshold_V, self.capacitance_F, self.inverter_fingers)
 
 
 class SpikingNetworkSettings(Definition):
@@ -52,6 +53,7 @@ class SpikingTrainingSettings(LoopSettings):
     method           one of spiking.methods.METHODS
     surrogate_slope  of snntorch's fast sigmoid, over membranes in units of their threshold
     rate_logit       what an output that spikes in every step counts in the softmax
+    initial          network.safetensors of another run of the same method to start from
     """
 
     methods: ClassVar[Registry[Method]] = METHODS
@@ -63,6 +65,11 @@ class SpikingTrainingSettings(LoopSettings):
     augmentation: Augmentation = Augmentation(shift_pixels=1.0)
     surrogate_slope: Positive = 3.0
     rate_logit: Positive = 15.0
+    initial: Path | None = None
+
+    def trained_as(self) -> dict[str, Any]:
+        """Without an initial network, what it was before there could be one."""
+        return {key: value for key, value in super().trained_as().items() if key != "initial" or value is not None}
 
 
 class SpikingVerificationSettings(VerificationBase):
@@ -115,7 +122,12 @@ class SpikingExperiment(Experiment):
         circuit = self.circuit.model_copy(update={"name": absolute_toml(self.circuit.name, base)})
         settled = super()._paths(base)
         spikes = {"spikes": absolute(self.verification.spikes, base)}
-        return settled | {"circuit": circuit, "verification": settled["verification"].model_copy(update=spikes)}
+        initial = {"initial": absolute(self.training.initial, base)}
+        return settled | {
+            "circuit": circuit,
+            "training": self.training.model_copy(update=initial),
+            "verification": settled["verification"].model_copy(update=spikes),
+        }
 
 
 def training_of_today(table: dict[str, Any]) -> dict[str, Any]:

@@ -11,12 +11,14 @@ from spicetrain.characterization.sweep import Subject
 from spicetrain.netlists.cells import Form
 from spicetrain.runfolder import TABLES as TABLES_FOLDER
 from spicetrain.spiking.characterization.check import examined
+from spicetrain.spiking.characterization.chip_law import chip_law
 from spicetrain.spiking.characterization.tables import TABLES
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.definition import SpikingExperiment
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.verification.summary import SpikingSummary
 from spicetrain.system import Bench, Column, System
+from spicetrain.variation import statistics_of
 from spicetrain.verification.conditions import conditions_of, scaled
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class SpikingSystem(System):
 
     def require(self, bench: Bench) -> None:
         from spicetrain.spiking.netlists.network import require_reduced
-        from spicetrain.spiking.training.loop import require_spiking_fit
+        from spicetrain.spiking.training.loop import require_initial, require_spiking_fit
         from spicetrain.spiking.verification.verify import require_spiking_verification
 
         experiment, circuit, technology = _experiment(bench), circuit_of(bench), bench.technology
@@ -58,8 +60,10 @@ class SpikingSystem(System):
             require_reduced(circuit, conditions.simulated)
         if conditions.vdd_scale != 1:  # that there is such a circuit
             circuit.between(scaled(circuit.rails, conditions.vdd_scale, circuit.rest_V))
+        if experiment.training.initial is not None:
+            require_initial(self.load_network(experiment.training.initial), experiment.training)
         require_spiking_fit(experiment.network, experiment.training, bench.dataset, circuit, technology)
-        require_spiking_verification(experiment.verification, bench.dataset, experiment.network)
+        require_spiking_verification(experiment.verification, bench.dataset, experiment.network, technology)
 
     def characterize(self, bench: Bench, plan: Plan) -> dict[str, Path]:
         technology, circuit, folder = bench.technology, circuit_of(bench), bench.files / TABLES_FOLDER
@@ -81,9 +85,10 @@ class SpikingSystem(System):
         from spicetrain.spiking.training.loop import train
 
         experiment = _experiment(bench)
+        statistics = statistics_of(bench.technology, experiment.training.variation)
         return train(
             experiment.network, experiment.training, bench.dataset, bench.technology, circuit_of(bench), surrogates,
-            bench.files.folder,
+            bench.files.folder, law=chip_law(circuit_of(bench), bench.technology, statistics, bench.simulator),
         )  # fmt: skip
 
     def load_network(self, path: Path) -> SpikingNetwork:

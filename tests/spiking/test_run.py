@@ -21,6 +21,7 @@ from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.storage import read_json
 from spicetrain.systems import load_experiment, presets
 from spicetrain.technology import load_technology
+from spicetrain.variation import TrainingVariation
 
 Capture = pytest.CaptureFixture[str]
 STEPS, IMAGES = 4, 3
@@ -48,6 +49,10 @@ flat_images = 1
 spike_agreement_min = 0.97
 membrane_rms_max = 0.2
 """
+
+
+# Trained, and verified, for chips that differ.
+CHIPS = ["--chips", "2", "--chips-simulated", "1", "--chips-images", "2", "--training.variation.mismatch", "0.3"]
 
 
 def circuit_toml(folder: Path, array: str, changes: Mapping[str, object] | None = None) -> Path:
@@ -87,7 +92,9 @@ def refused(capsys: Capture) -> Callable[..., str]:
 @pytest.mark.parametrize("array", ["1r", "1t1r"])
 def test_all_rooms_in_order(array: str, method: str, own_folder: Path, capsys: Capture) -> None:
     circuit_toml(own_folder, array)
-    assert main(["run", "tiny.toml", "--workers", "1", "--method", method, "--out", "run"]) == 0, capsys.readouterr()
+    more = CHIPS if method == "circuit" else []
+    words = ["run", "tiny.toml", "--workers", "1", "--method", method, "--out", "run", *more]
+    assert main(words) == 0, capsys.readouterr()
     summary, folder = read_json(Path("run/summary.json")), Path("run")
     assert (summary["system"], summary["method"], summary["array"]) == ("spiking", method, array)
     assert summary["images"] == IMAGES and summary["flat"]["images"] == 1
@@ -102,6 +109,10 @@ def test_all_rooms_in_order(array: str, method: str, own_folder: Path, capsys: C
         assert (folder / text).stat().st_size > 1000
     said = capsys.readouterr().out
     assert "spike agreement" in said
+    if more:
+        assert "chips, spike agreement" in said and len(pd.read_parquet(folder / "chips.parquet")) == 2
+        assert summary["chips"]["simulated_spike_agreement"] > 0.96
+        assert network.about["varied"]["mismatch_scale"] == 0.3
     written = (folder / "summary.json").read_bytes()
     assert main(["run", "run", "--workers", "1"]) == 0  # again: all of it is kept
     assert (folder / "summary.json").read_bytes() == written
@@ -119,11 +130,13 @@ def test_figures_outside_what_is_asked_fail_after_all_is_written(refused: Callab
 
 def test_shipped_spiking_experiments_are_what_they_say() -> None:
     named = [name for name in presets() if "snn" in name]
-    assert set(named) == {f"{data}-snn-{how}" for data in ("mnist", "fashion-mnist") for how in ("regular", "circuit")}
+    plain = {f"{data}-snn-{how}" for data in ("mnist", "fashion-mnist") for how in ("regular", "circuit")}
+    assert set(named) == plain | {"mnist-snn-circuit-robust"}
     for name in named:
         experiment = load_experiment(name)
         assert isinstance(experiment, SpikingExperiment)
-        assert name == f"{experiment.dataset.name}-snn-{experiment.training.method}"
+        assert name.removesuffix("-robust") == f"{experiment.dataset.name}-snn-{experiment.training.method}"
+        assert (experiment.training.variation != TrainingVariation()) == name.endswith("-robust")
         assert experiment.network.layers == (784, 100, 10) and experiment.network.steps <= 25
         load_circuit(experiment.circuit.name)
 
@@ -172,6 +185,13 @@ def test_driven_inputs_have_no_reduced_form(own_folder: Path, refused: Callable[
         ("--circuit.threshold-V 0.9", "is outside"),
         ("--verification.spikes none.npy", "none.npy"),
         ("--hidden", "Unknown flag --hidden"),
+        ("--chips 2 --chips-simulated 3", "chips_simulated = 3 of chips = 2"),
+        ("--chips 2 --chips-images 31", "chips_images = 31"),
+        ("--chips 2 --verification.variation.mismatch 0 --verification.variation.programming 0", "nothing varies"),
+        ("--chips 2 --verification.variation.programming -0.1", "programming"),
+        ("--training.variation.mismatch -1", "mismatch"),
+        ("--circuit.inverter-fingers 0", "inverter_fingers"),
+        ("--initial none.safetensors", "none.safetensors"),
     ],
 )
 def test_impossible_settings(flags: str, text: str, refused: Callable[..., str], capsys: Capture) -> None:

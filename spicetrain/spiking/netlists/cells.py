@@ -12,6 +12,7 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.netlists.cells import VDD, VSS, Kind, models_only, transistor
+from spicetrain.spiking.chip import NeuronShifts, Shift
 from spicetrain.spiking.circuit import SIDES, Clock, Pair, Side, SpikingCircuit
 from spicetrain.technology import Technology
 
@@ -94,27 +95,66 @@ def add_threshold_supplies(circuit: Circuit, layer: int, threshold_V: float, spi
 
 
 def add_neuron(
-    circuit: Circuit, layer: int, j: int, threshold_V: float, spiking: SpikingCircuit, technology: Technology
+    circuit: Circuit,
+    layer: int,
+    j: int,
+    threshold_V: float,
+    spiking: SpikingCircuit,
+    technology: Technology,
+    *,
+    shifts: NeuronShifts | None = None,
 ) -> None:
-    """Membrane capacitor, leak, reset, threshold inverter and latch of one neuron."""
+    """Membrane capacitor, leak, reset, threshold inverter and latch of one neuron; `shifts`: its transistors'."""
     name = f"{layer}_{j}"
     circuit.C(f"m{name}", f"m{name}", circuit.gnd, spiking.capacitance_F(layer))
-    add_membrane_transistors(circuit, layer, name, f"r{name}", spiking, technology)
+    add_membrane_transistors(circuit, layer, name, f"r{name}", spiking, technology, shifts=shifts)
     _add_latch(circuit, name, threshold_V, spiking)
 
 
 def add_membrane_transistors(
-    circuit: Circuit, layer: int, name: str, reset_gate: str, spiking: SpikingCircuit, technology: Technology
+    circuit: Circuit,
+    layer: int,
+    name: str,
+    reset_gate: str,
+    spiking: SpikingCircuit,
+    technology: Technology,
+    *,
+    shifts: NeuronShifts | None = None,
 ) -> None:
-    """All transistors at the membrane m<name>: leak, reset, and the threshold inverter to q<name>."""
-    neuron, membrane, fingers = spiking.neuron, f"m{name}", spiking.reset_fingers(layer)
-    high, low = threshold_supplies(layer)
+    """All transistors at the membrane m<name>: leak, reset, and the threshold inverter to q<name>. With shifts, those
+    that are drawn have their gates at sources of their own: gn<name>, gp<name> behind the membrane, gl<name>."""
+    neuron, membrane, drains = spiking.neuron, f"m{name}", spiking.reset_fingers(layer)
     gate = (membrane, reset_gate, REST, VSS)
+    n = p = leak = Shift(0.0, 0.0)
+    gates, leak_gate = (membrane, membrane), LEAK
+    if shifts is not None:
+        n, p, leak = shifts
+        gates, leak_gate = (f"gp{name}", f"gn{name}"), f"gl{name}"
+        for node, before, shift in ((gates[0], membrane, p), (gates[1], membrane, n), (leak_gate, LEAK, leak)):
+            circuit.raw_spice += f"V{node} {node} {before} {-shift.shift_V!r}\n"
     circuit.raw_spice += (
-        transistor(f"leak{name}", "nmos", (membrane, LEAK, REST, VSS), neuron.leak, technology)
-        + transistor(f"reset{name}", "nmos", gate, neuron.reset, technology, fingers)
-        + _inverter(f"t{name}", membrane, f"q{name}", neuron.inverter, (high, low), (high, low), technology)
+        transistor(f"leak{name}", "nmos", (membrane, leak_gate, REST, VSS), neuron.leak, technology, 1 + leak.factor)
+        + transistor(f"reset{name}", "nmos", gate, neuron.reset, technology, drains)
+        + threshold_inverter(
+            f"t{name}", gates, f"q{name}", layer, spiking, technology, factors=(1 + p.factor, 1 + n.factor)
+        )
     )
+
+
+def threshold_inverter(
+    name: str,
+    gates: tuple[str, str],
+    v_out: str,
+    layer: int,
+    spiking: SpikingCircuit,
+    technology: Technology,
+    *,
+    factors: tuple[float, float] = (1.0, 1.0),
+) -> str:
+    """Of a neuron in `layer`; gates, and factors of the current, of the pMOS and of the nMOS."""
+    ends, fingers = threshold_supplies(layer), spiking.inverter_fingers(layer)
+    parallel = (fingers * factors[0], fingers * factors[1])
+    return _inverter(name, gates, v_out, spiking.neuron.inverter, ends, ends, technology, fingers=parallel)
 
 
 def _add_latch(circuit: Circuit, name: str, threshold_V: float, spiking: SpikingCircuit) -> None:
@@ -182,25 +222,44 @@ def add_drivers(circuit: Circuit, name: str, spiking: SpikingCircuit, technology
     supplies = {"1r": ((VDD, REST), (REST, VSS)), "1t1r": ((VDD, VSS), (VDD, VSS))}[spiking.array]
     for side, pair, ends in zip("ei", (spiking.excitatory, spiking.inhibitory), supplies, strict=True):
         circuit.raw_spice += _inverter(
-            f"{side}{name}", f"g{side}{name}", f"{side}{name}", pair, ends, (VDD, VSS), technology
+            f"{side}{name}", (f"g{side}{name}",) * 2, f"{side}{name}", pair, ends, (VDD, VSS), technology
         )
 
 
-def access_transistor(name: str, word_line: str, column: str, spiking: SpikingCircuit, technology: Technology) -> str:
+def access_transistor(
+    name: str,
+    word_line: str,
+    column: str,
+    spiking: SpikingCircuit,
+    technology: Technology,
+    *,
+    shift_V: float | None = None,
+) -> str:
     """The access transistor of a 1t1r cell, between its memristor's node y<name> and the column; `name` begins with
-    the side's letter."""
+    the side's letter. With a shift, its gate is at a source of its own, z<name>."""
     assert spiking.access is not None  # SpikingCircuit demands it of a 1t1r
+    source, gate = "", word_line
+    if shift_V is not None:
+        source, gate = f"Vz{name} z{name} {word_line} {-shift_V!r}\n", f"z{name}"
     if name.startswith("e"):
-        return transistor(name, "nmos", (f"y{name}", word_line, column, VSS), spiking.access.nmos, technology)
-    return transistor(name, "pmos", (f"y{name}", word_line, column, VDD), spiking.access.pmos, technology)
+        return source + transistor(name, "nmos", (f"y{name}", gate, column, VSS), spiking.access.nmos, technology)
+    return source + transistor(name, "pmos", (f"y{name}", gate, column, VDD), spiking.access.pmos, technology)
 
 
 def _inverter(
-    name: str, v_in: str, v_out: str, pair: Pair, ends: tuple[str, str], bulks: tuple[str, str], technology: Technology
+    name: str,
+    gates: tuple[str, str],
+    v_out: str,
+    pair: Pair,
+    ends: tuple[str, str],
+    bulks: tuple[str, str],
+    technology: Technology,
+    *,
+    fingers: tuple[float, float] = (1.0, 1.0),
 ) -> str:
-    """An inverter between the two `ends`, upper first; `bulks` of the pMOS and of the nMOS."""
+    """An inverter between the two `ends`, upper first; gates, bulks and fingers of the pMOS and of the nMOS."""
     sides: tuple[tuple[Kind, dict[str, float]], ...] = (("pmos", pair.pmos), ("nmos", pair.nmos))
     return "".join(
-        transistor(f"{kind[0]}{name}", kind, (v_out, v_in, end, bulk), geometry, technology)
-        for (kind, geometry), end, bulk in zip(sides, ends, bulks, strict=True)
+        transistor(f"{kind[0]}{name}", kind, (v_out, gate, end, bulk), geometry, technology, parallel)
+        for (kind, geometry), gate, end, bulk, parallel in zip(sides, gates, ends, bulks, fingers, strict=True)
     )

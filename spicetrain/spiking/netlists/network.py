@@ -15,6 +15,7 @@ from spicetrain.array.netlist import add_open_column
 from spicetrain.errors import ConfigurationError
 from spicetrain.netlists.cells import VDD, VSS, Form, text_of
 from spicetrain.spice.deck import Deck
+from spicetrain.spiking.chip import AccessShifts, NeuronShifts, pairs_of
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.netlists.cells import (
     SUPPLIES,
@@ -52,6 +53,8 @@ def spiking_deck(
     form: Form,
     *,
     cells: tuple[CellCoefficients, ...] | None = None,
+    shifts: tuple[NeuronShifts, ...] | None = None,
+    access: tuple[AccessShifts, ...] | None = None,
 ) -> Deck:
     """A .tran over one image, `spikes` [n, rows] (bool). Saves v(m<l>_<j>), the membranes, v(s<l>_<j>), the latched
     spikes (0..1), and the currents of the supplies, as ngspice counts them: into the source's upper end.
@@ -59,6 +62,8 @@ def spiking_deck(
     flat: every device. reduced, 1r: a column of the first layer is exactly one source behind one conductance
     (Thevenin), because ideal sources hold its rows. reduced, 1t1r: in every layer the cells of a column are one
     current and one charge, polynomials of the membrane with the coefficients in `cells`, behind ideal word lines.
+    shifts: of the neurons' transistors by layer, [columns]; the crossbars are a chip's own already.
+    access: of the flat form of a 1t1r, side -> [rows + 1, columns]; in the reduced one they are in `cells`.
 
     ConfigurationError: spikes of another shape, a reduced form that is not exact, coefficients missing.
     """
@@ -71,7 +76,8 @@ def spiking_deck(
         threshold_V = network.thresholds_V[layer]
         add_threshold_supplies(circuit, layer, threshold_V, spiking)
         for j in range(crossbar.columns):
-            add_neuron(circuit, layer, j, threshold_V, spiking, technology)
+            one = None if shifts is None else shifts[layer].of(j)
+            add_neuron(circuit, layer, j, threshold_V, spiking, technology, shifts=one)
         if form == "reduced" and cells is not None:
             _add_reduced_columns(circuit, layer, cells[layer], spiking, inputs)
         elif form == "reduced" and layer == 0:
@@ -79,7 +85,7 @@ def spiking_deck(
         else:
             if layer > 0:
                 _add_rows(circuit, layer, crossbar, spiking, technology, steps)
-            _add_array(circuit, layer, crossbar, spiking, technology)
+            _add_array(circuit, layer, crossbar, spiking, technology, None if access is None else access[layer])
     step_s = spiking.clock.step_s
     stop_s = (steps + depth - 1) * step_s
     return Deck(
@@ -178,21 +184,28 @@ def _add_rows(
 
 
 def _add_array(
-    circuit: Circuit, layer: int, crossbar: Crossbar, spiking: SpikingCircuit, technology: Technology
+    circuit: Circuit,
+    layer: int,
+    crossbar: Crossbar,
+    spiking: SpikingCircuit,
+    technology: Technology,
+    access: AccessShifts | None,
 ) -> None:
     """Every device, column by column: row by row, ngspice's Sparse needs eight times as long to order the matrix."""
-    sides = (("e", np.vstack([crossbar.pos, crossbar.bias_pos])), ("i", np.vstack([crossbar.neg, crossbar.bias_neg])))
+    sides = pairs_of(crossbar)
     lines: list[str] = []
     for j in range(crossbar.columns):
         for i in range(crossbar.rows + 1):
-            for side, g in sides:
+            for of_side, g in sides.items():
+                side = of_side[0]
                 row, name = f"{side}{layer}_{i}", f"{side}{layer}_{i}_{j}"
                 if spiking.array == "1r":
                     technology.memristor.add(circuit, name, row, f"m{layer}_{j}", float(g[i, j]))
                 else:
                     rail = VDD if side == "e" else VSS
                     technology.memristor.add(circuit, name, rail, f"y{name}", float(g[i, j]))
-                    lines.append(access_transistor(name, row, f"m{layer}_{j}", spiking, technology))
+                    shift_V = None if access is None else float(access[of_side][i, j])
+                    lines.append(access_transistor(name, row, f"m{layer}_{j}", spiking, technology, shift_V=shift_V))
     circuit.raw_spice += "".join(lines)
 
 

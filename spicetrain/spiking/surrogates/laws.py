@@ -29,6 +29,7 @@ from spicetrain.surrogates.fitted_file import header, read_fitted
 from spicetrain.surrogates.levenberg_marquardt import Vector
 
 FORMAT = "spicetrain-spiking-laws-2"
+_SECANT, _ROUNDED = 0.8, 1 + 1e-6  # of the largest conductance: from where on; what float32 makes of it
 Range = tuple[float, float]
 
 
@@ -92,9 +93,22 @@ class SpikingLaws:
     domains: Mapping[str, Range] = field(default_factory=dict)
 
     def cell_coefficients(self, side: Side, g: Any, *, coarse: bool = False) -> list[Any]:
-        """Per k the A / V^k, shaped like g (siemens; numpy or torch), of a spiking cell's current into its column."""
-        ratio, cells = g / self.cell_g_S, self.coarse_cells if coarse and self.coarse_cells else self.cells
-        return [g * _polynomial(powers, ratio) for powers in cells[side]]
+        """Per k the A / V^k, shaped like g (siemens; numpy or torch), of a spiking cell's current into its column.
+
+        Beyond cell_g_S, the largest that was measured, where programming overshoots: along the secant of the last fifth
+        before it, because powers run away.
+        """
+        cells = (self.coarse_cells if coarse and self.coarse_cells else self.cells)[side]
+        if not bool((g > self.cell_g_S * _ROUNDED).any()):
+            ratio = g / self.cell_g_S
+            return [g * _polynomial(powers, ratio) for powers in cells]
+        held = g.clip(max=self.cell_g_S) if hasattr(g, "new_tensor") else np.minimum(g, self.cell_g_S)
+        beyond, ratio = g - held, held / self.cell_g_S
+        return [
+            held * _polynomial(powers, ratio)
+            + beyond * (float(_polynomial(powers, 1.0) - _SECANT * _polynomial(powers, _SECANT)) / (1 - _SECANT))
+            for powers in cells
+        ]
 
     @cached_property
     def fingerprint(self) -> str:

@@ -21,6 +21,7 @@ from torch import Tensor
 from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.circuit import of_layer
 from spicetrain.spiking.training.columns import Columns
+from spicetrain.spiking.training.drawn import Deviation
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.layers import LayerResponse
 from spicetrain.spiking.training.membrane import resting
@@ -29,20 +30,30 @@ from spicetrain.surrogates.extrapolation import outside
 
 
 def circuit_layer(
-    spikes: Tensor, g: Conductances, layer: int, threshold_V: float, fitted: FittedSpikingCircuit
+    spikes: Tensor,
+    g: Conductances,
+    layer: int,
+    threshold_V: float,
+    fitted: FittedSpikingCircuit,
+    deviation: Deviation | None = None,
 ) -> LayerResponse:
     """Which neurons fire, and their membranes at the latch.
 
     spikes       [steps, samples, rows], 0 or 1 in the fitted's precision; the bias row pair spikes in every step
     g            siemens
     threshold_V  absolute
+    deviation    of the neurons from the circuit's; one that is drawn for samples is held over all their time steps
     Differentiable in spikes and g; through the spike itself with snntorch's fast_sigmoid. A neuron that fired does not
     pass its gradient through its own reset, as in snntorch.
     """
     laws, rest_V = fitted.laws, fitted.circuit.rest_V
     driven = fitted.circuit.array == "1r" and (layer > 0 or fitted.circuit.inputs == "driven")
-    columns = DrivenColumns(spikes, g, layer, fitted) if driven else Columns(spikes, g, layer, fitted)
-    scale, trip = threshold_V - rest_V, threshold_V - rest_V + laws.trip_offset_V
+    of_kind: type[DrivenColumns] | type[Columns] = DrivenColumns if driven else Columns
+    columns = of_kind(spikes, g, layer, fitted, deviation)
+    scale = threshold_V - rest_V
+    trip: float | Tensor = scale + laws.trip_offset_V
+    if deviation is not None:
+        trip = trip + deviation.trip_V
     injected = of_layer(laws.reset_charge_C, layer) / columns.C
     fire = surrogate.fast_sigmoid(fitted.slope)
     u = resting(columns.silent_rows).expand(spikes.shape[1], g.bias_pos.shape[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from spicetrain.spiking.methods import Method
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.surrogates.laws import SpikingLaws
 from spicetrain.spiking.training.circuit_layer import circuit_layer
+from spicetrain.spiking.training.drawn import Deviation, DrawnChips
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.layers import Layer, LayerResponse, Layers
 from spicetrain.spiking.training.parameters import SynapseParameters
@@ -27,9 +29,22 @@ class CircuitLayers(Layers):
     def __init__(self, fitted: FittedSpikingCircuit, device: Device, settings: SpikingTrainingSettings) -> None:
         self.fitted, self.device = fitted, device
 
-    def forward(self, spikes: Tensor, parameters: SynapseParameters, layer: int) -> LayerResponse:
+    def forward(
+        self, spikes: Tensor, parameters: SynapseParameters, layer: int, drawn: DrawnChips | None = None
+    ) -> LayerResponse:
         g, threshold_V = self.programmed(parameters, layer)
-        return circuit_layer(spikes, g, layer, threshold_V, self.fitted)
+        if drawn is None:
+            return circuit_layer(spikes, g, layer, threshold_V, self.fitted)
+        built = drawn.conductances(g)
+        deviation = drawn.deviation(layer, spikes.shape[1], built)
+        return circuit_layer(spikes, built, layer, threshold_V, self.fitted, deviation)
+
+    @torch.no_grad()
+    def synapses(self, network: SpikingNetwork, layer: int) -> Tensor:
+        span_S = self.device.g_max_S - self.device.g_min_S
+        box = network.crossbars[layer]
+        signed = np.vstack([box.pos - box.neg, box.bias_pos - box.bias_neg])
+        return torch.as_tensor(signed / span_S)
 
     def programmed(self, parameters: SynapseParameters, layer: int) -> tuple[Conductances, float]:
         return parameters.conductances(self.device), self.fitted.circuit.threshold_V(layer)
@@ -45,9 +60,13 @@ def circuit_model(
     if laws is None:
         raise ConfigurationError("The circuit's model needs the laws that were fitted to the circuit: give laws.")
     fitted = FittedSpikingCircuit(circuit, laws, torch.float64, 1.0)
-    return lambda spikes, g, layer, threshold_V: circuit_layer(
-        spikes, g, layer, threshold_V, fitted
-    ), network.thresholds_V
+
+    def layer(
+        spikes: Tensor, g: Conductances, layer: int, threshold_V: float, deviation: Deviation | None = None
+    ) -> LayerResponse:
+        return circuit_layer(spikes, g, layer, threshold_V, fitted, deviation)
+
+    return layer, network.thresholds_V
 
 
 CIRCUIT = Method(CircuitLayers, circuit_model, knows_circuit=True)

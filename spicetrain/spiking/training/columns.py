@@ -12,6 +12,7 @@ from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.circuit import SIDES
+from spicetrain.spiking.training.drawn import Deviation
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.membrane import advance, current
 from spicetrain.spiking.training.phases import Phases
@@ -25,14 +26,22 @@ class Columns:
     """The columns of one layer, with their neurons; u = v - rest_V, [samples, columns].
 
     driven       per k [steps, samples, columns] or [columns], A / V^k: what flows into a membrane while the rows spike
-    silent_rows  per k [columns]: the same in the rest phase
+    silent_rows  per k [columns]: the same in the rest phase; [samples, columns] where leaks differ between samples
     """
 
-    def __init__(self, spikes: Tensor, g: Conductances, layer: int, fitted: FittedSpikingCircuit) -> None:
+    def __init__(
+        self,
+        spikes: Tensor,
+        g: Conductances,
+        layer: int,
+        fitted: FittedSpikingCircuit,
+        deviation: Deviation | None = None,
+    ) -> None:
         self.phases, self.laws = Phases.of(fitted.circuit, fitted.laws), fitted.laws
         cells = fitted.circuit.array == "1t1r"
-        driven, silent = (_cell_currents if cells else _ideal_row_currents)(spikes, g, fitted)
-        leak = [-a for a in fitted.leak(layer)]
+        change = None if deviation is None else deviation.cells
+        driven, silent = _cell_currents(spikes, g, fitted, change) if cells else _ideal_row_currents(spikes, g, fitted)
+        leak = leaving(layer, fitted, deviation)
         driven, self.silent_rows = added(driven, leak), added(silent, leak)
         self.C = fitted.circuit.capacitance_F(layer) + (spikes.shape[2] + 1) * fitted.laws.cell_silent_F
         self.reset = Reset(silent, layer, self.C, self.phases.reset_s, fitted)
@@ -101,6 +110,11 @@ class Reset:
         return path
 
 
+def leaving(layer: int, fitted: FittedSpikingCircuit, deviation: Deviation | None) -> list[Tensor]:
+    """Per k the A / V^k that a leak brings to its membrane: less than nothing."""
+    return [-a if deviation is None else -a * deviation.leak_factor for a in fitted.leak(layer)]
+
+
 def added(a: Sequence[Tensor], b: Sequence[Tensor]) -> list[Tensor]:
     """The sum of two polynomials."""
     longer, shorter = (a, b) if len(a) >= len(b) else (b, a)
@@ -118,12 +132,16 @@ def _ideal_row_currents(
     return [pull, -G], [torch.zeros_like(G), -G]
 
 
-def _cell_currents(spikes: Tensor, g: Conductances, fitted: FittedSpikingCircuit) -> tuple[list[Tensor], list[Tensor]]:
-    """Spiking cells conduct as measured, the others leak."""
+def _cell_currents(
+    spikes: Tensor, g: Conductances, fitted: FittedSpikingCircuit, change: Sequence[Tensor] | None
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Spiking cells conduct as measured, the others leak; `change`: see Deviation.cells."""
     laws, rows = fitted.laws, spikes.shape[2]
     one_row = added(*(list(fitted.tensor(np.trim_zeros(laws.silent_cells[side], "b"))) for side in SIDES))
     pair = _pair(fitted, g.pos, g.neg)
     bias = _pair(fitted, g.bias_pos, g.bias_neg)
+    if change is not None:
+        pair, bias = added(pair, [a[:-1] for a in change]), added(bias, [a[-1] for a in change])
     less = [a - one_row[k] if k < len(one_row) else a for k, a in enumerate(pair)]
     always = [b + rows * one_row[k] if k < len(one_row) else b for k, b in enumerate(bias)]
     columns = g.bias_pos.shape[0]

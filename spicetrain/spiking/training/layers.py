@@ -12,6 +12,7 @@ from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.network import SpikingNetwork
+from spicetrain.spiking.training.drawn import DrawnChips
 from spicetrain.spiking.training.parameters import SynapseParameters
 from spicetrain.surrogates.extrapolation import NONE, Extrapolation
 
@@ -25,23 +26,33 @@ class LayerResponse(NamedTuple):
     extrapolation: Extrapolation = NONE
 
 
-# (spikes [steps, samples, rows], conductances, layer, threshold in volts) -> the layer's answer
-Layer = Callable[[Tensor, Conductances, int, float], LayerResponse]
+# (spikes [steps, samples, rows], conductances, layer, threshold in volts), and of the circuit's model the neurons'
+# deviation -> the layer's answer
+Layer = Callable[..., LayerResponse]
 
 
 class Layers(ABC):
     """The layers of a network while it is trained by one method."""
 
     @abstractmethod
-    def forward(self, spikes: Tensor, parameters: SynapseParameters, layer: int) -> LayerResponse:
-        """Of input spikes [steps, samples, rows]; differentiable."""
+    def forward(
+        self, spikes: Tensor, parameters: SynapseParameters, layer: int, drawn: DrawnChips | None = None
+    ) -> LayerResponse:
+        """Of input spikes [steps, samples, rows], on the chip that is meant or on `drawn` ones; differentiable."""
 
     @abstractmethod
     def programmed(self, parameters: SynapseParameters, layer: int) -> tuple[Conductances, float]:
         """(siemens, threshold in volts) of the layer on the chip."""
 
+    @abstractmethod
+    def synapses(self, network: SpikingNetwork, layer: int) -> Tensor:
+        """[rows + 1, columns]: those of a network that was programmed, to go on from."""
+
     def project(self, parameters: SynapseParameters) -> None:
         """After a step of the optimizer."""
+
+    def begin(self, network: Callable[[], SpikingNetwork], spikes: Callable[[int], NDArray[np.bool_]]) -> None:
+        """Before an epoch under variation; network, spikes: as of `finished`."""
 
     def finished(self, network: SpikingNetwork, spikes: Callable[[int], NDArray[np.bool_]]) -> SpikingNetwork:
         """The network as it is programmed; `spikes` encodes so many training images, [images, steps, rows]."""

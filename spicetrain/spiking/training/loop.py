@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from torch.nn.functional import cross_entropy
 from spicetrain.array.layered import shape_text
 from spicetrain.datasets import Dataset
 from spicetrain.errors import ConfigurationError
+from spicetrain.spiking.chip import ChipLaw, access_sigmas, neuron_sigmas
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.definition import SpikingNetworkSettings, SpikingTrainingSettings, training_of_today
 from spicetrain.spiking.methods import METHODS
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.surrogates.laws import SpikingLaws
+from spicetrain.spiking.training.drawn import TrainingChips
 from spicetrain.spiking.training.encoding import encode, training_spikes
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.model import TrainableSpikingNetwork
@@ -25,6 +28,7 @@ from spicetrain.technology import Technology
 from spicetrain.training.checkpoint import Identity
 from spicetrain.training.common import Part, device_of, parts_of, require_dataset
 from spicetrain.training.loop import Task, train_epochs
+from spicetrain.variation import TrainingVariation, statistics_of
 
 
 def train(
@@ -35,13 +39,16 @@ def train(
     circuit: SpikingCircuit,
     laws: SpikingLaws,
     folder: Path,
+    *,
+    law: ChipLaw | None = None,
 ) -> SpikingNetwork:
     """Train a spiking network on `dataset`; the network as it is programmed, siemens and threshold supplies.
 
     folder  gets metrics.jsonl and checkpoint.safetensors, see `train_epochs`
+    law     what shifts of its transistors do to a chip; wanted where settings.variation has mismatch
 
-    Raises ArchitectureMismatch (dataset or checkpoint of another shape), ConfigurationError (see require_spiking_fit;
-    no CUDA), StorageError (folder).
+    Raises ArchitectureMismatch (dataset, checkpoint or `initial` of another shape), ConfigurationError (see
+    require_spiking_fit; no CUDA; no `law`), StorageError (folder, `initial`).
     """
     require_spiking_fit(shape, settings, dataset, circuit, technology)
     device = device_of(settings.device)
@@ -49,14 +56,20 @@ def train(
         torch.set_num_threads(settings.threads)
     fitted = FittedSpikingCircuit(circuit, laws, torch.float32, settings.surrogate_slope, device)
     model = TrainableSpikingNetwork(shape, settings, technology.memristor, fitted)
+    initial = None if settings.initial is None else SpikingNetwork.load(settings.initial)
+    if initial is not None:
+        require_initial(initial, settings)
+        model.assign(initial, str(settings.initial))
     parts = parts_of(dataset, settings.validation, device)
     data = parts.pop("train")
-    identity = _identity(shape, settings, dataset, technology, fitted)
-    train_epochs(SpikingTask(model, shape, settings, parts, identity), settings, data, dataset.image_shape, folder)
+    identity = _identity(shape, settings, dataset, technology, fitted, initial)
 
     def spikes(images: int) -> Any:
         return encode(data[0][:images].cpu().numpy(), shape, shape.encoder_seed + 1)
 
+    chips = training_chips(settings, circuit, technology, len(shape.layers) - 1, law)
+    task = SpikingTask(model, shape, settings, parts, identity, chips, spikes)
+    train_epochs(task, settings, data, dataset.image_shape, folder)
     return model.method.finished(model.network(identity.values), spikes)
 
 
@@ -70,9 +83,12 @@ class SpikingTask(Task):
         settings: SpikingTrainingSettings,
         parts: dict[str, Part],
         identity: Identity,
+        chips: TrainingChips | None,
+        spikes: Callable[[int], Any],
     ) -> None:
         self.model: TrainableSpikingNetwork = model
         self.shape, self.settings, self.identity = shape, settings, identity
+        self.chips, self.spikes = chips, spikes
         self.title = f"train {shape_text(shape.layers)} {settings.method}"
         self.parts = {
             name: (torch.from_numpy(encode(x.cpu().numpy(), shape, shape.encoder_seed)), y)
@@ -81,9 +97,12 @@ class SpikingTask(Task):
 
     def begin(self, epoch: int) -> None:
         self.asked, self.spiked, self.seen = NONE, torch.zeros(len(self.model.layers)), 0
+        if self.chips is not None and self.chips.sigmas:
+            self.model.method.begin(lambda: self.model.network(self.identity.values), self.spikes)
 
     def loss(self, images: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
-        answers = self.model(training_spikes(images, self.shape, random))
+        inputs = training_spikes(images, self.shape, random)
+        answers = self.model(inputs, None if self.chips is None else self.chips.drawn(random))
         rates = torch.stack([answer.spikes.detach().mean() for answer in answers])
         self.spiked, self.seen = self.spiked.to(rates) + rates * len(images), self.seen + len(images)
         for answer in answers:
@@ -122,6 +141,7 @@ def _identity(
     dataset: Dataset,
     technology: Technology,
     fitted: FittedSpikingCircuit,
+    initial: SpikingNetwork | None,
 ) -> Identity:
     """What must be the same for a checkpoint to go on; a longer training is another one, for the schedule's sake."""
     values = {
@@ -135,7 +155,48 @@ def _identity(
         **shape.model_dump(mode="json"),
         **settings.trained_as(),
     }
+    if initial is not None:
+        values["initial"] = initial.fingerprint  # wherever it lies
+    if settings.variation != TrainingVariation():
+        values["varied"] = statistics_of(technology, settings.variation).facts()
     return Identity(values, SpikingTrainingSettings(method=settings.method).trained_as(), training_of_today)
+
+
+def training_chips(
+    settings: SpikingTrainingSettings,
+    circuit: SpikingCircuit,
+    technology: Technology,
+    layers: int,
+    law: ChipLaw | None,
+) -> TrainingChips | None:
+    """What varies while a network of so many layers is trained; None when nothing does. ConfigurationError when its
+    transistors vary and there is no law of what that does."""
+    if settings.variation == TrainingVariation():
+        return None
+    statistics = statistics_of(technology, settings.variation)
+    if statistics.mismatch is None:
+        return TrainingChips(statistics.array, technology.memristor)
+    if law is None:
+        raise ConfigurationError(
+            "training.variation has mismatch, but train() was not told what it does to a chip: it starts no process "
+            "itself. Give it law=, as characterization.chip_law.chip_law measures it, or call Run.train, which does."
+        )
+    sigmas = (neuron_sigmas(circuit, technology, statistics, layer) for layer in range(layers))
+    return TrainingChips(
+        statistics.array, technology.memristor, tuple(s for s in sigmas if s is not None),
+        access_sigmas(circuit, technology, statistics), law,
+    )  # fmt: skip
+
+
+def require_initial(initial: SpikingNetwork, settings: SpikingTrainingSettings) -> None:
+    """ConfigurationError when another method trained it, to which the same conductances mean something else."""
+    trained_by = initial.about.get("method", settings.method)
+    if trained_by != settings.method:
+        raise ConfigurationError(
+            f"training.initial = {str(settings.initial)!r} was trained by the method {trained_by!r}, and "
+            f"{settings.method!r} is to go on from it: the same conductances mean other weights to it. Name a network "
+            f"that {settings.method!r} trained, or leave it out."
+        )
 
 
 def require_spiking_fit(
@@ -149,6 +210,7 @@ def require_spiking_fit(
     cannot spike within the time steps of an image."""
     require_dataset(shape.layers, settings.augmentation, settings.validation, dataset)
     device_of(settings.device)
+    statistics_of(technology, settings.variation)
     left, wanted = (
         len(dataset.train_inputs) - settings.validation,
         METHODS[settings.method].images(settings.of(settings.method)),

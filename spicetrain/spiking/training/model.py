@@ -12,6 +12,7 @@ from spicetrain.array.device import Device
 from spicetrain.spiking.definition import SpikingNetworkSettings, SpikingTrainingSettings
 from spicetrain.spiking.methods import METHODS
 from spicetrain.spiking.network import SpikingNetwork
+from spicetrain.spiking.training.drawn import DrawnChips
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.layers import LayerResponse, Layers
 from spicetrain.spiking.training.parameters import SynapseParameters, programmed
@@ -28,7 +29,7 @@ class TrainableSpikingNetwork(nn.Module):
         fitted: FittedSpikingCircuit,
     ):
         super().__init__()
-        self.device = device
+        self.device, self.widths = device, shape.layers
         self.method: Layers = METHODS[settings.method].layers(fitted, device, settings)
         generator = torch.Generator().manual_seed(settings.seed)
         self.layers = nn.ModuleList(SynapseParameters(*widths, generator) for widths in pairwise(shape.layers))
@@ -38,13 +39,21 @@ class TrainableSpikingNetwork(nn.Module):
     def parameters_of_layers(self) -> list[SynapseParameters]:
         return [cast(SynapseParameters, layer) for layer in self.layers]
 
-    def forward(self, spikes: Tensor) -> list[LayerResponse]:
-        """The answer of every layer to input spikes [steps, samples, rows]."""
+    def forward(self, spikes: Tensor, drawn: DrawnChips | None = None) -> list[LayerResponse]:
+        """The answer of every layer to input spikes [steps, samples, rows], on the chips drawn."""
         answers = []
         for index, parameters in enumerate(self.parameters_of_layers):
-            answers.append(self.method.forward(spikes, parameters, index))
+            answers.append(self.method.forward(spikes, parameters, index, drawn))
             spikes = answers[-1].spikes
         return answers
+
+    @torch.no_grad()
+    def assign(self, network: SpikingNetwork, name: str) -> None:
+        """Go on from a network that was programmed; ArchitectureMismatch when it has other layers."""
+        network.require_layers(self.widths, name)
+        for index, parameters in enumerate(self.parameters_of_layers):
+            synapses = self.method.synapses(network, index)
+            parameters.synapses.copy_(synapses)
 
     def project(self) -> None:
         """After a step of the optimizer."""

@@ -31,7 +31,7 @@ class SynapseParameters(nn.Module):
     @property
     def weights(self) -> Tensor:
         """Of a regular layer, thresholds a spike. The unit makes one learning rate right for layers of all widths."""
-        return self.synapses * min(LARGEST_REGULAR_UNIT, REGULAR_UNIT / len(self.synapses) ** 0.5)
+        return self.synapses * unit_of(len(self.synapses))
 
     def conductances(self, memristor: Device) -> Conductances:
         """Of a circuit's layer, siemens: synapses are shares of the device's range, -1..1."""
@@ -41,6 +41,11 @@ class SynapseParameters(nn.Module):
     def project(self) -> None:
         """After a step: no synapse beyond the device's range, from where its gradient would not bring it back."""
         self.synapses.clamp_(-1, 1)
+
+
+def unit_of(rows: int) -> float:
+    """Thresholds a spike that a synapse of 1 is in a regular layer of so many rows, the bias row among them."""
+    return min(LARGEST_REGULAR_UNIT, REGULAR_UNIT / rows**0.5)
 
 
 def signed_conductances(excitatory: Tensor, inhibitory: Tensor, memristor: Device) -> Conductances:
@@ -62,7 +67,7 @@ def mapped(
     mid-rail, so that both bring the same charge for the same |w|. The threshold is scaled with the charge that a
     weight of 1 brings to the capacitor: (t/C) k (V_S - V_rest) above rest.
     """
-    largest = float(np.quantile(weights.abs().cpu().numpy(), clip_quantile, method="higher"))
+    largest = float(np.quantile(weights.detach().abs().cpu().numpy(), clip_quantile, method="higher"))
     up_V, down_V = circuit.rails.vdd_V - circuit.rest_V, circuit.rest_V - circuit.rails.vss_V
     pull_V = min(up_V, down_V)
     shares = weights / largest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.methods import METHODS
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.surrogates.laws import SpikingLaws
+from spicetrain.spiking.training.drawn import Deviation
 from spicetrain.spiking.training.layers import Layer
 
 Answer = tuple[NDArray[np.bool_], NDArray[np.float64]]
@@ -27,12 +29,14 @@ def predict(
     method: str = "circuit",
     *,
     batch: int = 100,
+    deviations: Sequence[Deviation] | None = None,
 ) -> list[Answer]:
     """Of every layer: (spikes [images, steps, columns], membranes at the latch [images, steps, columns] in volts).
 
     spikes  of the inputs, [images, steps, rows]
     method  whose model: "circuit" by the `laws` of the circuit and the network's thresholds; "regular": leaky
             integrate-and-fire neurons with these conductances and what network.about states, no laws wanted
+    deviations  by layer, of the neurons from those of the circuit, which the circuit's model alone knows
 
     ArchitectureMismatch when the spikes are of another width; ConfigurationError when the laws, or what the method
     wants of network.about, are absent.
@@ -43,20 +47,21 @@ def predict(
             f"{network.layers[0]}]."
         )
     layer, thresholds_V = METHODS[method].model(network, circuit, laws)
-    parts = [_forward(network, spikes[i : i + batch], layer, thresholds_V) for i in range(0, len(spikes), batch)]
+    layers = [layer if deviations is None else partial(layer, deviation=one) for one in deviations or network.crossbars]
+    parts = [_forward(network, spikes[i : i + batch], layers, thresholds_V) for i in range(0, len(spikes), batch)]
     return [
-        (np.concatenate([fired for fired, _ in layers]), np.concatenate([v for _, v in layers]))
-        for layers in zip(*parts, strict=True)
+        (np.concatenate([fired for fired, _ in answers]), np.concatenate([v for _, v in answers]))
+        for answers in zip(*parts, strict=True)
     ]
 
 
 @torch.no_grad()
 def _forward(
-    network: SpikingNetwork, spikes: NDArray[np.bool_], layer: Layer, thresholds_V: Sequence[float]
+    network: SpikingNetwork, spikes: NDArray[np.bool_], layers: Sequence[Layer], thresholds_V: Sequence[float]
 ) -> list[Answer]:
     signal = torch.as_tensor(spikes).transpose(0, 1).double()
     answers = []
-    for index, (crossbar, threshold_V) in enumerate(zip(network.crossbars, thresholds_V, strict=True)):
+    for index, (crossbar, threshold_V, layer) in enumerate(zip(network.crossbars, thresholds_V, layers, strict=True)):
         signal, v, _ = layer(signal, Conductances.of(crossbar, torch.float64), index, threshold_V)
         answers.append((signal.transpose(0, 1).bool().numpy(), v.transpose(0, 1).numpy()))
     return answers

@@ -33,16 +33,21 @@ class RegularNeuron:
     slope: float = 3.0
 
 
-def leaky(spikes: Tensor, weights: Tensor, beta: float, slope: float) -> tuple[Tensor, Tensor]:
+def leaky(
+    spikes: Tensor, weights: Tensor, beta: float, slope: float, higher: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """(spikes, membranes) [steps, samples, columns] of neurons with threshold 1 and rest 0.
 
     spikes   [steps, samples, rows], 0 or 1
     weights  [rows + 1, columns], thresholds a spike; the last row spikes in every step
+    higher   by how much the thresholds are, [samples, columns]
     """
     steps, samples, rows = spikes.shape
     inputs = torch.addmm(weights[-1], spikes.reshape(-1, rows), weights[:-1]).view(steps, samples, -1)
     decay = torch.tensor(beta, dtype=weights.dtype, device=weights.device)
-    neurons = snntorch.Leaky(decay, spike_grad=surrogate.fast_sigmoid(slope), reset_mechanism="zero")
+    threshold = 1.0 if higher is None else 1.0 + higher
+    fire = surrogate.fast_sigmoid(slope)
+    neurons = snntorch.Leaky(decay, threshold=threshold, spike_grad=fire, reset_mechanism="zero")
     membrane, fired, membranes = torch.zeros_like(inputs[0]), [], []
     for step in inputs:
         spike, membrane = neurons(step, membrane)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
@@ -21,10 +22,11 @@ from spicetrain.spiking.methods import Method
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.surrogates.laws import SpikingLaws
 from spicetrain.spiking.training.calibrate import calibrated
+from spicetrain.spiking.training.drawn import DrawnChips
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.layers import Layer, LayerResponse, Layers
-from spicetrain.spiking.training.parameters import SynapseParameters, mapped
-from spicetrain.spiking.training.regular_layer import RegularNeuron, leaky, regular_layer
+from spicetrain.spiking.training.parameters import SynapseParameters, mapped, unit_of
+from spicetrain.spiking.training.regular_layer import RegularNeuron, leaky, regular_layer, spike_volts
 
 
 class RegularSettings(Definition):
@@ -46,9 +48,38 @@ class RegularLayers(Layers):
     def __init__(self, fitted: FittedSpikingCircuit, device: Device, settings: SpikingTrainingSettings) -> None:
         self.fitted, self.device, self.slope = fitted, device, settings.surrogate_slope
         self.settings: RegularSettings = settings.of("regular")
+        self.thresholds_V: tuple[float, ...] | None = None
 
-    def forward(self, spikes: Tensor, parameters: SynapseParameters, layer: int) -> LayerResponse:
-        return LayerResponse(*leaky(spikes, parameters.weights, self.settings.beta, self.slope))
+    def forward(
+        self, spikes: Tensor, parameters: SynapseParameters, layer: int, drawn: DrawnChips | None = None
+    ) -> LayerResponse:
+        if drawn is None:
+            return LayerResponse(*leaky(spikes, parameters.weights, self.settings.beta, self.slope))
+        # What a chip's devices and thresholds are off by, in the units that its weights are trained in.
+        g, threshold_V = self.programmed(parameters, layer)
+        circuit = self.fitted.circuit
+        built = drawn.conductances(g)
+        off_V = spike_volts(built, circuit, layer) - spike_volts(g, circuit, layer)
+        deviation, higher = drawn.deviation(layer, spikes.shape[1], built), None
+        if deviation is not None:
+            if deviation.cells is not None:  # at rest, as everything that a regular neuron knows of its cells
+                off_V = off_V + circuit.clock.integrate_s / circuit.capacitance_F(layer) * deviation.cells[0]
+            on_chip_V = threshold_V if self.thresholds_V is None else self.thresholds_V[layer]
+            higher = deviation.trip_V / max(on_chip_V - circuit.rest_V, drawn.trip_sigma_V(layer))
+        weights = parameters.weights + off_V / (threshold_V - circuit.rest_V)
+        return LayerResponse(*leaky(spikes, weights, self.settings.beta, self.slope, higher))
+
+    def begin(self, network: Callable[[], SpikingNetwork], spikes: Callable[[int], NDArray[np.bool_]]) -> None:
+        """A mismatch is in volts, and counts as much as the threshold that it shifts is low: that of the chip, which is
+        set as `finished` sets it."""
+        if self.settings.calibration_images:
+            self.thresholds_V = self.finished(network(), spikes).thresholds_V
+
+    @torch.no_grad()
+    def synapses(self, network: SpikingNetwork, layer: int) -> Tensor:
+        g = Conductances.of(network.crossbars[layer], torch.float64)
+        swing_V = stated(network, "regular_thresholds_V")[layer] - self.fitted.circuit.rest_V
+        return spike_volts(g, self.fitted.circuit, layer) / swing_V / unit_of(len(g.pos) + 1)
 
     def programmed(self, parameters: SynapseParameters, layer: int) -> tuple[Conductances, float]:
         return mapped(parameters.weights, self.fitted.circuit, layer, self.device, self.settings.clip_quantile)

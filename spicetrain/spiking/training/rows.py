@@ -28,7 +28,8 @@ from torch import Tensor
 from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.circuit import SIDES, Side
 from spicetrain.spiking.surrogates.laws import Range
-from spicetrain.spiking.training.columns import Fired, Reset, added, product
+from spicetrain.spiking.training.columns import Fired, Reset, added, leaving, product
+from spicetrain.spiking.training.drawn import Deviation
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.membrane import advance, current
 from spicetrain.spiking.training.phases import Phases
@@ -46,7 +47,14 @@ Coupling = Callable[[Tensor], Tensor]
 class DrivenColumns:
     """The columns of one layer, with their rows and their neurons; the same interface as columns.Columns."""
 
-    def __init__(self, spikes: Tensor, g: Conductances, layer: int, fitted: FittedSpikingCircuit) -> None:
+    def __init__(
+        self,
+        spikes: Tensor,
+        g: Conductances,
+        layer: int,
+        fitted: FittedSpikingCircuit,
+        deviation: Deviation | None = None,
+    ) -> None:
         self.phases, self.C = Phases.of(fitted.circuit, fitted.laws), fitted.circuit.capacitance_F(layer)
         # Excitatory rows and their bias row, then inhibitory ones and theirs.
         self.g = torch.cat([g.pos, g.bias_pos[None], g.neg, g.bias_neg[None]])
@@ -56,7 +64,7 @@ class DrivenColumns:
         active = torch.cat([spikes, torch.ones_like(spikes[..., :1])], 2)
         active = torch.cat([active, active], 2)
         at_rest, S = silent[0] @ self.g, self.g.sum(0)
-        leak = [-a for a in fitted.leak(layer)]
+        leak = leaving(layer, fitted, deviation)
         pull = product(active, self.change[0][:, None] * self.g, at_rest)
         self.fastest_S, self.corrections = float(S.detach().max()), 1 if fitted.coarse else 2
         self.longest = COARSE_STRETCH if fitted.coarse else STRETCH

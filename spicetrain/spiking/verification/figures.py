@@ -18,6 +18,7 @@ from spicetrain.array.layered import shape_text
 from spicetrain.spiking.definition import SpikingVerificationSettings
 from spicetrain.spiking.methods import METHODS
 from spicetrain.spiking.verification.summary import SpikingSummary
+from spicetrain.verification.chips import ChipFigures, chips_rows
 from spicetrain.verification.limits import Limit, require
 
 Layer = tuple[NDArray[np.bool_], NDArray[np.float64]]
@@ -116,6 +117,7 @@ CLAIMED_SPIKES, CLAIMED_MEMBRANE = 0.99, 0.05
 
 _MODEL = "laws of another circuit or fitted too coarsely, or membranes beyond the range that was measured"
 _TRAINING = "too few epochs, or weights trained without the circuit"
+_CHIPS = "mismatch or programming errors beyond what the laws were fitted for, or what is not drawn counts"
 _FLAT = "drivers that the reduced form leaves out, or ngspice's own tolerances: look at the spikes of both"
 
 
@@ -136,12 +138,21 @@ def require_within(summary: SpikingSummary, settings: SpikingVerificationSetting
         Limit("membrane_rms_V / threshold", membrane, settings.membrane_rms_max, "at most", None, _MODEL),
         Limit("before_mismatch.membrane_rms_V / threshold", early_V / threshold_V, early, "at most", None, _MODEL),
     ]
+    if summary.chips is not None and summary.chips.simulated:
+        limits.append(_of_chips(summary.chips, settings.spike_agreement_min, spikes))
     if flat is not None and settings.flat_membrane_max is not None:
         different = flat.membrane_difference_max_V / threshold_V
         name = "flat.membrane_difference_max_V / threshold"
         limits.append(Limit(name, different, settings.flat_membrane_max, "at most", None, _FLAT))
         limits.append(Limit("flat.spike_mismatches", flat.spike_mismatches, 0, "at most", None, _FLAT))
     require(limits)
+
+
+def _of_chips(chips: ChipFigures, asked: float | None, claimed: float | None) -> Limit:
+    name, figure, images = "chips.simulated_spike_agreement", chips.simulated_spike_agreement, chips.images
+    if asked is not None:
+        return Limit(name, figure, asked, "at least", None, _CHIPS)
+    return Limit(name, figure, claimed, "at least", images * chips.simulated, _CHIPS)
 
 
 def summary_rows(summary: SpikingSummary) -> tuple[str, list[tuple[str, str]]]:
@@ -160,6 +171,8 @@ def summary_rows(summary: SpikingSummary) -> tuple[str, list[tuple[str, str]]]:
     if flat is not None:
         difference = f"{flat.membrane_difference_max_V * 1e3:.3f} mV, {flat.spike_mismatches} spikes differ"
         rows.append((f"flat - reduced, max of {flat.images} images", difference))
+    if summary.chips is not None:
+        rows += chips_rows(summary.chips)
     seconds = summary.seconds_ngspice + (0.0 if flat is None else flat.seconds_ngspice)
     rows += [
         ("energy per inference", f"{summary.energy_per_inference_J * 1e12:.4g} pJ"),

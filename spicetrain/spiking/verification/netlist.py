@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -12,7 +12,8 @@ from spicetrain.array.crossbar import Crossbar
 from spicetrain.keyed import Recipe
 from spicetrain.netlists.cells import Form
 from spicetrain.spice.deck import Deck
-from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.chip import AccessLaw, AccessShifts, ChipLaw, SpikingChip, pairs_of
+from spicetrain.spiking.circuit import SIDES, SpikingCircuit
 from spicetrain.spiking.netlists.columns import CellCoefficients
 from spicetrain.spiking.netlists.network import spiking_deck
 from spicetrain.spiking.network import SpikingNetwork
@@ -32,6 +33,7 @@ class Netlist:
 
     sides  of every crossbar of a `1t1r`; none of a `1r`
     cells  the same crossbars as the reduced form of their netlist has them; None of a `1r`
+    chip   whose network it is; None: nominal
     fingerprint  hash of everything here
     """
 
@@ -41,6 +43,7 @@ class Netlist:
     sides: tuple[Sides, ...]
     cells: tuple[CellCoefficients, ...] | None
     fingerprint: str
+    chip: SpikingChip | None = None
 
     @classmethod
     def of(cls, network: SpikingNetwork, circuit: SpikingCircuit, technology: Technology, laws: SpikingLaws) -> Self:
@@ -51,6 +54,22 @@ class Netlist:
         sides = tuple(_sides(crossbar, laws) for crossbar in network.crossbars)
         return cls(network, circuit, technology, sides, tuple(_cells(both, laws) for both in sides), key)
 
+    def of_chip(self, chip: SpikingChip, laws: SpikingLaws, law: ChipLaw | None) -> Self:
+        """The netlist of a chip's network, as that chip's own; `law`: of shifts of its cells, for the reduced form."""
+        if chip.shifts is None:
+            return self
+        shifts = [array for one in chip.shifts for shift in one for array in shift]
+        cells = [one[side] for one in chip.access or () for side in SIDES]
+        facts = None if law is None else law.facts
+        key = Recipe("netlist of a chip").key(nominal=self.fingerprint, shifts=shifts, cells=cells, law=facts)
+        if chip.access is None or law is None or law.access is None:
+            return replace(self, chip=chip, fingerprint=key)
+        sides = tuple(
+            _changed(both, crossbar, shifts_V, law.access)
+            for both, crossbar, shifts_V in zip(self.sides, self.network.crossbars, chip.access, strict=True)
+        )
+        return replace(self, chip=chip, fingerprint=key, sides=sides, cells=tuple(_cells(both, laws) for both in sides))
+
     @property
     def domain(self) -> tuple[float, float] | None:
         """See CellCoefficients."""
@@ -59,20 +78,39 @@ class Netlist:
     def deck(self, spikes: NDArray[np.bool_], form: Form) -> Deck:
         """Of one image, `spikes` [steps, rows]; ConfigurationError as `spiking_deck` raises it."""
         cells = self.cells if form == "reduced" else None
-        return spiking_deck(self.network, self.circuit, self.technology, spikes, form, cells=cells)
+        chip = self.chip or SpikingChip(self.network)
+        return spiking_deck(
+            self.network, self.circuit, self.technology, spikes, form, cells=cells, shifts=chip.shifts,
+            access=chip.access,
+        )  # fmt: skip
 
 
 def _sides(crossbar: Crossbar, laws: SpikingLaws) -> Sides:
-    return (
-        np.stack(laws.cell_coefficients("excitatory", np.vstack([crossbar.pos, crossbar.bias_pos]))),
-        np.stack(laws.cell_coefficients("inhibitory", np.vstack([crossbar.neg, crossbar.bias_neg]))),
+    excitatory, inhibitory = (np.stack(laws.cell_coefficients(side, g)) for side, g in pairs_of(crossbar).items())
+    return excitatory, inhibitory
+
+
+def _changed(sides: Sides, crossbar: Crossbar, shifts_V: AccessShifts, law: AccessLaw) -> Sides:
+    pairs = pairs_of(crossbar)
+    excitatory, inhibitory = (
+        padded_sum(nominal, np.stack(law.change(side, pairs[side], shifts_V[side])))
+        for side, nominal in zip(SIDES, sides, strict=True)
     )
+    return excitatory, inhibitory
+
+
+def padded_sum(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of two polynomials, coefficients along the first axis."""
+    powers = max(len(a), len(b))
+    more = ((0, 0),) * (a.ndim - 1)
+    return np.asarray(sum(np.pad(one, ((0, powers - len(one)), *more)) for one in (a, b)))
 
 
 def _cells(sides: Sides, laws: SpikingLaws) -> CellCoefficients:
     """Both cells of a row pair together, with the charge that its word lines move."""
     spiking = sides[0] + sides[1]
     silent = laws.silent_cells["excitatory"] + laws.silent_cells["inhibitory"]
+    silent = padded_sum(silent, np.zeros(len(spiking)))  # of as many powers
     return CellCoefficients(
         spiking,
         silent,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from spicetrain.verification.chips import ChipFigures
 from spicetrain.verification.summary import Record, Summary
 
 
@@ -61,3 +62,4 @@ class SpikingSummary(Summary):
     energy_by_supply_J: dict[str, float]
     seconds_per_image: float
     flat: FlatFigures | None = None
+    chips: ChipFigures | None = None

@@ -17,12 +17,14 @@ from spicetrain.errors import ConfigurationError
 from spicetrain.keyed import Recipe, cached_json
 from spicetrain.runfolder import SUMMARY, VERIFICATION, WAVEFORMS, RunFolder
 from spicetrain.spice.simulator import Simulator
+from spicetrain.spiking.characterization.chip_law import chip_law
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.definition import SpikingNetworkSettings, SpikingVerificationSettings
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.surrogates.laws import SpikingLaws
 from spicetrain.spiking.training.encoding import encode, load_spikes
 from spicetrain.spiking.training.predict import predict
+from spicetrain.spiking.verification.chips import ChipModel, SimulatedAs, verify_chips
 from spicetrain.spiking.verification.figures import Layer, accuracies, compare_spikes, errors, mismatches
 from spicetrain.spiking.verification.images import Presented, SimulatedImages, simulate_images
 from spicetrain.spiking.verification.netlist import Netlist
@@ -30,6 +32,8 @@ from spicetrain.spiking.verification.spikes_file import SPIKES, write_spikes
 from spicetrain.spiking.verification.summary import FlatFigures, SpikingSummary
 from spicetrain.spiking.verification.tables import drawn_neurons, write_images, write_waveforms
 from spicetrain.storage import sha256_of_file, write_json
+from spicetrain.technology import Technology
+from spicetrain.verification.chips import CHIPS, chip_images, statistics_asked, write_chips
 from spicetrain.verification.conditions import Conditions, scaled
 
 _VERIFICATION = Recipe("spiking verification", 2)
@@ -68,14 +72,31 @@ class SpikingVerification:
     @cached_property
     def spikes(self) -> NDArray[np.bool_]:
         """Of the inputs, [images, steps, rows]. DatasetError when a file of them does not fit."""
+        return self._spikes(self.settings.images)
+
+    def _spikes(self, images: int) -> NDArray[np.bool_]:
         if self.settings.spikes is not None:
-            return load_spikes(self.settings.spikes, self.settings.images, self.shape.steps, self.shape.layers[0])
-        return encode(self.dataset.test_inputs[: self.settings.images], self.shape, self.shape.encoder_seed)
+            return load_spikes(self.settings.spikes, images, self.shape.steps, self.shape.layers[0])
+        return encode(self.dataset.test_inputs[:images], self.shape, self.shape.encoder_seed)
+
+    def chips(self, simulator: Simulator) -> ChipModel | None:
+        """What is asked about chips; None: nothing."""
+        statistics = statistics_asked(self.settings, self.conditions.modelled)
+        if statistics is None:
+            return None
+        images = chip_images(self.settings, len(self.dataset.test_inputs))
+        alone = statistics.sources if self.settings.chips_sources and len(statistics.sources) > 1 else ()
+        return ChipModel(
+            self.network, self.circuit, self.conditions.modelled, self.laws, statistics,
+            chip_law(self.circuit, self.conditions.modelled, statistics, simulator), alone,
+            np.packbits(self._spikes(images), axis=2), self.dataset.test_labels[:images],
+        )  # fmt: skip
 
     @property
     def tables(self) -> list[str]:
         """Names of the files that it writes besides the summary."""
-        return [VERIFICATION, SPIKES, *([WAVEFORMS] if self.settings.waveform_images else [])]
+        more = (*((WAVEFORMS,) if self.settings.waveform_images else ()), *((CHIPS,) if self.settings.chips else ()))
+        return [VERIFICATION, SPIKES, *more]
 
     def key(self, simulator: Simulator) -> str:
         """Of everything that the figures depend on."""
@@ -83,8 +104,16 @@ class SpikingVerification:
         return _VERIFICATION.key(
             netlist=self.netlist, circuit=self.circuit, dataset=self.dataset, shape=self.shape, spikes=spikes,
             chosen=self.settings.model_dump(include={"images", "netlist", "flat_images", "waveform_images"}),
-            ngspice=simulator.version,
+            ngspice=simulator.version, **self._chips_asked(),
         )  # fmt: skip
+
+    def _chips_asked(self) -> dict[str, Any]:
+        """Of the key: nothing without chips, as before there were any."""
+        statistics = statistics_asked(self.settings, self.conditions.modelled)
+        if statistics is None:
+            return {}
+        names = {"chips", "chips_simulated", "chips_first", "chips_images", "chips_sources", "yield_accuracy"}
+        return {"chips": self.settings.model_dump(include=names), "variation": statistics.facts()}
 
     def require(self) -> None:
         """ArchitectureMismatch, ConfigurationError, DatasetError: what cannot be verified."""
@@ -98,7 +127,7 @@ class SpikingVerification:
                 "for."
             )
         _ = self.simulated_circuit  # that there is one
-        require_spiking_verification(self.settings, self.dataset, self.shape)
+        require_spiking_verification(self.settings, self.dataset, self.shape, self.conditions.modelled)
 
 
 def verify_spiking(asked: SpikingVerification, simulator: Simulator, files: RunFolder) -> SpikingSummary:
@@ -124,6 +153,12 @@ def verify_spiking(asked: SpikingVerification, simulator: Simulator, files: RunF
     if settings.flat_images and settings.netlist != "flat":
         flat_images = [Presented(image.spikes) for image in images[: settings.flat_images]]
         flat = _flat(simulate_images(asked.netlist, "flat", flat_images, simulator), spice)
+    of_chips = asked.chips(simulator)
+    chips, frame = (None, None)
+    if of_chips is not None:
+        simulated_as = SimulatedAs(asked.simulated_circuit, asked.conditions.simulated, settings.netlist)
+        chips, frame = verify_chips(of_chips, simulated_as, settings, simulator)
+    write_chips(files, frame)
     write_images(files.folder, asked.labels, own, model, spice)
     write_waveforms(files.folder, drawn, spice)
     write_spikes(files.folder, inputs, model, spice.layers)
@@ -143,6 +178,7 @@ def verify_spiking(asked: SpikingVerification, simulator: Simulator, files: RunF
         "spikes_per_image_input": float(inputs.sum((1, 2)).mean()),
         **_energy(spice),
         "flat": flat,
+        "chips": chips,
         "seconds_ngspice": float(spice.seconds.sum()),
         "seconds_per_image": float(spice.seconds.mean()),
         "seconds_total": time.perf_counter() - started,
@@ -168,15 +204,18 @@ def cached_spiking_verification(
 
 
 def require_spiking_verification(
-    settings: SpikingVerificationSettings, dataset: Dataset, shape: SpikingNetworkSettings
+    settings: SpikingVerificationSettings, dataset: Dataset, shape: SpikingNetworkSettings, technology: Technology
 ) -> None:
-    """ConfigurationError when there are not so many test images, DatasetError when the spike file does not fit."""
+    """ConfigurationError when there are not so many test images, or chips are asked for and nothing varies from one to
+    the next; DatasetError when the spike file does not fit."""
+    images = max(settings.images, chip_images(settings, len(dataset.test_inputs)) if settings.chips else 0)
+    statistics_asked(settings, technology)
     if settings.images > len(dataset.test_inputs):
         raise ConfigurationError(
             f"verification.images = {settings.images}, but {dataset.name} has {len(dataset.test_inputs)} test images."
         )
     if settings.spikes is not None:
-        load_spikes(settings.spikes, settings.images, shape.steps, shape.layers[0])
+        load_spikes(settings.spikes, images, shape.steps, shape.layers[0])
 
 
 def _energy(spice: SimulatedImages) -> dict[str, Any]:

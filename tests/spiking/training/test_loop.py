@@ -12,6 +12,7 @@ from interrupted import interrupt_at, metrics
 
 from spicetrain.datasets import Dataset, load_dataset
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError
+from spicetrain.spiking.chip import ChipLaw
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.definition import SpikingNetworkSettings, SpikingTrainingSettings
 from spicetrain.spiking.network import SpikingNetwork
@@ -44,10 +45,12 @@ class Trainer:
         shape: SpikingNetworkSettings = SHAPE,
         dataset: Dataset | None = None,
         circuit: SpikingCircuit = CIRCUIT,
+        law: ChipLaw | None = None,
         **changes: Any,
     ) -> SpikingNetwork:
         settings = SpikingTrainingSettings(**(SETTINGS | changes))
-        return train_network(shape, settings, dataset or self.iris, self.technology, circuit, LAWS, folder)
+        data = dataset or self.iris
+        return train_network(shape, settings, data, self.technology, circuit, LAWS, folder, law=law)
 
 
 @pytest.fixture

@@ -1,0 +1,159 @@
+"""Chips of a spiking network: all of them in the circuit's model, the first ones in ngspice, spike for spike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spicetrain.draw import Draw
+from spicetrain.keyed import Recipe
+from spicetrain.netlists.cells import Form
+from spicetrain.spice.simulator import Simulator
+from spicetrain.spiking.chip import ChipLaw, SpikingChip, drawn
+from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.network import SpikingNetwork
+from spicetrain.spiking.surrogates.laws import SpikingLaws
+from spicetrain.spiking.training.drawn import deviations_of
+from spicetrain.spiking.training.predict import predict
+from spicetrain.spiking.verification.figures import Layer, classes, compare_spikes
+from spicetrain.spiking.verification.images import Presented, simulate_images
+from spicetrain.spiking.verification.netlist import Netlist
+from spicetrain.technology import Technology
+from spicetrain.variation import Statistics
+from spicetrain.verification.chips import ChipFigures, evaluate_chips, figures_of, numbers, sources_of
+from spicetrain.verification.settings import VerificationBase
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_CHIPS = Recipe("spiking chips", 1)
+_IMAGES_A_PIECE = 500  # seconds, so that little is lost with it
+
+
+@dataclass(frozen=True)
+class ChipModel:
+    """The circuit's model of a network's chips, and what they are shown; small enough to be sent to a worker.
+
+    law      what shifts of its transistors do to a chip; None: they do not vary
+    sources  those of what varies that are also taken alone
+    packed   input spikes [images, steps, rows], eight a byte along the last axis
+    """
+
+    network: SpikingNetwork
+    circuit: SpikingCircuit
+    technology: Technology
+    laws: SpikingLaws
+    statistics: Statistics
+    law: ChipLaw | None
+    sources: tuple[str, ...]
+    packed: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+    @property
+    def spikes(self) -> NDArray[np.bool_]:
+        return np.unpackbits(self.packed, axis=2, count=self.network.layers[0]).astype(bool)
+
+    def chip(self, number: int, source: str | None = None) -> SpikingChip:
+        """Chip `number`; with one source, what it would be if nothing else varied."""
+        statistics = self.statistics if source is None else self.statistics.only(source)
+        return drawn(self.network, self.circuit, self.technology, statistics, Draw(number))
+
+    def answers(self, chip: SpikingChip) -> list[Layer]:
+        """(spikes, membranes), by layer, see `predict`."""
+        deviations = None if self.law is None else deviations_of(chip, self.law)
+        return predict(chip.network, self.spikes, self.circuit, self.laws, deviations=deviations)
+
+    def accuracy(self, chip: SpikingChip) -> float:
+        return float(np.mean(classes(self.answers(chip)) == self.labels))
+
+    def key(self, chips: Sequence[int]) -> str:
+        return _CHIPS.key(
+            network=self.network, circuit=self.circuit, technology=self.technology, laws=self.laws,
+            statistics=self.statistics.facts(), law=None if self.law is None else self.law.facts,
+            sources=self.sources, spikes=self.packed, labels=self.labels, chips=list(chips),
+        )  # fmt: skip
+
+
+def evaluate(model: ChipModel, simulator: Simulator, chips: Sequence[int]) -> dict[str, ArrayLike]:
+    """Accuracies of the chips [chips]: `all`, and by source alone."""
+    found: dict[str, ArrayLike] = {"all": [model.accuracy(model.chip(number)) for number in chips]}
+    return found | {
+        source: [model.accuracy(model.chip(number, source)) for number in chips] for source in model.sources
+    }
+
+
+@dataclass(frozen=True)
+class SimulatedAs:
+    """What ngspice gets: the circuit and the technology under the verification's conditions."""
+
+    circuit: SpikingCircuit
+    technology: Technology
+    form: Form
+
+
+def verify_chips(
+    model: ChipModel, simulated_as: SimulatedAs, settings: VerificationBase, simulator: Simulator
+) -> tuple[ChipFigures, pd.DataFrame]:
+    """What `settings.chips` asks for: the figures, and a row a chip.
+
+    Finished chips, and images of simulated ones, are kept in the simulator's scratch folder. Raises SimulationError,
+    StorageError; TechnologyError when the area of a gate is not known.
+    """
+    import pandas as pd
+
+    began, chips = time.perf_counter(), numbers(settings)
+    nominal = model.accuracy(SpikingChip(model.network))
+    size, images = max(1, _IMAGES_A_PIECE // len(model.labels)), len(model.labels)
+    accuracy = evaluate_chips(
+        simulator, chips, partial(evaluate, model), model.key, "chips in the model", images=images, size=size
+    )
+    seconds = time.perf_counter() - began
+    columns: dict[str, Any] = {"chip": list(chips), "accuracy_model": accuracy["all"]}
+    columns |= {f"accuracy_{source}": accuracy[source] for source in model.sources}
+    rows, spent = [], 0.0
+    for number in chips[: settings.chips_simulated]:
+        row, ngspice_s = _simulated(model, number, simulated_as, simulator)
+        rows.append(row)
+        spent += ngspice_s
+    frame = pd.DataFrame(columns)
+    for name in rows[0] if rows else ():
+        frame[name] = pd.Series([row[name] for row in rows], dtype=np.float64)
+    means = {name: float(np.mean([row[name] for row in rows])) for name in (rows[0] if rows else ())}
+    figures = ChipFigures(
+        **figures_of(accuracy["all"], chips, settings.yield_accuracy),
+        simulated=settings.chips_simulated,
+        images=images,
+        nominal=nominal,
+        by_source=sources_of({source: accuracy[source] for source in model.sources}),
+        simulated_accuracy_mean=means.get("accuracy_spice"),
+        simulated_agreement=means.get("agreement"),
+        simulated_spike_agreement=means.get("spike_agreement"),
+        variation=model.statistics.facts(),
+        seconds_model=seconds,
+        seconds_ngspice=spent,
+    )
+    return figures, frame
+
+
+def _simulated(
+    model: ChipModel, number: int, simulated_as: SimulatedAs, simulator: Simulator
+) -> tuple[dict[str, float], float]:
+    """(one chip in ngspice against the model, seconds of ngspice)."""
+    chip = model.chip(number)
+    nominal = Netlist.of(chip.network, simulated_as.circuit, simulated_as.technology, model.laws)
+    netlist = nominal.of_chip(chip, model.laws, model.law)
+    images = [Presented(spikes) for spikes in model.spikes]
+    spice = simulate_images(netlist, simulated_as.form, images, simulator)
+    expected, found = model.answers(chip), spice.layers
+    by_model, by_spice = classes(expected), classes(found)
+    return {
+        "accuracy_spice": float(np.mean(by_spice == model.labels)),
+        "agreement": float(np.mean(by_model == by_spice)),
+        "spike_agreement": compare_spikes(expected, found)["spike_agreement"],
+    }, float(spice.seconds.sum())
