@@ -18,10 +18,10 @@ from spicetrain.errors import ConfigurationError, StorageError, VerificationErro
 from spicetrain.experiment import Experiment
 from spicetrain.netlists.cells import Form
 from spicetrain.provenance import origin
-from spicetrain.runfolder import FIT, NETWORK, SCRATCH, SURROGATES, TABLES, RunFolder
+from spicetrain.runfolder import FIT, NETWORK, SCRATCH, SURROGATES, RunFolder
 from spicetrain.spice.ngspice import find_ngspice
 from spicetrain.spice.simulator import Simulator
-from spicetrain.storage import copy_into, read_json, sha256_of_file, write_atomic
+from spicetrain.storage import read_json, sha256_of_file, write_atomic
 from spicetrain.system import Network, System
 from spicetrain.systems import default_folder, load_experiment, require_same_training, system_of
 from spicetrain.technology import load_technology
@@ -110,12 +110,12 @@ class Run:
         asked, version = self.experiment.characterization, self.simulator.version
         plan = load_plan(asked.plan, self.system.tables)
         inputs = {"plan": plan.key(), "ngspice that characterized": str(version)}
-        with self._room("characterize", inputs, ngspice=version), self._simulating(asked.timeout_s):
+        with self.room("characterize", inputs, ngspice=version), self._simulating(asked.timeout_s):
             return self.system.characterize(self, plan)
 
     def fit_surrogates(self) -> dict[str, Any]:
         """Fit the small NNs: surrogates.safetensors, surrogates.json (returned), plots."""
-        with self._room("fit-surrogates", seed=self.experiment.surrogates.seed):
+        with self.room("fit-surrogates", seed=self.experiment.surrogates.seed):
             return self.system.fit(self)
 
     def train(self) -> Network:
@@ -126,7 +126,7 @@ class Run:
         surrogates = self._surrogates_needed()
         inputs |= self.dataset.checksums
         with (
-            self._room("train", inputs, seed=settings.seed, device=settings.device, **version),
+            self.room("train", inputs, seed=settings.seed, device=settings.device, **version),
             self.system.solving(self) as simulate,
         ):
             network = self.system.train(self, surrogates, simulate)
@@ -143,7 +143,7 @@ class Run:
         network, surrogates = self.network(), self._surrogates_needed()
         inputs, timeout_s = self.dataset.checksums, self.experiment.verification.timeout_s
         with (
-            self._room("verify", inputs, ngspice=self.simulator.version),
+            self.room("verify", inputs, ngspice=self.simulator.version),
             self._simulating(timeout_s, scratch=self.files / SCRATCH),
         ):
             self.netlist(0, self.system.plain_form(self))
@@ -158,7 +158,7 @@ class Run:
         surrogates, inputs = self._surrogates_needed(), self.dataset.checksums
         timeout_s, scratch = self.experiment.verification.timeout_s, self.files / SCRATCH
         with (
-            self._room("calibrate", inputs, ngspice=self.simulator.version),
+            self.room("calibrate", inputs, ngspice=self.simulator.version),
             self._simulating(timeout_s, scratch=scratch),
         ):
             rows = self.system.calibrate(self, network, surrogates)
@@ -227,24 +227,6 @@ class Run:
         self.system.require_within(self.experiment, summary)
         return summary
 
-    def adopt(self, other: Run) -> None:
-        """Take the characterization and the surrogates of another folder, instead of making them again.
-
-        ConfigurationError when that one is of another technology, plan or fit, StorageError when it holds none.
-        """
-        ours, theirs = self.experiment.measured_as(), other.experiment.measured_as()
-        differing = [name for name, value in ours.items() if theirs.get(name) != value]
-        if differing:
-            raise ConfigurationError(f"{other.folder} was made with another {' and '.join(differing)} than this asks.")
-        other.surrogates()
-        known = ("plan", "ngspice that characterized")
-        inputs = {name: value for name, value in other.files.manifest["inputs_sha256"].items() if name in known}
-        with self._room("characterize", inputs, copied_from=str(other.folder)):
-            copy_into(self.files / TABLES, (other.files / TABLES).iterdir())
-        with self._room("fit-surrogates", seed=self.experiment.surrogates.seed, copied_from=str(other.folder)):
-            fit = [path for path in other.folder.glob("surrogates*") if path.name != FIT]
-            copy_into(self.folder, [*fit, other.files / FIT])  # the last, by which it is recognised
-
     def _keep(self, network: Network) -> None:
         """Write network.safetensors, unless it is this network already."""
         path = self.files / NETWORK
@@ -288,7 +270,7 @@ class Run:
         return self.surrogates()
 
     @contextmanager
-    def _room(self, name: str, inputs: dict[str, str] | None = None, **details: Any) -> Iterator[None]:
+    def room(self, name: str, inputs: dict[str, str] | None = None, **details: Any) -> Iterator[None]:
         """Write the resolved experiment, do the work, and note in the manifest what it was done with."""
         technology = self.technology
         inputs = {"technology": technology.fingerprint} | self.system.inputs(self) | (inputs or {})

@@ -69,7 +69,7 @@ def with_ngspice(run: Run, **changes: Any) -> Simulator:
 @pytest.mark.parametrize("name", presets())
 def test_every_preset_is_an_experiment_that_survives_its_run_folder(name: str, tmp_path: Path) -> None:
     run = Run(load_experiment(name), tmp_path / "run")
-    with run._room("any"):
+    with run.room("any"):
         pass
     assert load_experiment(run.folder) == run.experiment == load_experiment(name)
 
@@ -89,7 +89,7 @@ def test_every_setting_survives_the_run_folder(tmp_path: Path) -> None:
         shutil.copy(file, tmp_path)
     (tmp_path / "ptm90.toml").rename(tmp_path / "mine.toml")
     run = Run(load_experiment(tmp_path / "a.toml"), tmp_path / "deep" / "run")
-    with run._room("any"):
+    with run.room("any"):
         pass
     assert load_experiment(run.folder) == run.experiment
     assert run.experiment.technology == str(tmp_path / "mine.toml")
@@ -115,7 +115,7 @@ def test_a_run_is_opened_by_what_names_its_experiment(tmp_path: Path, monkeypatc
         run = Run.open(target, "here", workers=3, ngspice="./mine")
         assert run.experiment == load_experiment(target) == Run(target, "here").experiment
         assert (run.folder, run._workers, run._ngspice) == (Path("here"), 3, "./mine")
-    with run._room("any"):
+    with run.room("any"):
         pass
     again = Run.open("here")
     assert (again.folder, again.experiment) == (Path("here"), run.experiment)
@@ -504,7 +504,7 @@ def test_the_verbs_of_the_command_line_are_those_of_a_run() -> None:
 
     methods = {name for name, _ in inspect.getmembers(Run, inspect.isfunction) if not name.startswith("_")}
     verbs = {verb.replace("-", "_") for verb in VERBS} - {"doctor", "run", "compare"}
-    assert methods == verbs | {"all", "require", "verified", "adopt", "network", "surrogates", "verify_network"}
+    assert methods == verbs | {"all", "require", "verified", "room", "network", "surrogates", "verify_network"}
 
 
 def test_a_name_that_the_package_has_not() -> None:

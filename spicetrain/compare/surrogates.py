@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from spicetrain.errors import SpicetrainError
+from spicetrain.errors import ConfigurationError, SpicetrainError
 from spicetrain.run import Run
-from spicetrain.runfolder import FIT, RunFolder
+from spicetrain.runfolder import FIT, TABLES, RunFolder
+from spicetrain.storage import copy_into
 
 
 def provide(run: Run, root: Path) -> None:
@@ -17,12 +18,31 @@ def provide(run: Run, root: Path) -> None:
         return
     for other in _of_the_same(run, root):
         try:
-            run.adopt(other)
+            adopt(run, other)
         except SpicetrainError:  # damaged there, or measured with what has changed since
             continue
         return
     run.characterize()
     run.fit_surrogates()
+
+
+def adopt(run: Run, other: Run) -> None:
+    """Take the characterization and the surrogates of another folder, instead of making them again.
+
+    ConfigurationError when that one is of another technology, plan or fit, StorageError when it holds none.
+    """
+    ours, theirs = run.experiment.measured_as(), other.experiment.measured_as()
+    differing = [name for name, value in ours.items() if theirs.get(name) != value]
+    if differing:
+        raise ConfigurationError(f"{other.folder} was made with another {' and '.join(differing)} than this asks.")
+    other.surrogates()
+    known = ("plan", "ngspice that characterized")
+    inputs = {name: value for name, value in other.files.manifest["inputs_sha256"].items() if name in known}
+    with run.room("characterize", inputs, copied_from=str(other.folder)):
+        copy_into(run.files / TABLES, (other.files / TABLES).iterdir())
+    with run.room("fit-surrogates", seed=run.experiment.surrogates.seed, copied_from=str(other.folder)):
+        fit = [path for path in other.folder.glob("surrogates*") if path.name != FIT]
+        copy_into(run.folder, [*fit, other.files / FIT])  # the last, by which it is recognised
 
 
 def _of_the_same(run: Run, root: Path) -> Iterator[Run]:

@@ -180,7 +180,7 @@ def neuron_sigmas(
     circuit: SpikingCircuit, technology: Technology, statistics: Statistics, layer: int
 ) -> NeuronSigmas | None:
     """Of the neurons of a layer; None when transistors do not vary. TechnologyError when an area is not known."""
-    if statistics.mismatch is None:
+    if not statistics.transistors:
         return None
     neuron, fingers = circuit.neuron, circuit.inverter_fingers(layer)
     transistors: tuple[tuple[Kind, dict[str, float], float], ...] = (
@@ -188,10 +188,9 @@ def neuron_sigmas(
         ("pmos", neuron.inverter.pmos, fingers),
         ("nmos", neuron.leak, 1.0),
     )
-    scale = statistics.mismatch_scale
     return NeuronSigmas(
         *(
-            Sigma(*(scale * sigma / math.sqrt(parallel) for sigma in statistics.mismatch.sigma(kind, geometry)))
+            Sigma(*(sigma / math.sqrt(parallel) for sigma in statistics.sigma(kind, geometry)))
             for kind, geometry, parallel in transistors
         )
     )
@@ -199,14 +198,13 @@ def neuron_sigmas(
 
 def access_sigmas(circuit: SpikingCircuit, technology: Technology, statistics: Statistics) -> dict[Side, float]:
     """Standard deviations of the gate shifts of access transistors, volts; none of a 1r, or without mismatch."""
-    if statistics.mismatch is None or circuit.access is None or circuit.array != "1t1r":
+    if not statistics.transistors or circuit.access is None or circuit.array != "1t1r":
         return {}
     of_side: tuple[tuple[Side, Kind, dict[str, float]], ...] = (
         ("excitatory", "nmos", circuit.access.nmos),
         ("inhibitory", "pmos", circuit.access.pmos),
     )
-    scale = statistics.mismatch_scale
-    return {side: scale * statistics.mismatch.sigma(kind, geometry)[0] for side, kind, geometry in of_side}
+    return {side: statistics.sigma(kind, geometry)[0] for side, kind, geometry in of_side}
 
 
 def pairs_of(crossbar: Crossbar) -> dict[Side, Array]:
@@ -226,7 +224,7 @@ def drawn(
         for layer, crossbar in enumerate(network.crossbars)
     )
     chip = replace(network, crossbars=crossbars)
-    if statistics.mismatch is None:
+    if not statistics.transistors:
         return SpikingChip(chip)
     return SpikingChip(
         chip,

@@ -174,7 +174,7 @@ def training_chips(
     if settings.variation == TrainingVariation():
         return None
     statistics = statistics_of(technology, settings.variation)
-    if statistics.mismatch is None:
+    if not statistics.transistors:
         return TrainingChips(statistics.array, technology.memristor)
     if law is None:
         raise ConfigurationError(

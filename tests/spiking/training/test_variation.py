@@ -184,7 +184,8 @@ def test_a_regular_network_is_disturbed_as_it_will_be_on_the_chip(ptm90: Technol
 @pytest.mark.parametrize("method", ["circuit", "regular"])
 def test_a_training_begins_with_the_network_that_it_is_given(method: str, train: Trainer, tmp_path: Path) -> None:
     """With next to no learning rate it ends with the same; begun from scratch, far from it."""
-    path, same = tmp_path / "network.safetensors", {"learning_rate": 1e-9, "epochs": 1, "method": method}
+    path = tmp_path / "network.safetensors"
+    same: dict[str, Any] = {"learning_rate": 1e-9, "epochs": 1, "method": method}
     regular = {"clip_quantile": 1.0, "calibration_images": 60}
     first = train(tmp_path / "first", method=method, regular=regular)
     first.save(path)

@@ -116,5 +116,5 @@ def test_a_claim_about_spikes_is_one_about_chips(verifier: Make) -> None:
     )
     with pytest.raises(VerificationError, match=r"chips.simulated_spike_agreement = 0.5"):
         require_within(off, SpikingVerificationSettings(membrane_rms_max=10, agreement_min=0))
-    good = off.model_copy(update={"chips": off.chips.model_copy(update={"simulated_spike_agreement": 1.0})})
+    good = off.model_copy(update={"chips": summary.chips.model_copy(update={"simulated_spike_agreement": 1.0})})
     require_within(good, SpikingVerificationSettings(membrane_rms_max=10, agreement_min=0))
