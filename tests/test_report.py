@@ -22,6 +22,7 @@ from spicetrain.inverter.network import Network
 from spicetrain.inverter.verification.outputs import Outputs
 from spicetrain.inverter.verification.summary import InverterSummary
 from spicetrain.pages import write_report
+from spicetrain.report.chips import bins_of
 from spicetrain.report.units import percent, quantity, resistance, seconds
 from spicetrain.storage import sha256_of_file, write_json
 from spicetrain.tables import write_table
@@ -551,6 +552,18 @@ def test_chips_few_or_all_alike(accuracy: list[float], run_folder: Path) -> None
     (run_folder / "chips-worst.parquet").unlink()
     page = report(run_folder)
     assert page.svgs["chips"] == 3 and "nan" not in page.text["chips"]
+
+
+@pytest.mark.parametrize("images", [7, 30, 1000])
+@pytest.mark.parametrize("chips", [1, 2, 20, 500])
+def test_bins_hold_every_chip_and_equally_many_images(chips: int, images: int) -> None:
+    for spread in (0.0, 0.01, 0.3):
+        right = np.random.default_rng(chips).normal(0.7, spread, chips).clip(0, 1) * images
+        accuracy = np.round(right) / images
+        edges = bins_of(accuracy, images)
+        assert np.histogram(accuracy, edges)[0].sum() == chips and len(edges) <= 32
+        possible = np.histogram(np.arange(-images, 3 * images) / images, edges)[0]
+        assert len(set(possible)) == 1
 
 
 def test_chips_whose_figures_are_no_numbers(run_folder: Path) -> None:

@@ -91,14 +91,17 @@ def _percent_axis(axis: Any, which: str, label: str) -> None:
     axis.set(**{f"{which}label": f"{label} (%)"})
 
 
+def bins_of(accuracy: NDArray[np.float64], images: int) -> NDArray[np.float64]:
+    """Edges of bins that hold all accuracies [chips] of so many images; between two images, so that none is split."""
+    low, spread = float(accuracy.min()), round(float(np.ptp(accuracy)) * images)
+    wanted = min(_MOST_BINS, max(10, 3 * int(np.sqrt(len(accuracy)))))
+    step = -(-(spread + 1) // wanted)
+    return low + (step * np.arange(spread // step + 2) - 0.5) / images
+
+
 def _histogram(accuracy: NDArray[np.float64], figures: ChipFigures) -> Drawing:
-    low, high = 100 * float(min(accuracy.min(), figures.nominal)), 100 * float(max(accuracy.max(), figures.nominal))
-    # An accuracy is a whole number of images: a bin never splits one.
-    step = 100 / figures.images
-    step *= max(1, int(np.ceil((high - low) / step / min(_MOST_BINS, max(10, 3 * int(np.sqrt(len(accuracy))))))))
-    edges = low - step / 2 + step * np.arange(int((high - low) / step + 1e-9) + 2)
     figure, axis = axes()
-    axis.hist(100 * accuracy, list(edges), color=ACCENT, alpha=0.75)
+    axis.hist(100 * accuracy, list(100 * bins_of(accuracy, figures.images)), color=ACCENT, alpha=0.75)
     axis.axvline(100 * figures.nominal, color=INK, linewidth=1.0, linestyle=":", label="nominal")
     axis.axvline(100 * figures.accuracy_mean, color=SECOND, linewidth=1.4, label="mean")
     _percent_axis(axis, "x", "accuracy")
