@@ -22,12 +22,14 @@ from spicetrain.inverter.network import Network
 from spicetrain.inverter.verification.outputs import Outputs
 from spicetrain.inverter.verification.summary import InverterSummary
 from spicetrain.pages import write_report
+from spicetrain.report.chips import bins_of
 from spicetrain.report.units import percent, quantity, resistance, seconds
 from spicetrain.storage import sha256_of_file, write_json
 from spicetrain.tables import write_table
 
 SECTIONS = (
-    "result", "circuit", "surrogates", "training", "verification", "energy", "crossbars", "worst", "provenance",
+    "result", "circuit", "surrogates", "training", "verification", "chips", "energy", "crossbars", "worst",
+    "provenance",
 )  # fmt: skip
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c63f80f00010101001bb6ee56"
@@ -71,6 +73,7 @@ def _fill(folder: Path) -> None:
     _surrogates(folder)
     _training(folder)
     _verification(folder)
+    _chips(folder)
     rooms = {
         "verify": {
             "ngspice": 43,
@@ -196,6 +199,42 @@ def _transient(folder: Path) -> None:
     pd.DataFrame({"image": range(4), "label": [0, 1, 2, 0], **columns}).to_parquet(folder / "transient.parquet")
 
 
+VARIATION = {
+    "mismatch": {"convention": "single", "nmos": {"A_VT_Vm": 3.5e-9, "A_beta_m": 1e-8, "area_m2": None},
+                 "pmos": {"A_VT_Vm": 4e-9, "A_beta_m": 0.0, "area_m2": None}},
+    "mismatch_scale": 0.5, "programming": {"form": "relative", "sigma": 0.1}, "levels": None, "stuck": None,
+    "read_noise": None, "drift": {"form": "power"}, "time_s": 0.0,
+}  # fmt: skip
+CHIPS = {
+    "count": 20, "first": 0, "simulated": 2, "images": 1000, "nominal": 0.982, "accuracy_mean": 0.6812,
+    "accuracy_std": 0.0987, "accuracy_p10": 0.5432, "accuracy_min": 0.4641, "worst": 7, "yield": 0.05,
+    "yield_accuracy": 0.9, "variation": VARIATION, "seconds_model": 3.0, "seconds_ngspice": 9.0,
+    "by_source": {"programming": {"accuracy_mean": 0.9795, "accuracy_min": 0.971},
+                  "mismatch": {"accuracy_mean": 0.719, "accuracy_min": 0.527}},
+    "simulated_accuracy_mean": 0.7, "simulated_agreement": 0.99912, "simulated_error_mean_V": 1.2345e-6,
+    "simulated_error_max_V": 2.7e-5, "simulated_spike_agreement": None, "extrapolated": 0,
+}  # fmt: skip
+
+
+def _chips(folder: Path, **changes: Any) -> None:
+    """20 chips of a made-up verification, two of them simulated; the seventh takes image 3 and 4 for another class."""
+    edit(folder / "summary.json", lambda summary: summary.update(chips=CHIPS | changes))
+    rng = np.random.default_rng(0)
+    accuracy = np.clip(np.round(rng.normal(0.68, 0.1, 20), 3), 0.47, 0.98)
+    accuracy[7], accuracy[2] = 0.464, 0.912
+    none = [None] * 18
+    columns = {"accuracy_spice": [0.71, 0.69, *none], "agreement": [0.998, 1.0, *none]}
+    errors = {"error_mean_V": [1.5e-6, 9.7e-7, *none], "error_max_V": [2.7e-5, 1.1e-5, *none]}
+    table = pd.DataFrame({"chip": range(20), "accuracy_model": accuracy, **columns, **errors})
+    table.to_parquet(folder / "chips.parquet", index=False)
+    verified = pd.read_parquet(folder / "verification.parquet")
+    label = verified["label"].to_numpy()
+    outputs = np.where(np.arange(3) == label[:, None], 0.15, -0.15)
+    outputs[[3, 4]] = np.where(np.arange(3) == (label[[3, 4], None] + 1) % 3, 0.12, -0.2)
+    volts = {f"model_o_{j}_V": outputs[:, j] for j in range(3)}
+    pd.DataFrame({"chip": 7, "image": range(30), "label": label, **volts}).to_parquet(folder / "chips-worst.parquet")
+
+
 def test_numbers_are_written_as_people_read_them() -> None:
     assert quantity(4.99e-7, "V") == "499 nV"
     assert quantity(9.996e-7, "V") == "1.00 µV"  # rounding carries into the next prefix
@@ -220,8 +259,8 @@ def test_page_has_every_section_and_the_figures_of_the_summary(whole: tuple[Path
 def test_figures_and_what_is_said_of_them(whole: tuple[Path, Page]) -> None:
     _, page = whole
     # circuit: three VTCs, current map, load, memristor; verification: scatter, histogram, errors, confusion
-    assert {key: page.svgs[key] for key in ("circuit", "training", "verification", "energy", "crossbars")} == {
-        "circuit": 6, "training": 4, "verification": 4, "energy": 3, "crossbars": 4,
+    assert {key: page.svgs[key] for key in ("circuit", "training", "verification", "chips", "energy", "crossbars")} == {
+        "circuit": 6, "training": 4, "verification": 4, "chips": 5, "energy": 3, "crossbars": 4,
     }  # fmt: skip
     assert "v_in = 20.0 mV" in page.text["circuit"] and "-5.0 V/V" in page.text["circuit"]
     assert "127 kΩ to 8.33 MΩ" in page.text["circuit"]
@@ -410,6 +449,8 @@ def test_hostile_names_stay_text(run_folder: Path) -> None:
         ("verification.parquet", b"PAR1 not at all"),
         ("transient.parquet", b"PAR1 not at all"),
         ("waveforms.parquet", b"PAR1 not at all"),
+        ("chips.parquet", b"PAR1 not at all"),
+        ("chips-worst.parquet", b"PAR1 not at all"),
         ("characterization/loaded_vtc.parquet", b"PAR1 not at all"),
         ("network.safetensors", b"\x00\x01"),
     ],
@@ -456,6 +497,79 @@ def test_energy_whose_figures_are_no_numbers(run_folder: Path) -> None:
     edit(run_folder / "summary.json", lambda summary: summary["energy"].update(hold_time_s="long"))
     with pytest.raises(StorageError, match="summary.json cannot be used: energy.hold_time_s = 'long'"):
         write_report(run_folder)
+
+
+def test_chips_in_figures_and_words(run_folder: Path) -> None:
+    keep_only(run_folder, "verification", "summary")
+    _chips(run_folder)
+    page = report(run_folder)
+    text = page.text["chips"]
+    for figure in ("68.12 %", "98.20 % when nothing varies", "46.41 %", "number 7", "5.0 %", "reach 90.0 %", "54.32 %",
+                   "99.91 %", "1.23 µV", "27.0 µV", "chips 0 to 19, 1,000 images each"):  # fmt: skip
+        assert figure in text, figure
+    assert "nMOS A_VT 3.5 mV µm, A_beta 1 % µm; pMOS A_VT 4 mV µm, as of one transistor, times 0.5" in text
+    assert "form relative, sigma 0.1" in text and "drift" not in text and "levels" not in text
+    assert "30.1 points below" in text and "Most of it is mismatch." in text
+    # histogram, yield, sources; two cards
+    assert page.svgs["chips"] == 3 + 2
+    assert "71.00 %" in text and "69.00 %" in text and "970 nV" in text and "nan" not in text
+    assert "The worst chip, number 7: wrong" in text
+    assert "2 images of 30" in text and "about 1 of them the nominal circuit is right" in text
+    assert text.count("this chip ") == 2 and "moved by" in text
+
+
+def test_without_chips_the_page_says_how_to_have_some(run_folder: Path) -> None:
+    keep_only(run_folder, "verification", "summary")
+    edit(run_folder / "summary.json", lambda summary: summary.pop("chips"))
+    page = report(run_folder)
+    assert f"spicetrain verify {run_folder} --chips 20" in page.text["chips"]
+    assert "chips" not in page.svgs
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"by_source": {}}, "by which source is not known, or there is only one"),
+        ({"extrapolated": 3}, "The gates of 3 transistors can be shifted further than was measured."),
+        ({"simulated": 0}, "None of them was simulated in ngspice"),
+        ({"simulated_spike_agreement": 0.99765}, "99.765 %"),
+        ({"variation": VARIATION | {"time_s": 86400.0}}, "form power"),
+    ],
+)
+def test_chips_of_other_kinds(changes: dict[str, Any], said: str, run_folder: Path) -> None:
+    keep_only(run_folder, "verification", "summary")
+    _chips(run_folder, **changes)
+    assert said in report(run_folder).text["chips"]
+
+
+@pytest.mark.parametrize("accuracy", [[0.9], [0.9, 0.9, 0.9], [0.0, 1.0]])
+def test_chips_few_or_all_alike(accuracy: list[float], run_folder: Path) -> None:
+    keep_only(run_folder, "summary", "verification")
+    figures = {"accuracy_mean": float(np.mean(accuracy)), "accuracy_min": min(accuracy), "count": len(accuracy)}
+    _chips(run_folder, **figures, nominal=0.9, accuracy_std=0.0)
+    table = pd.DataFrame({"chip": range(len(accuracy)), "accuracy_model": accuracy})
+    table.to_parquet(run_folder / "chips.parquet")
+    (run_folder / "chips-worst.parquet").unlink()
+    page = report(run_folder)
+    assert page.svgs["chips"] == 3 and "nan" not in page.text["chips"]
+
+
+@pytest.mark.parametrize("images", [7, 30, 1000])
+@pytest.mark.parametrize("chips", [1, 2, 20, 500])
+def test_bins_hold_every_chip_and_equally_many_images(chips: int, images: int) -> None:
+    for spread in (0.0, 0.01, 0.3):
+        right = np.random.default_rng(chips).normal(0.7, spread, chips).clip(0, 1) * images
+        accuracy = np.round(right) / images
+        edges = bins_of(accuracy, images)
+        assert np.histogram(accuracy, edges)[0].sum() == chips and len(edges) <= 32
+        possible = np.histogram(np.arange(-images, 3 * images) / images, edges)[0]
+        assert len(set(possible)) == 1
+
+
+def test_chips_whose_figures_are_no_numbers(run_folder: Path) -> None:
+    _chips(run_folder, accuracy_mean="good")
+    with pytest.raises(StorageError, match="summary.json cannot be used: chips.accuracy_mean = 'good'"):
+        report(run_folder)
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:

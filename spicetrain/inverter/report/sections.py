@@ -7,9 +7,11 @@ from spicetrain.inverter.report.comparison import verification_section
 from spicetrain.inverter.report.energy import energy_section
 from spicetrain.inverter.report.fits import surrogates_section
 from spicetrain.inverter.report.learning import solver_blocks
-from spicetrain.inverter.report.worst import Inputs, worst_section
+from spicetrain.inverter.report.worst import Inputs, worst_chip_blocks, worst_section
+from spicetrain.inverter.verification.chips import WORST
 from spicetrain.inverter.verification.outputs import Outputs
 from spicetrain.report.blocks import Section
+from spicetrain.report.chips import chips_section
 from spicetrain.report.conductances import conductances_section
 from spicetrain.report.learning import training_section
 from spicetrain.report.page import Page
@@ -22,11 +24,14 @@ def inverter_sections(page: Page) -> list[Section]:
     frame = page.files.frame(VERIFICATION, ("image", "label"))
     outputs = None if frame is None else Outputs.of(frame)
     inputs, classes, why_not = _test_images(page, outputs)
+    figures = page.summary and page.summary.chips
+    chip = None if figures is None else page.files.frame(WORST, ("chip", "image", "label", "model_o_0_V"))
     return [
         circuit_section(page),
         surrogates,
         training_section(page, solver_blocks),
         verification_section(page, outputs, classes),
+        chips_section(page, figures, worst_chip_blocks(chip, outputs, inputs, classes)),
         energy_section(page),
         conductances_section(page),
         worst_section(page, outputs, inputs, classes, why_not),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
@@ -12,9 +15,25 @@ from spicetrain.report.drawing import thumbnail
 from spicetrain.report.page import Page
 from spicetrain.report.units import count, quantity
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _MOST_CARDS = 8
 
 Inputs = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What the bars and the ticks of a card are, and what lies between them."""
+
+    bars: str = "SPICE"
+    ticks: str = "model"
+    between: str = "error"
+
+
+_SPICE = _Words()
+_CHIP = _Words("this chip", "nominal", "moved by")
 
 
 def worst_section(
@@ -52,10 +71,36 @@ def worst_section(
     return Section("worst", title, blocks)
 
 
-def _card(outputs: Outputs, i: int, inputs: Inputs | None, classes: tuple[str, ...]) -> Card:
+def worst_chip_blocks(
+    chip: pd.DataFrame | None, outputs: Outputs | None, inputs: Inputs | None, classes: tuple[str, ...]
+) -> list[Block]:
+    """The surest mistakes of the worst chip beside the nominal circuit in SPICE; `chip` is chips-worst.parquet."""
+    if chip is None or outputs is None:
+        return []
+    both = chip[chip["image"].isin(outputs.image)]
+    number = outputs.spice_V.shape[1]
+    nominal = outputs.spice_V[np.searchsorted(outputs.image, both["image"])]
+    its_own = both[[f"model_o_{j}_V" for j in range(number)]].to_numpy(np.float64)
+    image, label = (both[name].to_numpy(np.int64) for name in ("image", "label"))
+    found = Outputs(image, label, nominal, its_own)
+    wrong = np.flatnonzero(found.spice_class != label)
+    title = f"The worst chip, number {int(chip['chip'].iloc[0])}: wrong"
+    if not len(wrong):
+        return [Paragraph(f"{title} about none of {count(len(label), 'image')}.")]
+    worst = wrong[np.argsort(found.margin[wrong])][:_MOST_CARDS]
+    learnt = int((found.model_class[wrong] == label[wrong]).sum())
+    caption = (
+        f"{count(len(wrong), 'image')} of {len(label):,}, surest mistakes first; about {learnt:,} of them the nominal "
+        "circuit is right. Bars are this chip's outputs in the model, ticks the nominal circuit's in SPICE."
+    )
+    return [Cards(title, [_card(found, int(i), inputs, classes, _CHIP) for i in worst], caption)]
+
+
+def _card(outputs: Outputs, i: int, inputs: Inputs | None, classes: tuple[str, ...], words: _Words = _SPICE) -> Card:
     label, model, spice = (int(kind[i]) for kind in (outputs.label, outputs.model_class, outputs.spice_class))
-    chosen = f"SPICE {classes[spice]}" + ("" if model == spice else f", model {classes[model]}")
-    lines = [chosen, f"error {quantity(float(outputs.error[i].max()), 'V')}, margin {_signed(outputs.margin[i])}"]
+    chosen = f"{words.bars} {classes[spice]}" + ("" if model == spice else f", {words.ticks} {classes[model]}")
+    between = f"{words.between} {quantity(float(outputs.error[i].max()), 'V')}"
+    lines = [chosen, f"{between}, margin {_signed(outputs.margin[i])}"]
     picture = Markup("")
     if inputs is not None:
         features = inputs[outputs.image[i]]
@@ -63,10 +108,10 @@ def _card(outputs: Outputs, i: int, inputs: Inputs | None, classes: tuple[str, .
             picture = thumbnail(features, f"test image {outputs.image[i]}, a {classes[label]}")
         elif len(features) <= 16:
             lines.append("inputs " + " ".join(f"{value:.2f}" for value in features))
-    return Card(f"{classes[label]} (image {outputs.image[i]})", lines, picture, _bars(outputs, i, classes))
+    return Card(f"{classes[label]} (image {outputs.image[i]})", lines, picture, _bars(outputs, i, classes, words))
 
 
-def _bars(outputs: Outputs, i: int, classes: tuple[str, ...]) -> Markup:
+def _bars(outputs: Outputs, i: int, classes: tuple[str, ...], words: _Words) -> Markup:
     """The outputs of image i as a small SVG: a bar a class, a tick where the model puts it."""
     low, high = float(outputs.spice_V.min()), float(outputs.spice_V.max())
     height, width = 46.0, 150.0
@@ -83,8 +128,8 @@ def _bars(outputs: Outputs, i: int, classes: tuple[str, ...]) -> Markup:
         if len(classes) <= 12 and max(map(len, classes)) <= 2:
             parts.append(Markup('<text x="{}" y="{}">{}</text>').format(f"{x + wide / 2:.1f}", 56, classes[j]))
     values = ", ".join(f"{name} {quantity(v, 'V')}" for name, v in zip(classes, outputs.spice_V[i], strict=True))
-    opening = Markup('<svg class="bars" viewBox="0 -2 150 61" role="img" aria-label="Outputs in SPICE: {}">')
-    return opening.format(values) + Markup("".join(parts)) + Markup("</svg>")
+    opening = Markup('<svg class="bars" viewBox="0 -2 150 61" role="img" aria-label="Outputs, {}: {}">')
+    return opening.format(words.bars, values) + Markup("".join(parts)) + Markup("</svg>")
 
 
 def _signed(margin_V: float) -> str:

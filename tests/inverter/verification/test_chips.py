@@ -167,6 +167,9 @@ def test_the_first_chip_is_a_number(folder: Path) -> None:
     assert later["chip"].tolist() == [3, 4]
     assert later["accuracy_model"].tolist() == table["accuracy_model"][3:].tolist()
     assert later["accuracy_spice"].isna().all()
+    worst = later["chip"][later["accuracy_model"].argmin()]
+    assert set(pd.read_parquet(folder / "chips-worst.parquet")["chip"]) == {worst}
+    assert summary_of(folder)["chips"]["worst"] == worst
 
 
 def test_an_interrupted_one_goes_on_with_what_is_missing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
