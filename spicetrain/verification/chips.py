@@ -137,8 +137,11 @@ def sources_of(by_source: Mapping[str, NDArray[np.float64]]) -> dict[str, Source
     }
 
 
-def write_chips(files: RunFolder, frame: pd.DataFrame) -> None:
-    """chips.parquet."""
+def write_chips(files: RunFolder, frame: pd.DataFrame | None) -> None:
+    """chips.parquet; without a frame, that of an earlier verification goes."""
+    if frame is None:
+        (files / CHIPS).unlink(missing_ok=True)
+        return
     with write_atomic(files / CHIPS) as temporary:
         frame.to_parquet(temporary, index=False)
 

@@ -35,7 +35,6 @@ from spicetrain.surrogates.extrapolation import outside
 from spicetrain.technology import Technology
 from spicetrain.variation import NOTHING, Statistics
 from spicetrain.verification.chips import (
-    CHIPS,
     ChipFigures,
     conditions_asked,
     evaluate_chips,
@@ -162,8 +161,8 @@ def verify_chips(
 
 def forget_chips(files: RunFolder) -> None:
     """Without chips, the tables of an earlier verification go."""
-    for name in (CHIPS, WORST):
-        (files / name).unlink(missing_ok=True)
+    write_chips(files, None)
+    (files / WORST).unlink(missing_ok=True)
 
 
 def _evaluate(population: Population, simulator: Simulator, chips: range, what: str) -> dict[str, NDArray]:

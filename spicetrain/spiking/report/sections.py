@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spicetrain.report.blocks import Section
+from spicetrain.report.chips import chips_section
 from spicetrain.report.conductances import conductances_section
 from spicetrain.report.learning import training_section
 from spicetrain.report.page import Page
@@ -23,6 +24,7 @@ def spiking_sections(page: Page) -> list[Section]:
         laws,
         training_section(page, spike_blocks),
         spiking_verification_section(page, kept, classes),
+        chips_section(page, page.summary and page.summary.chips),
         waveforms_section(page, kept),
         rasters_section(page, kept, classes),
         conductances_section(page),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -98,9 +98,13 @@ class SimulatedAs:
 
 
 def verify_chips(
-    model: ChipModel, simulated_as: SimulatedAs, settings: VerificationBase, simulator: Simulator
+    model: ChipModel,
+    further: Mapping[str, ChipModel],
+    simulated_as: SimulatedAs,
+    settings: VerificationBase,
+    simulator: Simulator,
 ) -> tuple[ChipFigures, pd.DataFrame]:
-    """What `settings.chips` asks for: the figures, and a row a chip.
+    """What `settings.chips` asks for: the figures, and a row a chip; `further`: the model under other variations.
 
     Finished chips, and images of simulated ones, are kept in the simulator's scratch folder. Raises SimulationError,
     StorageError; TechnologyError when the area of a gate is not known.
@@ -110,12 +114,15 @@ def verify_chips(
     began, chips = time.perf_counter(), numbers(settings)
     nominal = model.accuracy(SpikingChip(model.network))
     size, images = max(1, _IMAGES_A_PIECE // len(model.labels)), len(model.labels)
-    accuracy = evaluate_chips(
-        simulator, chips, partial(evaluate, model), model.key, "chips in the model", images=images, size=size
+    accuracy, *of_conditions = (
+        evaluate_chips(simulator, chips, partial(evaluate, one), one.key, what, images=images, size=size)
+        for what, one in {"chips in the model": model, **further}.items()
     )
+    by_condition = {name: found["all"] for name, found in zip(further, of_conditions, strict=True)}
     seconds = time.perf_counter() - began
     columns: dict[str, Any] = {"chip": list(chips), "accuracy_model": accuracy["all"]}
     columns |= {f"accuracy_{source}": accuracy[source] for source in model.sources}
+    columns |= {f"accuracy_{name}": values for name, values in by_condition.items()}
     rows, spent = [], 0.0
     for number in chips[: settings.chips_simulated]:
         row, ngspice_s = _simulated(model, number, simulated_as, simulator)
@@ -131,6 +138,7 @@ def verify_chips(
         images=images,
         nominal=nominal,
         by_source=sources_of({source: accuracy[source] for source in model.sources}),
+        by_condition=sources_of(by_condition),
         simulated_accuracy_mean=means.get("accuracy_spice"),
         simulated_agreement=means.get("agreement"),
         simulated_spike_agreement=means.get("spike_agreement"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -33,7 +33,7 @@ from spicetrain.spiking.verification.summary import FlatFigures, SpikingSummary
 from spicetrain.spiking.verification.tables import drawn_neurons, write_images, write_waveforms
 from spicetrain.storage import sha256_of_file, write_json
 from spicetrain.technology import Technology
-from spicetrain.verification.chips import CHIPS, chip_images, statistics_asked, write_chips
+from spicetrain.verification.chips import CHIPS, chip_images, conditions_asked, statistics_asked, write_chips
 from spicetrain.verification.conditions import Conditions, scaled
 
 _VERIFICATION = Recipe("spiking verification", 2)
@@ -92,6 +92,19 @@ class SpikingVerification:
             np.packbits(self._spikes(images), axis=2), self.dataset.test_labels[:images],
         )  # fmt: skip
 
+    def under_conditions(self, model: ChipModel, simulator: Simulator) -> dict[str, ChipModel]:
+        """The same chips under further variations, by name."""
+        technology = self.conditions.modelled
+        return {
+            name: replace(
+                model,
+                statistics=statistics,
+                law=chip_law(self.circuit, technology, statistics, simulator),
+                sources=(),
+            )
+            for name, statistics in conditions_asked(self.settings, technology).items()
+        }
+
     @property
     def tables(self) -> list[str]:
         """Names of the files that it writes besides the summary."""
@@ -113,7 +126,9 @@ class SpikingVerification:
         if statistics is None:
             return {}
         names = {"chips", "chips_simulated", "chips_first", "chips_images", "chips_sources", "yield_accuracy"}
-        return {"chips": self.settings.model_dump(include=names), "variation": statistics.facts()}
+        conditions = conditions_asked(self.settings, self.conditions.modelled)
+        named = {name: one.facts() for name, one in conditions.items()}
+        return {"chips": self.settings.model_dump(include=names), "variation": [statistics.facts(), named]}
 
     def require(self) -> None:
         """ArchitectureMismatch, ConfigurationError, DatasetError: what cannot be verified."""
@@ -157,7 +172,8 @@ def verify_spiking(asked: SpikingVerification, simulator: Simulator, files: RunF
     chips, frame = (None, None)
     if of_chips is not None:
         simulated_as = SimulatedAs(asked.simulated_circuit, asked.conditions.simulated, settings.netlist)
-        chips, frame = verify_chips(of_chips, simulated_as, settings, simulator)
+        further = asked.under_conditions(of_chips, simulator)
+        chips, frame = verify_chips(of_chips, further, simulated_as, settings, simulator)
     write_chips(files, frame)
     write_images(files.folder, asked.labels, own, model, spice)
     write_waveforms(files.folder, drawn, spice)
@@ -209,7 +225,8 @@ def require_spiking_verification(
     """ConfigurationError when there are not so many test images, or chips are asked for and nothing varies from one to
     the next; DatasetError when the spike file does not fit."""
     images = max(settings.images, chip_images(settings, len(dataset.test_inputs)) if settings.chips else 0)
-    statistics_asked(settings, technology)
+    if statistics_asked(settings, technology) is not None:
+        conditions_asked(settings, technology)
     if settings.images > len(dataset.test_inputs):
         raise ConfigurationError(
             f"verification.images = {settings.images}, but {dataset.name} has {len(dataset.test_inputs)} test images."
