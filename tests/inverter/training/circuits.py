@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from bench import plan_of, simulator
 
 from spicetrain.array.crossbar import Crossbar
@@ -20,7 +21,7 @@ from spicetrain.inverter.characterization.current_surface import CurrentSurfaceP
 from spicetrain.inverter.characterization.loaded_vtc import LoadedVtcPlan
 from spicetrain.inverter.network import Encoding, Network
 from spicetrain.inverter.surrogates.current_fit import fit_current_surface, fit_shifted_surface
-from spicetrain.inverter.surrogates.current_surface import CurrentSurface
+from spicetrain.inverter.surrogates.current_surface import CurrentSurface, Mismatch
 from spicetrain.inverter.surrogates.effective_load import fit_effective_load
 from spicetrain.inverter.surrogates.loaded_vtc import fit_loaded_vtc
 from spicetrain.inverter.surrogates.store import Surrogates
@@ -95,3 +96,11 @@ def random_network(
     else:
         fingers = [np.full(shape, size) for shape, size in zip(shapes, sizes, strict=True)]
     return Network(tuple(crossbars), tuple(fingers), encoding)
+
+
+def random_mismatch(inverters: int, samples: int, columns: int, seed: int = 0) -> Mismatch:
+    """20 mV and 5 % a transistor, as the solvers take it: [2 (n, p), inverters of a pair, samples, columns]."""
+    rng = np.random.default_rng(seed)
+    shape = (2, inverters, samples, columns)
+    shift, factor = rng.normal(0, 0.02, shape), 1 + rng.normal(0, 0.05, shape)
+    return Mismatch(torch.from_numpy(shift), torch.from_numpy(factor))

@@ -17,7 +17,6 @@ from spicetrain.inverter.training.inverters import Inverters, inverters_of
 from spicetrain.inverter.training.newton import Tolerance
 from spicetrain.inverter.training.output import solve_output
 from spicetrain.inverter.training.stage import StageSolution, solve_stage
-from spicetrain.inverter.training.threshold import threshold_of
 from spicetrain.inverter.training.variation import TrainingDraws
 from spicetrain.mismatch import Mismatch as Coefficients
 from spicetrain.mismatch import TransistorMismatch
@@ -25,10 +24,10 @@ from spicetrain.technology import Technology
 from spicetrain.variation import Statistics
 
 from .circuits import EXACT, random_crossbar
+from .circuits import random_mismatch as mismatch
 
 SHAPES = [(1, 1), (5, 3)]
 SAMPLES = 4
-SIGMA_V, SIGMA_BETA = 0.02, 0.05
 
 every_shape = pytest.mark.parametrize(("rows", "columns"), SHAPES)
 
@@ -40,13 +39,6 @@ def stage(technology: Technology, rows: int, columns: int) -> tuple[Tensor, Cond
     v_in[0], v_in[1] = 0.25, -0.25
     box = Conductances.of(random_crossbar(technology, rows, columns, seed=rows), torch.float64)
     return torch.from_numpy(v_in), box, torch.from_numpy(rng.uniform(1.0, 4.0, (rows, 2)))
-
-
-def mismatch(inverters: int, samples: int, columns: int, seed: int = 0) -> Mismatch:
-    rng = np.random.default_rng(seed)
-    shape = (2, inverters, samples, columns)
-    shift, factor = rng.normal(0, SIGMA_V, shape), 1 + rng.normal(0, SIGMA_BETA, shape)
-    return Mismatch(torch.from_numpy(shift), torch.from_numpy(factor))
 
 
 def solve(v_in: Tensor, box: Conductances, sizes: Tensor, inverters: Inverters, of: Mismatch | None) -> StageSolution:
@@ -244,70 +236,6 @@ def test_draws_have_the_sigma_of_their_size_and_each_sample_its_own(ptm90: Techn
     assert TrainingDraws(ptm90, Statistics()).mismatch([sizes], 2, torch.Generator()) is None
 
 
-def test_offsets_of_the_methods_that_solve_nothing_are_the_solution_to_first_order(
-    ptm90: Technology, beyond: CurrentSurface, mismatched: Inverters
-) -> None:
-    """Around its threshold an unloaded pair moves as if its inputs were shifted; what is left falls with the square."""
-    threshold = threshold_of(beyond, ptm90.rails)
-    of = mismatch(2, 1, 3, seed=5)
-    assert of.factor is not None
-    one = torch.ones(3, dtype=torch.float64)
-
-    def pair(v_in: Tensor, small: Mismatch | None) -> tuple[Tensor, Tensor]:
-        if small is None:
-            small = Mismatch(torch.zeros_like(of.shift))
-        v_n = solve_output(v_in, one, mismatched, EXACT, mismatch=small.of(0)).v_out
-        return v_n, solve_output(v_n, one, mismatched, EXACT, mismatch=small.of(1)).v_out
-
-    # where v_n is at mid-rail, so that both inverters switch
-    centre = _where_mid(inverters_of(beyond))
-    v_in = torch.full((1, 3), centre, dtype=torch.float64)
-    left = []
-    for size in (0.02, 0.01):
-        small = Mismatch(size * of.shift, 1 + size * (of.factor - 1))
-        of_n, of_p = threshold.offsets(small)
-        assert of_p is not None
-        exact_n, exact_p = pair(v_in, small)
-        near_n, near_p = pair(v_in - of_n, None)[0], pair(v_in - of_p, None)[1]
-        moved_n, moved_p = ((exact - plain) for exact, plain in zip((exact_n, exact_p), pair(v_in, None), strict=True))
-        assert float(moved_n.abs().max()) > 5e-4 and float(moved_p.abs().max()) > 5e-4
-        left.append(
-            (
-                float((near_n - exact_n).abs().max() / moved_n.abs().max()),
-                float((near_p - exact_p).abs().max() / moved_p.abs().max()),
-            )
-        )
-    assert max(left[1]) < 0.1
-    assert all(b < 0.8 * a + 1e-3 for a, b in zip(*left, strict=True))
-
-
-@pytest.mark.parametrize(("kind", "factor"), [(0, False), (1, False), (0, True), (1, True)])
-def test_each_transistors_part_in_the_threshold(
-    kind: int, factor: bool, ptm90: Technology, beyond: CurrentSurface
-) -> None:
-    """Where the output is at mid-rail, found by bisection with one transistor moved."""
-    skewed = replace(beyond, residual=None, mean=beyond.mean + torch.tensor([0.7, 0.0], dtype=torch.float64))
-    threshold, mid = threshold_of(skewed, ptm90.rails), torch.zeros(1, dtype=torch.float64)
-
-    def switches_at(of: Mismatch) -> float:
-        low, high = -0.25, 0.25
-        for _ in range(60):
-            v_in = torch.full((1,), (low + high) / 2, dtype=torch.float64)
-            n, p = transistor_currents(skewed, v_in, mid, of)
-            low, high = (float(v_in), high) if float(p[0]) > float(n[0]) else (low, float(v_in))
-        return low
-
-    none = torch.zeros(2, 1, 1, dtype=torch.float64)
-    step = none.clone()
-    step[kind] = 1e-4
-    moved = Mismatch(none, 1 + step) if factor else Mismatch(step)
-    before, after = switches_at(Mismatch(none)), switches_at(moved)
-    one = Mismatch(*(None if t is None else t.view(2, 1, 1) for t in moved))  # type: ignore[arg-type]
-    offset, _ = threshold.offsets(one)
-    assert float(offset) == pytest.approx(after - before, rel=2e-3)
-    assert abs(threshold.share_n - 0.5) > 5e-3  # or the two could be exchanged
-
-
 def test_the_coarse_table_takes_a_mismatch_as_its_surface_does(mismatched: Inverters) -> None:
     rng = np.random.default_rng(1)
     v_in, v_out = (torch.from_numpy(rng.uniform(-0.24, 0.24, (50, 3))) for _ in range(2))
@@ -315,9 +243,3 @@ def test_the_coarse_table_takes_a_mismatch_as_its_surface_does(mismatched: Inver
     exact, coarse = mismatched.current(v_in, v_out, of), mismatched.coarse(v_in, v_out, of)
     for name, x, y in zip(("i_out", "di_in", "di_out"), exact, coarse, strict=True):
         assert float((x - y).abs().max() / x.abs().max()) < (1e-3 if name == "i_out" else 0.05), name
-
-
-def _where_mid(inverters: Inverters) -> float:
-    v = torch.linspace(-0.05, 0.05, 2001, dtype=torch.float64)[:, None]
-    out = solve_output(v, torch.ones(1, dtype=torch.float64), inverters, EXACT).v_out
-    return float(v[out.abs().argmin()])

@@ -15,7 +15,6 @@ from spicetrain.array.variation import ArrayStatistics, Relative, Stuck
 from spicetrain.characterization.sweep import Subject
 from spicetrain.draw import Draw
 from spicetrain.inverter.characterization.current_surface import (
-    CurrentSurfacePlan,
     CurrentSurfaceSweep,
     ShiftedSurfacePlan,
     sweeps,
@@ -118,11 +117,7 @@ def test_transistors_that_are_subcircuits(made_up: Technology) -> None:
     parts = sweeps(plan, Subject(made_up), 1)
     table = _measured(parts[0])
     beyond = fit_shifted_surface(table, made_up, SETTINGS.model_copy(update={"iterations": 30, "starts": 1}))[0]
-    nominal = fit_shifted_surface(
-        _measured(sweeps(CurrentSurfacePlan(points=61), Subject(made_up), 1)[0]), made_up,
-        SETTINGS.model_copy(update={"iterations": 30, "starts": 1}),
-    )[0]  # fmt: skip
-    circuit = FittedCircuit(made_up, Surrogates(nominal, shifted_surface=beyond), torch.float64, tolerance=EXACT)
+    circuit = FittedCircuit(made_up, Surrogates(beyond, shifted_surface=beyond), torch.float64, tolerance=EXACT)
     own = TransistorMismatch(A_VT_Vm=2.5e-9, A_beta_m=1e-8, area_m2=5e-14)
     statistics = Statistics(Mismatch(convention="pair", nmos=own, pmos=own))
     network, x = awkward(made_up), inputs(5)
