@@ -50,6 +50,8 @@ def flags_of(definition: type[BaseModel], tables: tuple[str, ...] = ()) -> dict[
     found: list[Flag] = []
     for key, field in definition.model_fields.items():
         keys, kind = (*tables, key), field.annotation
+        if get_origin(kind) is dict:
+            continue  # tables by names of one's own: in a TOML
         if isinstance(kind, type) and hasattr(kind, "model_fields"):
             found += flags_of(kind, keys).values()
         else:

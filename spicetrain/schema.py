@@ -150,6 +150,7 @@ def _place(definition: type[BaseModel], loc: Sequence[str | int]) -> tuple[list[
     definitions are followed. pydantic names the member of a union by its tag, which is no key."""
     shown: list[str] = []
     found: list[type[BaseModel]] = [definition]
+    keyed = False  # the next part is a key of a mapping
     for part in map(str, loc):
         tagged = [one for one in found if part in _tags(one)] if len(found) > 1 else []
         if tagged:
@@ -158,9 +159,13 @@ def _place(definition: type[BaseModel], loc: Sequence[str | int]) -> tuple[list[
         if not found and _MEMBER.match(part):
             continue
         shown.append(part)
+        if keyed:
+            keyed = False
+            continue
         fields = [one.model_fields[part] for one in found if part in one.model_fields]
         if fields or not part.isdigit():  # the number of an item of a list leads nowhere else
             found = [inner for field in fields for inner in _definitions_in(field.annotation)]
+            keyed = any(typing.get_origin(field.annotation) is dict for field in fields)
     return shown, found[0] if found else None
 
 

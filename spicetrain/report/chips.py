@@ -43,6 +43,11 @@ def chips_section(page: Page, figures: ChipFigures | None, worst: Sequence[Block
         drawings = [_histogram(accuracy, figures), _yield(accuracy, figures)]
     blocks.append(Gallery([*drawings, _sources(figures)]))
     blocks.append(Table((), _varied(figures.variation), "What varied from chip to chip."))
+    if figures.by_condition:
+        rows = [
+            (name, percent(one.accuracy_mean), percent(one.accuracy_min)) for name, one in figures.by_condition.items()
+        ]
+        blocks.append(Table(("variation", "mean", "worst"), rows, "The same chips under further variations."))
     blocks += [] if table is None else _simulated(table)
     return Section(KEY, TITLE, [*blocks, *worst])
 

@@ -13,8 +13,9 @@ from spicetrain.spiking.characterization.tables import TABLES as SPIKING_TABLES
 
 
 def test_the_shipped_plans_measure_every_table() -> None:
+    on_request = {"shifted_surface"}  # of chips whose transistors vary
     for name in ("inverter", "smoke"):
-        assert set(load_plan(name, TABLES).sections) == set(TABLES)
+        assert set(load_plan(name, TABLES).sections) == set(TABLES) - on_request
     assert set(load_plan("spiking", SPIKING_TABLES).sections) == set(SPIKING_TABLES)
     assert load_plan("inverter", TABLES).sections["current_surface"].points == 201  # type: ignore[attr-defined]
 
