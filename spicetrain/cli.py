@@ -137,23 +137,32 @@ def _verify(run: Run, options: argparse.Namespace) -> None:
     _print_summary(run, run.verify)
 
 
+_SHOWN = {  # of calibration/chips.parquet
+    "accuracy_nominal": "nominal", "accuracy_before": "before", "accuracy_wanted": "wanted", "accuracy_model": "written",
+    "accuracy_spice": "SPICE", "agreement": "agree", "error_mean_V": "error, mean",
+}  # fmt: skip
+
+
 def _calibrate(run: Run, options: argparse.Namespace) -> None:
+    """A row a chip, and their mean."""
     from rich.console import Console
     from rich.table import Table
 
-    rows = run.calibrate().dropna(axis="columns", how="all")
-    table = Table(title=f"chips programmed once more, {run.folder / 'calibration'}")
-    for name in rows:
-        table.add_column(str(name).replace("accuracy_", ""), justify="right")
-    for _, row in rows.iterrows():
-        table.add_row(*(_shown(str(name), value) for name, value in row.items()))
+    rows, settings = run.calibrate().dropna(axis="columns", how="all"), run.experiment.calibration
+    names = [name for name in _SHOWN if name in rows]
+    table = Table("chip", title=f"{settings.trains} programmed once more, errors {settings.errors}")
+    for name in names:
+        table.add_column(_SHOWN[name], justify="right")
+    for chip, values in [*zip(rows["chip"], rows[names].to_numpy(), strict=True), ("mean", rows[names].mean())]:
+        table.add_row(str(chip), *(_shown(name, value) for name, value in zip(names, values, strict=True)))
     Console().print(table)
+    print(f"All of it in {run.folder / 'calibration'}")
 
 
-def _shown(name: str, value: Any) -> str:
-    if name.endswith("_V"):
-        return f"{value * 1e6:.1f} uV"
-    return f"{value:.2%}" if isinstance(value, float) else str(value)
+def _shown(name: str, value: float) -> str:
+    if value != value:  # not simulated
+        return ""
+    return f"{value * 1e6:.2f} uV" if name.endswith("_V") else f"{value:.2%}"
 
 
 def _run(run: Run, options: argparse.Namespace) -> None:
