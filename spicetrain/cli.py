@@ -138,8 +138,8 @@ def _verify(run: Run, options: argparse.Namespace) -> None:
 
 
 _SHOWN = {  # of calibration/chips.parquet
-    "accuracy_nominal": "nominal", "accuracy_before": "before", "accuracy_wanted": "wanted", "accuracy_model": "written",
-    "accuracy_spice": "SPICE", "agreement": "agree", "error_mean_V": "error, mean",
+    "accuracy_nominal": "nominal", "accuracy_before": "before", "accuracy_wanted": "wanted",
+    "accuracy_model": "written", "accuracy_spice": "SPICE", "agreement": "agree", "error_mean_V": "error, mean",
 }  # fmt: skip
 
 
@@ -148,7 +148,8 @@ def _calibrate(run: Run, options: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    rows, settings = run.calibrate().dropna(axis="columns", how="all"), run.experiment.calibration
+    settings: Any = getattr(run.experiment, "calibration", None)
+    rows = run.calibrate().dropna(axis="columns", how="all")
     names = [name for name in _SHOWN if name in rows]
     table = Table("chip", title=f"{settings.trains} programmed once more, errors {settings.errors}")
     for name in names:
