@@ -15,7 +15,14 @@ from compare.small import finished
 from spicetrain.storage import read_json
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-SCRIPTS = ("characterization_share", "surrogate_fit", "training_quality", "training_step", "verification_speed")
+SCRIPTS = (
+    "characterization_share",
+    "chips",
+    "surrogate_fit",
+    "training_quality",
+    "training_step",
+    "verification_speed",
+)
 
 
 def run(name: str, *arguments: str) -> str:
