@@ -22,6 +22,7 @@ from torch.nn.functional import cross_entropy
 
 from spicetrain.array.built import built
 from spicetrain.array.conductances import Conductances
+from spicetrain.array.variation import ArrayStatistics
 from spicetrain.draw import Draw
 from spicetrain.inverter.calibration.writing import Chips, mixed, programmed_again, without_writing
 from spicetrain.inverter.chip import Chip
@@ -149,29 +150,27 @@ class _Writing:
 
     def _as_known(self, random: torch.Generator) -> list[Conductances]:
         """The crossbars as they will be: what is written with errors drawn for this step, all else as it is."""
-        wanted = [parameters() for parameters in self.parameters]
-        lasting, asked = without_writing(self.asked.statistics), self.asked
-        if lasting.array:
-            wanted = [self._lasting(layer, box, lasting) for layer, box in enumerate(wanted)]
-        only_writing = Statistics(array=replace(asked.statistics.array, stuck=None, levels=None, drift=None))
-        draws = TrainingDraws(asked.technology, only_writing)
-        drawn = draws.crossbars(wanted, asked.network.bias_pairs, random)
+        asked, wanted = self.asked, [parameters() for parameters in self.parameters]
+        writing = Statistics(array=replace(asked.statistics.array, stuck=None, drift=None))
+        drawn = TrainingDraws(asked.technology, writing).crossbars(wanted, asked.network.bias_pairs, random)
+        if asked.statistics.array.stuck is not None:
+            drawn = [self._with_stuck(layer, box) for layer, box in enumerate(drawn)]
         return [
             Conductances(*(new if name in again else old for name, new, old in zip(_NAMES, box, kept, strict=True)))
             for box, (kept, again) in zip(drawn, self.kept, strict=True)
         ]
 
-    def _lasting(self, layer: int, wanted: Conductances, lasting: Statistics) -> Conductances:
-        """With what writing does not change (stuck devices, levels), in numpy as the chip has it; the gradient of what
-        does not follow is nothing."""
-        crossbar, draw = self.parameters[layer].crossbar(), Draw(self.number)
-        array, pairs = lasting.array, self.network.bias_pairs
-        device = self.asked.technology.memristor
-        there = Conductances.of(built(crossbar, device, array, draw, layer, pairs), torch.float32)
-        free = Conductances.of(built(crossbar, device, replace(array, stuck=None), draw, layer, pairs), torch.float32)
-        return Conductances(
-            *(torch.where(a == b, a + (g - g.detach()), a) for g, a, b in zip(wanted, there, free, strict=True))
+    def _with_stuck(self, layer: int, drawn: Conductances) -> Conductances:
+        """The chip's stuck devices, which no writing moves; of biases, each the sum of several, only those."""
+        crossbar, device = self.parameters[layer].crossbar(), self.asked.technology.memristor
+        dtype = drawn.pos.dtype
+        as_is, free = (
+            Conductances.of(built(crossbar, device, array, Draw(self.number), layer, self.network.bias_pairs), dtype)
+            for array in (ArrayStatistics(stuck=self.asked.statistics.array.stuck), _NONE)
         )
+        off = [a - b for a, b in zip(as_is, free, strict=True)]
+        pos, neg = (torch.where(o != 0, a, g) for o, a, g in list(zip(off, as_is, drawn, strict=True))[:2])
+        return Conductances(pos, neg, drawn.bias_pos + off[2], drawn.bias_neg + off[3])
 
     def _wanted(self) -> Network:
         crossbars = tuple(parameters.crossbar() for parameters in self.parameters)
@@ -180,6 +179,7 @@ class _Writing:
 
 
 _NAMES: Sequence[str] = Conductances._fields
+_NONE = ArrayStatistics()
 
 
 def judged(asked: Calibration, number: int, wanted: Network, inputs: NDArray, labels: NDArray) -> dict[str, float]:
