@@ -209,7 +209,7 @@ CHIPS = {
     "count": 20, "first": 0, "simulated": 2, "images": 1000, "nominal": 0.982, "accuracy_mean": 0.6812,
     "accuracy_std": 0.0987, "accuracy_p10": 0.5432, "accuracy_min": 0.4641, "worst": 7, "yield": 0.05,
     "yield_accuracy": 0.9, "variation": VARIATION, "seconds_model": 3.0, "seconds_ngspice": 9.0,
-    "by_condition": {"drift": {"accuracy_mean": 0.9712, "accuracy_min": 0.953}},
+    "by_condition": {"a month": {"accuracy_mean": 0.9712, "accuracy_min": 0.953}},
     "by_source": {"programming": {"accuracy_mean": 0.9795, "accuracy_min": 0.971},
                   "mismatch": {"accuracy_mean": 0.719, "accuracy_min": 0.527}},
     "simulated_accuracy_mean": 0.7, "simulated_agreement": 0.99912, "simulated_error_mean_V": 1.2345e-6,
