@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from spicetrain.array.crossbar import Crossbar
+from spicetrain.array.device import Device
+from spicetrain.array.variation import ArrayStatistics, disturbed
 from spicetrain.rails import Rails
 
 
@@ -53,3 +55,16 @@ class Conductances(NamedTuple):
     def of(cls, crossbar: Crossbar, dtype: torch.dtype, device: torch.device | str = "cpu") -> Conductances:
         values = (crossbar.pos, crossbar.neg, crossbar.bias_pos, crossbar.bias_neg)
         return cls(*(torch.as_tensor(value, dtype=dtype, device=device) for value in values))
+
+
+def drawn(g: Tensor, device: Device, statistics: ArrayStatistics, random: torch.Generator) -> Tensor:
+    """Devices that were to be `g`, siemens, any shape, as they are on a chip that is drawn now; differentiable in `g`.
+    Random numbers come from the CPU, wherever `g` is."""
+    if not statistics:
+        return g
+    found: Tensor = disturbed(
+        g, statistics, device.g_min_S, device.g_max_S,
+        lambda source: torch.randn(g.shape, generator=random, dtype=g.dtype).to(g.device),
+        lambda source: torch.rand(g.shape, generator=random, dtype=g.dtype).to(g.device),
+    )  # fmt: skip
+    return found

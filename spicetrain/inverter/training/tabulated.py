@@ -33,10 +33,7 @@ class TabulatedCurrent:
     def __call__(self, v_in: Tensor, v_out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         column, x = _cell(v_in - self.low, self.step, self.cells)
         row, y = _cell(v_out - self.low, self.step, self.cells)
-        c0, c1, c2, c3 = torch.nn.functional.embedding(row.add_(column, alpha=self.cells), self.coefficients).unbind(-1)
-        di_dx = torch.addcmul(c1, c3, y)
-        di_dy = torch.addcmul(c2, c3, x)
-        i_out = torch.addcmul(torch.addcmul(c0, c1, x), y, di_dy)
+        i_out, di_dx, di_dy = _in_cell(self.coefficients, row.add_(column, alpha=self.cells), x, y)
         return i_out, di_dx.div_(self.step), di_dy.div_(self.step)
 
 
@@ -59,12 +56,7 @@ class TabulatedTransistors:
         column, x = _cell((v_in - mismatch.shift).sub_(self.low_in), self.step, self.cells_in)
         row, y = _cell(v_out - self.low_out, self.step, self.cells_out)
         column[1] += self.cells_in
-        c0, c1, c2, c3 = torch.nn.functional.embedding(column.mul_(self.cells_out).add_(row), self.coefficients).unbind(
-            -1
-        )
-        di_dx = torch.addcmul(c1, c3, y)
-        di_dy = torch.addcmul(c2, c3, x)
-        i = torch.addcmul(torch.addcmul(c0, c1, x), y, di_dy)
+        i, di_dx, di_dy = _in_cell(self.coefficients, column.mul_(self.cells_out).add_(row), x, y)
         if mismatch.factor is not None:
             i, di_dx, di_dy = i * mismatch.factor, di_dx * mismatch.factor, di_dy * mismatch.factor
         return i[1] - i[0], (di_dx[1] - di_dx[0]).div_(self.step), (di_dy[1] - di_dy[0]).div_(self.step)
@@ -75,6 +67,20 @@ def _cell(from_low: Tensor, step: float, cells: int) -> tuple[Tensor, Tensor]:
     position = from_low.mul_(1 / step)
     cell = position.to(torch.int32).clamp_(0, cells - 1)
     return cell, position.sub_(cell)
+
+
+def _in_cell(coefficients: Tensor, cell: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(i, di/dx, di/dy) at x, y in 0..1 of the cells."""
+    c0, c1, c2, c3 = torch.nn.functional.embedding(cell, coefficients).unbind(-1)
+    di_dx = torch.addcmul(c1, c3, y)
+    di_dy = torch.addcmul(c2, c3, x)
+    return torch.addcmul(torch.addcmul(c0, c1, x), y, di_dy), di_dx, di_dy
+
+
+def _cells_between(i: Tensor) -> Tensor:
+    """Coefficients [cells, 4] of the cells between currents [..., v_in, v_out], the last axis fastest."""
+    i00, i10, i01, i11 = i[..., :-1, :-1], i[..., 1:, :-1], i[..., :-1, 1:], i[..., 1:, 1:]
+    return torch.stack([i00, i10 - i00, i01 - i00, i11 - i10 - i01 + i00], dim=-1).reshape(-1, 4).contiguous()
 
 
 @dataclass(frozen=True)
@@ -89,10 +95,9 @@ class TabulatedVtc:
     step: float
 
     def __call__(self, v_in: Tensor) -> Tensor:
-        position = (v_in - self.low).mul_(1 / self.step)
-        cell = position.to(torch.int32).clamp_(0, len(self.values) - 1)
+        cell, x = _cell(v_in - self.low, self.step, len(self.values))
         value, rise = torch.nn.functional.embedding(cell, self.values).unbind(-1)
-        return torch.addcmul(value, rise, position.sub_(cell))
+        return torch.addcmul(value, rise, x)
 
 
 @torch.no_grad()
@@ -113,10 +118,7 @@ def tabulate(current: Current, low: float, high: float, *, like: Tensor, cells: 
     """Tabulate `current` over the square low..high (volts) with the dtype and device of `like`."""
     v = torch.linspace(low, high, cells + 1, dtype=like.dtype, device=like.device)
     v_in, v_out = torch.meshgrid(v, v, indexing="ij")
-    i = current(v_in, v_out)[0]
-    i00, i10, i01, i11 = i[:-1, :-1], i[1:, :-1], i[:-1, 1:], i[1:, 1:]
-    coefficients = torch.stack([i00, i10 - i00, i01 - i00, i11 - i10 - i01 + i00], dim=-1)
-    return TabulatedCurrent(coefficients.reshape(-1, 4).contiguous(), low, (high - low) / cells, cells)
+    return TabulatedCurrent(_cells_between(current(v_in, v_out)[0]), low, (high - low) / cells, cells)
 
 
 @torch.no_grad()
@@ -131,7 +133,5 @@ def tabulate_transistors(surface: CurrentSurface, cells: int = 250) -> Tabulated
     )
     over = torch.meshgrid(v_in, v_out, indexing="ij")
     n, p = transistor_currents(surface, over[0], over[1])
-    i = torch.stack((n[0], p[0]))
-    i00, i10, i01, i11 = i[:, :-1, :-1], i[:, 1:, :-1], i[:, :-1, 1:], i[:, 1:, 1:]
-    coefficients = torch.stack([i00, i10 - i00, i01 - i00, i11 - i10 - i01 + i00], dim=-1).view(-1, 4)
+    coefficients = _cells_between(torch.stack((n[0], p[0])))
     return TabulatedTransistors(coefficients, low_in, low_out, step, cells_in, cells)

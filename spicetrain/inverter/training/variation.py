@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spicetrain.array.conductances import Conductances
-from spicetrain.array.variation import disturbed
+from spicetrain.array.conductances import Conductances, drawn
 from spicetrain.errors import ConfigurationError
 from spicetrain.inverter.chip import sigmas_of
 from spicetrain.inverter.definition import TrainingSettings
@@ -42,15 +41,7 @@ class TrainingDraws:
         ]
 
     def _devices(self, g: Tensor, random: torch.Generator) -> Tensor:
-        device, array = self.technology.memristor, self.statistics.array
-        if not array:
-            return g
-        found: Tensor = disturbed(
-            g, array, device.g_min_S, device.g_max_S,
-            lambda source: torch.randn(g.shape, generator=random, dtype=g.dtype).to(g.device),
-            lambda source: torch.rand(g.shape, generator=random, dtype=g.dtype).to(g.device),
-        )  # fmt: skip
-        return found
+        return drawn(g, self.technology.memristor, self.statistics.array, random)
 
     def mismatch(self, sizes: Sequence[Tensor], samples: int, random: torch.Generator) -> list[Mismatch] | None:
         """Of inverters of `sizes` [columns, inverters of a column] fingers behind every crossbar, each sample another
@@ -66,13 +57,13 @@ class TrainingDraws:
         columns, each = size.shape
         root = size.T[None, :, None, :].rsqrt()  # [1, inverters, 1, columns]
 
-        def drawn(what: int) -> Tensor:
+        def normal(what: int) -> Tensor:
             sigma = size.new_tensor([of_kind[what] for of_kind in sigmas])[:, None, None, None]
             n = torch.randn(2, each, samples, columns, generator=random, dtype=size.dtype).to(size.device)
             return n.mul_(sigma) * root
 
-        factor = None if not any(beta for _, beta in sigmas) else (1 + drawn(1)).clamp(min=1e-3)
-        return Mismatch(drawn(0), factor)
+        factor = None if not any(beta for _, beta in sigmas) else (1 + normal(1)).clamp(min=1e-3)
+        return Mismatch(normal(0), factor)
 
 
 def training_statistics(settings: TrainingSettings, technology: Technology) -> Statistics:

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from spicetrain.array.conductances import Conductances
+from spicetrain.array.conductances import Conductances, drawn
 from spicetrain.array.device import Device
-from spicetrain.array.variation import ArrayStatistics, disturbed
+from spicetrain.array.variation import ArrayStatistics
 from spicetrain.spiking.chip import ChipLaw, NeuronShifts, NeuronSigmas, Shift, SpikingChip, pairs_of
 from spicetrain.spiking.circuit import SIDES, Side
 
@@ -63,18 +62,7 @@ class DrawnChips:
 
     def conductances(self, g: Conductances) -> Conductances:
         """As they were built; differentiable in `g`."""
-        statistics, device = self.chips.array, self.chips.device
-        if not statistics:
-            return g
-        return Conductances(
-            *(
-                disturbed(
-                    one, statistics, device.g_min_S, device.g_max_S,
-                    partial(self._normal, one), partial(self._uniform, one),
-                )
-                for one in g
-            )
-        )  # fmt: skip
+        return Conductances(*(drawn(one, self.chips.device, self.chips.array, self.random) for one in g))
 
     def deviation(self, layer: int, samples: int, g: Conductances) -> Deviation | None:
         """Of the neurons of a layer, [samples, columns], and of its cells, `g` as they were built; None when
@@ -109,11 +97,8 @@ class DrawnChips:
     def _scaled(self, like: Tensor, sigma: float) -> Tensor:
         return sigma * self._normal(like) if sigma else torch.zeros_like(like)
 
-    def _normal(self, like: Tensor, source: str = "") -> Tensor:
+    def _normal(self, like: Tensor) -> Tensor:
         return torch.randn(like.shape, generator=self.random, dtype=like.dtype).to(like.device)
-
-    def _uniform(self, like: Tensor, source: str) -> Tensor:
-        return torch.rand(like.shape, generator=self.random, dtype=like.dtype).to(like.device)
 
 
 def deviations_of(chip: SpikingChip, law: ChipLaw) -> list[Deviation] | None:
