@@ -148,10 +148,10 @@ def _calibrate(run: Run, options: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    settings: Any = getattr(run.experiment, "calibration", None)
     rows = run.calibrate().dropna(axis="columns", how="all")
     names = [name for name in _SHOWN if name in rows]
-    table = Table("chip", title=f"{settings.trains} programmed once more, errors {settings.errors}")
+    how = rows.iloc[0]
+    table = Table("chip", title=f"{how['trains']} programmed once more, errors {how['errors']}")
     for name in names:
         table.add_column(_SHOWN[name], justify="right")
     for chip, values in [*zip(rows["chip"], rows[names].to_numpy(), strict=True), ("mean", rows[names].mean())]:

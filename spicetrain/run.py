@@ -154,14 +154,16 @@ class Run:
     def calibrate(self) -> pd.DataFrame:
         """Program the chips of [calibration] once more: a row each, added to calibration/chips.parquet, and a network
         file. ConfigurationError where the system has no calibration."""
-        network, self.calibrating = self.network(), True
-        surrogates, inputs = self._surrogates_needed(), self.dataset.checksums
+        network, inputs = self.network(), self.dataset.checksums
         timeout_s, scratch = self.experiment.verification.timeout_s, self.files / SCRATCH
+        bench = copy(self)
+        bench.calibrating = True
+        surrogates = bench._surrogates_needed()
         with (
-            self.room("calibrate", inputs, ngspice=self.simulator.version),
-            self._simulating(timeout_s, scratch=scratch),
+            bench.room("calibrate", inputs, ngspice=bench.simulator.version),
+            bench._simulating(timeout_s, scratch=scratch),
         ):
-            rows = self.system.calibrate(self, network, surrogates)
+            rows = bench.system.calibrate(bench, network, surrogates)
         shutil.rmtree(scratch, ignore_errors=True)
         return rows
 

@@ -18,11 +18,11 @@ from spicetrain.inverter.definition import InverterExperiment
 from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.verification.summary import InverterSummary
-from spicetrain.netlists.cells import Form
+from spicetrain.netlists.cells import Form, plain_form
 from spicetrain.runfolder import TABLES as TABLES_FOLDER
 from spicetrain.system import Bench, Column, System
 from spicetrain.variation import VariationSettings, require_statistics, statistics_of
-from spicetrain.verification.chips import chip_images, conditions_asked
+from spicetrain.verification.chips import chip_images
 from spicetrain.verification.conditions import conditions_of
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class InverterSystem(System):
         return Network.load(path)
 
     def plain_form(self, bench: Bench) -> Form:
-        return "reduced" if bench.technology.memristor.reduces else "flat"
+        return plain_form(bench.technology)
 
     def deck(self, bench: Bench, network: Network, image: int, form: Form) -> str:
         from spicetrain.inverter.netlists.network import network_deck
@@ -138,17 +138,20 @@ class InverterSystem(System):
 
     def calibrate(self, bench: Bench, network: Network, surrogates: Surrogates) -> pd.DataFrame:
         from spicetrain.inverter.calibration.calibrate import Calibration
-        from spicetrain.inverter.calibration.run import Judged, calibrate_chips
+        from spicetrain.inverter.calibration.run import calibrate_chips
+        from spicetrain.inverter.verification.chips import Population
+        from spicetrain.verification.conditions import Conditions
 
-        experiment, dataset = _experiment(bench), bench.dataset
-        settings, technology, count = experiment.calibration, bench.technology, experiment.calibration.images
-        statistics = require_statistics(technology, settings.variation)
-        asked = Calibration(
-            network, technology, surrogates, statistics, settings, dataset.train_inputs, dataset.train_labels,
-            experiment.training.logit_V,
+        experiment, dataset, technology = _experiment(bench), bench.dataset, bench.technology
+        settings, judged = experiment.calibration, slice(experiment.calibration.images)
+        population = Population(
+            network, Conditions(technology, technology), surrogates, require_statistics(technology, settings.variation),
+            dataset.test_inputs[judged], dataset.test_labels[judged],
         )  # fmt: skip
-        by = Judged(dataset.test_inputs[:count], dataset.test_labels[:count])
-        return calibrate_chips(asked, by, bench.simulator, bench.files)
+        asked = Calibration(
+            population, settings, dataset.train_inputs, dataset.train_labels, experiment.training.logit_V
+        )
+        return calibrate_chips(asked, bench.simulator, bench.files)
 
     def require_within(self, experiment: InverterExperiment, summary: InverterSummary) -> None:
         from spicetrain.inverter.verification.figures import require_within
@@ -216,12 +219,16 @@ class InverterSystem(System):
 
 def needs_shifted_surface(bench: Bench) -> bool:
     """Whether mismatch shifts gates beyond the rails: in training, in verification, or of chips to be calibrated."""
-    experiment = _experiment(bench)
-    asked: list[VariationSettings] = [experiment.training.variation]
-    verification = experiment.verification
-    asked += [verification.variation, *verification.chips_conditions.values()] if verification.chips else []
-    asked += [experiment.calibration.variation] if bench.calibrating else []
+    asked = [_experiment(bench).training.variation, *_of_chips(bench)]
     return any(statistics_of(bench.technology, one).transistors for one in asked)
+
+
+def _of_chips(bench: Bench) -> list[VariationSettings]:
+    """What is asked to vary from chip to chip, in verification and in calibration."""
+    experiment, found = _experiment(bench), list[VariationSettings]()
+    if experiment.verification.chips:
+        found += [experiment.verification.variation, *experiment.verification.chips_conditions.values()]
+    return [*found, experiment.calibration.variation] if bench.calibrating else found
 
 
 def require_variation(bench: Bench) -> None:
@@ -233,13 +240,11 @@ def require_variation(bench: Bench) -> None:
 
     experiment, technology = _experiment(bench), bench.technology
     training_statistics(experiment.training, technology)
+    for asked in _of_chips(bench):
+        sigmas_of(technology, require_statistics(technology, asked))
     if experiment.verification.chips:
-        asked = [require_statistics(technology, experiment.verification.variation)]
-        for statistics in (*asked, *conditions_asked(experiment.verification, technology).values()):
-            sigmas_of(technology, statistics)
         chip_images(experiment.verification, len(bench.dataset.test_inputs))
     if bench.calibrating:
-        sigmas_of(technology, require_statistics(technology, experiment.calibration.variation))
         require_images(experiment.calibration, bench.dataset, "calibration")
 
 

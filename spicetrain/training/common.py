@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,17 @@ def device_of(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigurationError("training.device = 'cuda', but torch sees no CUDA device. Use 'auto' or 'cpu'.")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def at_most_threads(most: int) -> Iterator[None]:
+    """No more than so many threads of torch: as many workers, each on all cores, would only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(before, most))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def half_cosine(progress: float) -> float:

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,19 +22,16 @@ from spicetrain.array.built import built
 from spicetrain.array.conductances import Conductances
 from spicetrain.array.variation import ArrayStatistics
 from spicetrain.draw import Draw
-from spicetrain.inverter.calibration.writing import Chips, mixed, programmed_again, without_writing
+from spicetrain.inverter.calibration.writing import mixed, programmed_again, without_writing, written_again
 from spicetrain.inverter.chip import Chip
 from spicetrain.inverter.definition import CalibrationSettings
 from spicetrain.inverter.network import Network
-from spicetrain.inverter.surrogates.store import Surrogates
-from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.kcl import KCL
-from spicetrain.inverter.training.model import mismatch_in, predict
-from spicetrain.inverter.training.newton import EXACT
+from spicetrain.inverter.training.model import mismatch_in
 from spicetrain.inverter.training.parameters import CrossbarParameters, row_signal
 from spicetrain.inverter.training.variation import TrainingDraws
 from spicetrain.inverter.training.voltages import LayerVoltages
-from spicetrain.technology import Technology
+from spicetrain.inverter.verification.chips import Population
 from spicetrain.training.common import half_cosine
 from spicetrain.training.settings import NoSettings
 from spicetrain.variation import Statistics
@@ -51,39 +46,28 @@ RATES = {"all": 0.05, "last": 0.1, "biases": 0.5}
 class Calibration:
     """What is calibrated, and by which images. It can be sent to a worker.
 
+    population      the network, what varies, and the test images by which chips are judged
     inputs, labels  training images [images, rows] in 0..1 and classes
     logit_V         output voltage that counts as one unit of the softmax, as in training
     """
 
-    network: Network
-    technology: Technology
-    surrogates: Surrogates
-    statistics: Statistics
+    population: Population
     settings: CalibrationSettings
     inputs: NDArray[np.float32]
     labels: NDArray[np.int64]
     logit_V: float
 
     @property
-    def chips(self) -> Chips:
-        return Chips(self.technology, self.statistics)
+    def network(self) -> Network:
+        return self.population.network
 
-    @cached_property
-    def _circuit(self) -> FittedCircuit:
-        return FittedCircuit(self.technology, self.surrogates)
+    @property
+    def statistics(self) -> Statistics:
+        return self.population.statistics
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Without what is built from the rest."""
-        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
-
-    def exact_outputs(self, chip: Chip, inputs: NDArray) -> NDArray[np.float64]:
-        """Of a chip in the model, [images, outputs] volts, in float64 to the last nanovolt."""
-        circuit = FittedCircuit(self.technology, self.surrogates, torch.float64, tolerance=EXACT)
-        return predict(chip.network, inputs, circuit, "kcl", mismatch=chip.mismatch).outputs.numpy()
-
-    def outputs(self, chip: Chip, inputs: NDArray) -> NDArray[np.float64]:
-        """The same in float32."""
-        return predict(chip.network, inputs, self._circuit, "kcl", mismatch=chip.mismatch).outputs.double().numpy()
+    def written(self, first: Chip, wanted: Network, number: int, writing: int) -> Chip:
+        """A chip once more programmed, see `written_again`."""
+        return written_again(self.population, first, wanted, self.settings.trains, Draw(number, writing))
 
 
 def calibrated(asked: Calibration, number: int, measure: Measure | None = None) -> Network:
@@ -99,16 +83,17 @@ class _Writing:
 
     def __init__(self, asked: Calibration, number: int) -> None:
         self.asked, self.number, settings = asked, number, asked.settings
-        self.circuit, self.network = asked._circuit, asked.network
-        self.first = asked.chips.first(asked.network, number)
+        self.circuit, self.network = asked.population.circuit, asked.network
+        self.device = self.circuit.technology.memristor
+        self.first = asked.population.chip(number)
         names = programmed_again(settings.trains, len(asked.network.crossbars))
-        device, pairs = asked.technology.memristor, asked.network.bias_pairs
+        pairs = asked.network.bias_pairs
         self.parameters, self.kept, trained = [], [], []
         for layer, (box, as_built, again) in enumerate(
             zip(asked.network.crossbars, self.first.network.crossbars, names, strict=True)
         ):
             parameters = CrossbarParameters(
-                box.rows, box.columns, device, ratios=False, generator=None, loads=layer > 0, bias_pairs=pairs
+                box.rows, box.columns, self.device, ratios=False, generator=None, loads=layer > 0, bias_pairs=pairs
             )
             parameters.assign(box)
             for name, theta in parameters.named_parameters():
@@ -144,7 +129,7 @@ class _Writing:
         signal = row_signal(torch.from_numpy(images), self.network.encoding, self.circuit.rails)
         if measure is None:
             return self.predictor(self._as_known(random), self.sizes, signal, **self.mismatch).outputs
-        chip = self.asked.chips.again(self.first, self._wanted(), self.asked.settings.trains, self.number, step + 1)
+        chip = self.asked.written(self.first, self._wanted(), self.number, step + 1)
         given = [layer.to(torch.float32, torch.device("cpu")) for layer in measure(chip, images)]
         return self.predictor([parameters() for parameters in self.parameters], self.sizes, signal, given).outputs
 
@@ -152,7 +137,7 @@ class _Writing:
         """The crossbars as they will be: what is written with errors drawn for this step, all else as it is."""
         asked, wanted = self.asked, [parameters() for parameters in self.parameters]
         writing = Statistics(array=replace(asked.statistics.array, stuck=None, drift=None))
-        drawn = TrainingDraws(asked.technology, writing).crossbars(wanted, asked.network.bias_pairs, random)
+        drawn = TrainingDraws(self.circuit.technology, writing).crossbars(wanted, asked.network.bias_pairs, random)
         if asked.statistics.array.stuck is not None:
             drawn = [self._with_stuck(layer, box) for layer, box in enumerate(drawn)]
         return [
@@ -162,8 +147,7 @@ class _Writing:
 
     def _with_stuck(self, layer: int, drawn: Conductances) -> Conductances:
         """The chip's stuck devices, which no writing moves; of biases, each the sum of several, only those."""
-        crossbar, device = self.parameters[layer].crossbar(), self.asked.technology.memristor
-        dtype = drawn.pos.dtype
+        crossbar, device, dtype = self.parameters[layer].crossbar(), self.device, drawn.pos.dtype
         as_is, free = (
             Conductances.of(built(crossbar, device, array, Draw(self.number), layer, self.network.bias_pairs), dtype)
             for array in (ArrayStatistics(stuck=self.asked.statistics.array.stuck), _NONE)
@@ -182,16 +166,12 @@ _NAMES: Sequence[str] = Conductances._fields
 _NONE = ArrayStatistics()
 
 
-def judged(asked: Calibration, number: int, wanted: Network, inputs: NDArray, labels: NDArray) -> dict[str, float]:
+def judged(asked: Calibration, number: int, wanted: Network) -> dict[str, float]:
     """Accuracies in the model: of a chip before; when it is what is wanted, but for its lasting errors; programmed once
     more, with programming errors drawn anew; and of the nominal network."""
-    chips, trains = asked.chips, asked.settings.trains
-    first = chips.first(asked.network, number)
-    exact = Chips(asked.technology, without_writing(asked.statistics)).first(wanted, number)
-    exact = Chip(replace(wanted, crossbars=mixed(first.network, exact.network, trains)), first.mismatch)
-    again = chips.again(first, wanted, trains, number, asked.settings.steps + 1)
+    population = asked.population
+    first, lasting = population.chip(number), replace(population, statistics=without_writing(asked.statistics))
+    exact = written_again(lasting, first, wanted, asked.settings.trains, Draw(number))
+    again = asked.written(first, wanted, number, asked.settings.steps + 1)
     found = {"before": first, "wanted": exact, "model": again, "nominal": Chip(asked.network)}
-    return {
-        f"accuracy_{name}": float(np.mean(asked.outputs(chip, inputs).argmax(1) == labels))
-        for name, chip in found.items()
-    }
+    return {f"accuracy_{name}": population.accuracy(chip) for name, chip in found.items()}

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from spicetrain.inverter.calibration.calibrate import Calibration, calibrated, judged
 from spicetrain.inverter.chip import Chip
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.training.voltages import LayerVoltages
-from spicetrain.inverter.verification.figures import compare
-from spicetrain.inverter.verification.simulate_network import simulate_network
 from spicetrain.inverter.verification.spice_forward import measured_voltages
 from spicetrain.keyed import Recipe
-from spicetrain.netlists.cells import Form
+from spicetrain.netlists.cells import plain_form
 from spicetrain.runfolder import CALIBRATED, CALIBRATION, RunFolder
 from spicetrain.spice.simulator import Simulator
 from spicetrain.storage import write_atomic
+from spicetrain.training.common import at_most_threads
 from spicetrain.verification.pieces import Piece, run_pieces
 
 _RECIPE = Recipe("calibration", 1)
@@ -31,15 +28,7 @@ _FIGURES = ("accuracy_nominal", "accuracy_before", "accuracy_wanted", "accuracy_
 _SIMULATED = ("accuracy_spice", "agreement", "error_mean_V", "error_max_V")
 
 
-@dataclass(frozen=True)
-class Judged:
-    """Test images [images, rows] in 0..1 and their classes, by which chips are judged."""
-
-    inputs: NDArray[np.float32]
-    labels: NDArray[np.int64]
-
-
-def calibrate_chips(asked: Calibration, by: Judged, simulator: Simulator, files: RunFolder) -> pd.DataFrame:
+def calibrate_chips(asked: Calibration, simulator: Simulator, files: RunFolder) -> pd.DataFrame:
     """Calibrate the chips of the settings; a row each: chip, trains, errors, steps, accuracy_nominal, accuracy_before,
     accuracy_wanted (were it exactly what it is programmed to be), accuracy_model (programmed once more); of those that
     are simulated accuracy_spice, agreement, error_mean_V, error_max_V of that chip.
@@ -51,8 +40,8 @@ def calibrate_chips(asked: Calibration, by: Judged, simulator: Simulator, files:
     """
     settings = asked.settings
     numbers = range(settings.first, settings.first + settings.chips)
-    pieces = [Piece(number, _key(asked, by, number, simulator)) for number in numbers]
-    done = run_pieces(simulator, partial(_one, asked, by), pieces, "calibrate", unit="chips")
+    pieces = [Piece(number, _key(asked, number, simulator)) for number in numbers]
+    done = run_pieces(simulator, partial(_one, asked), pieces, "calibrate", unit="chips")
     rows = []
     for number, arrays in zip(numbers, done, strict=True):
         network = _network(asked, arrays, number)
@@ -60,28 +49,24 @@ def calibrate_chips(asked: Calibration, by: Judged, simulator: Simulator, files:
         row: dict[str, Any] = {"chip": number, "trains": settings.trains, "errors": settings.errors}
         row |= {"steps": settings.steps} | {name: float(arrays[name]) for name in _FIGURES}
         if number - settings.first < settings.simulated:
-            row |= _in_ngspice(asked, by, number, network, simulator)
+            row |= _in_ngspice(asked, number, network, simulator)
         rows.append(row)
     frame = pd.DataFrame(rows, columns=["chip", "trains", "errors", "steps", *_FIGURES, *_SIMULATED])
     _add_rows(files / CALIBRATED, frame)
     return frame
 
 
-def _one(asked: Calibration, by: Judged, simulator: Simulator, number: int) -> dict[str, ArrayLike]:
+def _one(asked: Calibration, simulator: Simulator, number: int) -> dict[str, ArrayLike]:
     """The conductances of one chip, [...] siemens by <layer>.<name>, and its accuracies; for a worker."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(min(threads, simulator.cores))
-    try:
+    with at_most_threads(simulator.cores):
         measure = partial(_measure, asked, simulator) if asked.settings.errors == "unknown" else None
         network = calibrated(asked, number, measure)
         arrays = {f"{i}.{name}": g for i, box in enumerate(network.crossbars) for name, g in vars(box).items()}
-        return arrays | judged(asked, number, network, by.inputs, by.labels)
-    finally:
-        torch.set_num_threads(threads)
+        return arrays | judged(asked, number, network)
 
 
 def _measure(asked: Calibration, simulator: Simulator, chip: Chip, inputs: NDArray) -> list[LayerVoltages]:
-    return measured_voltages(chip.network, asked.technology, inputs, simulator, chip.mismatch)
+    return measured_voltages(chip.network, asked.population.technology, inputs, simulator, chip.mismatch)
 
 
 def _network(asked: Calibration, arrays: dict[str, NDArray], number: int) -> Network:
@@ -95,23 +80,20 @@ def _network(asked: Calibration, arrays: dict[str, NDArray], number: int) -> Net
     return replace(asked.network, crossbars=boxes, about=about)
 
 
-def _in_ngspice(asked: Calibration, by: Judged, number: int, network: Network, simulator: Simulator) -> dict[str, Any]:
+def _in_ngspice(asked: Calibration, number: int, network: Network, simulator: Simulator) -> dict[str, Any]:
     """The chip as it is after that writing, model and ngspice image for image."""
-    trains, chips = asked.settings.trains, asked.chips
-    chip = chips.again(chips.first(asked.network, number), network, trains, number, asked.settings.steps + 1)
-    form: Form = "reduced" if asked.technology.memristor.reduces else "flat"
-    spice = simulate_network(chip.network, asked.technology, by.inputs, form, simulator, mismatch=chip.mismatch)
-    figures = compare(asked.exact_outputs(chip, by.inputs), spice.voltages, by.labels)
+    population = asked.population
+    chip = asked.written(population.chip(number), network, number, asked.settings.steps + 1)
+    figures = population.simulated(chip, plain_form(population.technology), simulator)
     return {name: figures[name] for name in _SIMULATED}
 
 
-def _key(asked: Calibration, by: Judged, number: int, simulator: Simulator) -> str:
+def _key(asked: Calibration, number: int, simulator: Simulator) -> str:
     measured = {"ngspice": simulator.version} if asked.settings.errors == "unknown" else {}
     settings = asked.settings.model_dump(exclude={"first", "chips", "simulated", "variation"})
     return _RECIPE.key(
-        network=asked.network, technology=asked.technology, surrogates=asked.surrogates, settings=settings,
-        statistics=asked.statistics.facts(), inputs=asked.inputs, logit_V=asked.logit_V, by=[by.inputs, by.labels],
-        number=number, **measured,
+        population=asked.population, settings=settings, inputs=asked.inputs, labels=asked.labels,
+        logit_V=asked.logit_V, number=number, **measured,
     )  # fmt: skip
 
 

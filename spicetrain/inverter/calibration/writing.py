@@ -1,15 +1,15 @@
-"""What of a chip is programmed once more, and what it then is. Numpy only."""
+"""What of a chip is programmed once more, and what it then is."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.draw import Draw
 from spicetrain.inverter.chip import Chip, chip_of
 from spicetrain.inverter.definition import Trains
 from spicetrain.inverter.network import Network
-from spicetrain.technology import Technology
+from spicetrain.inverter.verification.chips import Population
 from spicetrain.variation import Statistics
 
 BIASES = ("bias_pos", "bias_neg")
@@ -21,22 +21,11 @@ def programmed_again(trains: Trains, crossbars: int) -> list[tuple[str, ...]]:
     return [ALL if trains == "all" or (trains == "last" and i == crossbars - 1) else BIASES for i in range(crossbars)]
 
 
-@dataclass(frozen=True)
-class Chips:
-    """Chips of one technology, by number."""
-
-    technology: Technology
-    statistics: Statistics
-
-    def first(self, network: Network, number: int) -> Chip:
-        """A chip that was programmed once."""
-        return chip_of(network, self.technology, self.statistics, Draw(number))
-
-    def again(self, first: Chip, wanted: Network, trains: Trains, number: int, writing: int) -> Chip:
-        """The same chip programmed to be `wanted`, for the `writing`th time: what is written has errors drawn anew, all
-        else stays as it is."""
-        after = chip_of(wanted, self.technology, self.statistics, Draw(number, writing)).network
-        return Chip(replace(wanted, crossbars=mixed(first.network, after, trains)), first.mismatch)
+def written_again(population: Population, first: Chip, wanted: Network, trains: Trains, draw: Draw) -> Chip:
+    """The chip `first` programmed to be `wanted`, for the `draw.writing`th time: what is written has errors drawn anew,
+    all else stays as it is."""
+    after = chip_of(wanted, population.technology, population.statistics, draw).network
+    return Chip(replace(wanted, crossbars=mixed(first.network, after, trains)), first.mismatch)
 
 
 def mixed(before: Network, after: Network, trains: Trains) -> tuple[Crossbar, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -33,6 +33,7 @@ from spicetrain.spice.simulator import Simulator
 from spicetrain.storage import write_atomic
 from spicetrain.surrogates.extrapolation import outside
 from spicetrain.technology import Technology
+from spicetrain.training.common import at_most_threads
 from spicetrain.variation import NOTHING, Statistics
 from spicetrain.verification.chips import (
     ChipFigures,
@@ -76,42 +77,53 @@ class Population:
 
     def key(self, chips: Sequence[int]) -> str:
         """Of everything that the accuracies of these chips depend on."""
-        return CHIPS_RECIPE.key(
+        return CHIPS_RECIPE.key(population=self, chips=list(chips))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of all of it."""
+        return Recipe("population").key(
             network=self.network, technology=self.technology, simulated=self.conditions.simulated,
             surrogates=[self.surrogates, _shifted(self.surrogates)], statistics=self.statistics.facts(),
-            inputs=self.inputs, labels=self.labels, chips=list(chips),
+            inputs=self.inputs, labels=self.labels,
         )  # fmt: skip
 
     def outputs(self, chip: Chip, *, exact: bool = False) -> NDArray[np.float64]:
         """Of a chip in the model, [images, outputs] volts; exact: in float64, to the last nanovolt."""
-        return self._predicted(chip, self._exact if exact else self._fast)
-
-    def _predicted(self, chip: Chip, circuit: FittedCircuit) -> NDArray[np.float64]:
+        circuit = self._exact if exact else self.circuit
         return predict(chip.network, self.inputs, circuit, "kcl", mismatch=chip.mismatch).outputs.double().numpy()
+
+    def accuracy(self, chip: Chip) -> float:
+        """Of a chip in the model."""
+        return float(np.mean(self.outputs(chip).argmax(1) == self.labels))
+
+    def simulated(self, chip: Chip, form: Form, simulator: Simulator) -> dict[str, Any]:
+        """Figures of a chip in ngspice against the model, see `compare`; seconds of ngspice."""
+        technology = self.conditions.simulated
+        spice = simulate_network(chip.network, technology, self.inputs, form, simulator, mismatch=chip.mismatch)
+        figures = compare(self.outputs(chip, exact=True), spice.voltages, self.labels)
+        return figures | {"seconds": spice.seconds_ngspice}
 
     @cached_property
     def _exact(self) -> FittedCircuit:
         return FittedCircuit(self.technology, self.surrogates, torch.float64, tolerance=EXACT)
 
     @cached_property
-    def _fast(self) -> FittedCircuit:
+    def circuit(self) -> FittedCircuit:
+        """In float32."""
         return FittedCircuit(self.technology, self.surrogates)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is built from the rest: tables of the surface are large, and functions cannot be sent."""
-        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def accuracies(population: Population, simulator: Simulator, chips: Sequence[int]) -> dict[str, ArrayLike]:
     """Per chip: accuracy; extrapolated (gates shifted out of the measured domain). For a worker, in float32."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(min(threads, simulator.cores))
-    try:
+    with at_most_threads(simulator.cores):
         built = [population.chip(number) for number in chips]
-        right = [np.mean(population.outputs(chip).argmax(1) == population.labels) for chip in built]
+        right = [population.accuracy(chip) for chip in built]
         return {"accuracy": right, "extrapolated": [_extrapolated(population, chip) for chip in built]}
-    finally:
-        torch.set_num_threads(threads)
 
 
 def verify_chips(
@@ -134,9 +146,10 @@ def verify_chips(
         other = replace(population, statistics=statistics)
         by_condition[name] = _evaluate(other, simulator, chips, f"chips, {name}")["accuracy"]
     nominal = replace(population, statistics=NOTHING)
-    right = np.mean(nominal.outputs(nominal.chip(0)).argmax(1) == population.labels)
+    right = nominal.accuracy(nominal.chip(0))
     seconds_model = time.perf_counter() - started
-    simulated = [_simulated(population, number, form, simulator) for number in chips[: settings.chips_simulated]]
+    first = (population.chip(number) for number in chips[: settings.chips_simulated])
+    simulated = [population.simulated(chip, form, simulator) for chip in first]
     frame = pd.DataFrame({"chip": list(chips), "accuracy_model": accuracy})
     for name, values in (by_source | by_condition).items():
         frame[f"accuracy_{name}"] = values
@@ -148,7 +161,7 @@ def verify_chips(
         **figures,
         simulated=len(simulated),
         images=len(population.labels),
-        nominal=float(right),
+        nominal=right,
         by_source=sources_of(by_source),
         by_condition=sources_of(by_condition),
         **_of_simulated(simulated),
@@ -169,17 +182,6 @@ def _evaluate(population: Population, simulator: Simulator, chips: range, what: 
     evaluate, images = partial(accuracies, population), len(population.labels)
     size = max(1, min(PIECE, -(-len(chips) // simulator.cores)))
     return evaluate_chips(simulator, chips, evaluate, population.key, what, images=images, size=size)
-
-
-def _simulated(population: Population, number: int, form: Form, simulator: Simulator) -> dict[str, Any]:
-    """Figures of a chip in ngspice against the model."""
-    chip = population.chip(number)
-    spice = simulate_network(
-        chip.network, population.conditions.simulated, population.inputs, form, simulator, mismatch=chip.mismatch
-    )
-    return compare(population.outputs(chip, exact=True), spice.voltages, population.labels) | {
-        "seconds": spice.seconds_ngspice
-    }
 
 
 def _of_simulated(simulated: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from spicetrain.inverter.netlists.network import saved_nodes
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.training.voltages import LayerVoltages, Simulate
 from spicetrain.inverter.verification.simulate_network import simulate_piece
-from spicetrain.netlists.cells import Form
+from spicetrain.netlists.cells import plain_form
 from spicetrain.spice.pool import Map
 from spicetrain.spice.simulator import Simulator
 from spicetrain.technology import Technology
@@ -36,12 +36,10 @@ def spice_forward(technology: Technology, simulator: Simulator) -> Iterator[Simu
 def _simulate(
     technology: Technology, simulator: Simulator, run: Map, network: Network, inputs: NDArray
 ) -> list[LayerVoltages]:
-    form: Form = "reduced" if technology.memristor.reduces else "flat"
-    share = partial(simulate_piece, network, technology, form, True, simulator)
+    share = partial(simulate_piece, network, technology, plain_form(technology), True, simulator)
     parts = np.array_split(inputs, min(simulator.cores, len(inputs)))
     found = {index: answer["voltages"] for index, answer in run(share, parts)}
-    voltages = np.concatenate([found[index] for index in range(len(parts))])
-    return _by_layer(dict(zip(saved_nodes(network, hidden=True), voltages.T, strict=True)), network.layers[1:])
+    return _by_layer(network, np.concatenate([found[index] for index in range(len(parts))]))
 
 
 def measured_voltages(
@@ -53,14 +51,15 @@ def measured_voltages(
 ) -> list[LayerVoltages]:
     """The voltages of every layer of one chip as ngspice has them, for inputs [samples, rows] in 0..1; in this process.
     SimulationError when ngspice fails."""
-    form: Form = "reduced" if technology.memristor.reduces else "flat"
-    voltages = simulate_piece(network, technology, form, True, simulator, inputs, mismatch=mismatch)["voltages"]
-    names = saved_nodes(network, hidden=True)
-    return _by_layer(dict(zip(names, np.asarray(voltages).T, strict=True)), network.layers[1:])
+    form = plain_form(technology)
+    found = simulate_piece(network, technology, form, True, simulator, inputs, mismatch=mismatch)
+    return _by_layer(network, np.asarray(found["voltages"]))
 
 
-def _by_layer(voltages: dict[str, NDArray], widths: tuple[int, ...]) -> list[LayerVoltages]:
-    """From the netlist's node names (c0_3, n0_3, p0_3, o_2), [samples] each."""
+def _by_layer(network: Network, simulated: NDArray) -> list[LayerVoltages]:
+    """Of all saved nodes [samples, nodes], by the netlist's names for them (c0_3, n0_3, p0_3, o_2)."""
+    voltages = dict(zip(saved_nodes(network, hidden=True), simulated.T, strict=True))
+    widths = network.layers[1:]
 
     def columns(prefix: str, width: int) -> torch.Tensor:
         return torch.from_numpy(np.stack([voltages[f"{prefix}_{j}"] for j in range(width)], axis=1))

@@ -15,16 +15,17 @@ import torch
 from spicetrain.array.variation import ArrayStatistics, Relative, Stuck
 from spicetrain.cli import main
 from spicetrain.inverter.calibration.calibrate import Calibration, calibrated, judged
-from spicetrain.inverter.calibration.writing import ALL, BIASES, Chips, mixed, programmed_again, without_writing
+from spicetrain.inverter.calibration.writing import ALL, BIASES, mixed, programmed_again, without_writing
 from spicetrain.inverter.chip import Chip
 from spicetrain.inverter.definition import CalibrationSettings
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.store import Surrogates
-from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import predict
 from spicetrain.inverter.training.voltages import LayerVoltages
+from spicetrain.inverter.verification.chips import Population
 from spicetrain.technology import Technology, load_technology
 from spicetrain.variation import Statistics
+from spicetrain.verification.conditions import Conditions
 
 from ..training.circuits import fitted_surface, random_network, shifted_surface
 
@@ -50,8 +51,15 @@ def asked(technology: Technology) -> Calibration:
     surrogates = Surrogates(fitted_surface(), shifted_surface=shifted_surface())
     varies = statistics_of(technology, programming=Relative(form="relative", sigma=0.05))
     settings = CalibrationSettings(steps=80, batch_size=64, learning_rate=0.1)
-    blank = Calibration(network, technology, surrogates, varies, settings, inputs, np.zeros(IMAGES, np.int64), 0.05)
-    return replace(blank, labels=blank.outputs(Chip(network), inputs).argmax(1))
+    here = Conditions(technology, technology)
+    blank = Population(network, here, surrogates, varies, inputs, np.zeros(IMAGES, np.int64))
+    labels = blank.outputs(Chip(network)).argmax(1)
+    return Calibration(replace(blank, labels=labels), settings, inputs, labels, 0.05)
+
+
+def varying(asked: Calibration, varies: Statistics) -> Calibration:
+    """The same chips with other statistics."""
+    return replace(asked, population=replace(asked.population, statistics=varies))
 
 
 def names_that_differ(a: Network, b: Network) -> list[set[str]]:
@@ -69,20 +77,21 @@ def test_what_is_written_has_new_errors_and_nothing_else(
     trains: Any, written: list[set[str]], asked: Calibration
 ) -> None:
     assert [set(names) for names in programmed_again(trains, 2)] == written
-    first = asked.chips.first(asked.network, 3)
-    again = asked.chips.again(first, asked.network, trains, 3, 1)
+    asked = replace(asked, settings=asked.settings.model_copy(update={"trains": trains}))
+    first = asked.population.chip(3)
+    again = asked.written(first, asked.network, 3, 1)
     assert names_that_differ(first.network, again.network) == written
     assert again.mismatch is first.mismatch
-    third = asked.chips.again(first, asked.network, trains, 3, 2)
+    third = asked.written(first, asked.network, 3, 2)
     assert names_that_differ(third.network, again.network) == written
 
 
 def test_what_writing_does_not_change(technology: Technology, asked: Calibration) -> None:
     """A stuck device is stuck again, and the others have only their programming errors anew."""
     varies = statistics_of(technology, programming=Relative(form="relative", sigma=0.1), stuck=Stuck(at_g_max=0.3))
-    chips = Chips(technology, varies)
-    first = chips.first(asked.network, 1)
-    again = chips.again(first, asked.network, "all", 1, 1)
+    asked = varying(asked, varies)
+    first = asked.population.chip(1)
+    again = asked.written(first, asked.network, 1, 1)
     stuck = [box.pos == technology.memristor.g_max_S for box in first.network.crossbars]
     assert 0 < sum(int(of.sum()) for of in stuck) < sum(of.size for of in stuck)
     for of, before, after in zip(stuck, first.network.crossbars, again.network.crossbars, strict=True):
@@ -109,7 +118,7 @@ def figures(asked: Calibration, number: int, **measure: Any) -> dict[str, float]
     assert all(a <= set(b) for a, b in zip(
         names_that_differ(wanted, asked.network), programmed_again(asked.settings.trains, 2), strict=True
     ))  # fmt: skip
-    return judged(asked, number, wanted, asked.inputs, asked.labels)
+    return judged(asked, number, wanted)
 
 
 @pytest.mark.parametrize("trains", ["all", "last"])
@@ -124,7 +133,7 @@ def test_a_chip_whose_errors_are_known_is_brought_back(trains: Any, asked: Calib
 
 def test_a_chip_is_calibrated_by_what_is_measured_on_it(asked: Calibration) -> None:
     """Without a word of its errors: the model that it is answers in place of a chip, programmed anew in every step."""
-    circuit = FittedCircuit(asked.technology, asked.surrogates)
+    circuit = asked.population.circuit
     seen: list[Chip] = []
 
     def measure(chip: Chip, inputs: np.ndarray) -> list[LayerVoltages]:
@@ -140,14 +149,12 @@ def test_a_chip_is_calibrated_by_what_is_measured_on_it(asked: Calibration) -> N
 def test_stuck_devices_are_reckoned_with(technology: Technology, asked: Calibration) -> None:
     """A network calibrated as if none were stuck does less for the chip."""
     stuck = statistics_of(technology, stuck=Stuck(at_g_max=0.05))
-    knowing = replace(asked, statistics=stuck)
-    blind = replace(asked, statistics=replace(stuck, array=ArrayStatistics()))
+    knowing = varying(asked, stuck)
+    blind = varying(asked, replace(stuck, array=ArrayStatistics()))
     with_it, without = ([], [])  # type: tuple[list[float], list[float]]
     for number in (0, 1, 2):
         with_it.append(figures(knowing, number)["accuracy_wanted"])
-        without.append(
-            judged(knowing, number, calibrated(blind, number), asked.inputs, asked.labels)["accuracy_wanted"]
-        )
+        without.append(judged(knowing, number, calibrated(blind, number))["accuracy_wanted"])
     assert np.mean(with_it) > np.mean(without) + 0.02
 
 
