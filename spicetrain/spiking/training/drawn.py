@@ -62,6 +62,8 @@ class DrawnChips:
 
     def conductances(self, g: Conductances) -> Conductances:
         """As they were built; differentiable in `g`."""
+        if not self.chips.array:
+            return g
         return Conductances(*(drawn(one, self.chips.device, self.chips.array, self.random) for one in g))
 
     def deviation(self, layer: int, samples: int, g: Conductances) -> Deviation | None:
