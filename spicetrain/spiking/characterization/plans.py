@@ -25,6 +25,12 @@ class CellCapacitancePlan(PlanSection):
     g_points: int = Field(default=7, ge=2)
 
 
+class NeuronCapacitancePlan(MembraneCurrentPlan):
+    """Capacitance of a whole neuron's transistors over `points` membranes."""
+
+    points: int = Field(default=121, ge=4)
+
+
 class CellPulsePlan(CellCapacitancePlan):
     """Charge that a spike brings, with `v_points` membranes as far around rest as the threshold is."""
 

@@ -24,6 +24,7 @@ TABLES = {
     "cell_capacitance": _Kind(plans.CellCapacitancePlan, transients.capacitance_sweeps, version=4, applies=_cells),
     "leak_current": _Kind(plans.MembraneCurrentPlan, currents.leak_sweeps),
     "reset_current": _Kind(plans.MembraneCurrentPlan, currents.reset_sweeps),
+    "neuron_capacitance": _Kind(plans.NeuronCapacitancePlan, transients.neuron_capacitance_sweeps),
     "threshold": _Kind(plans.ThresholdPlan, transients.threshold_sweeps, version=4),
     "reset_residue": _Kind(plans.ResetResiduePlan, transients.residue_sweeps, version=4),
 }

@@ -1,4 +1,5 @@
-"""The spiking circuit's parts in time: trip of the threshold inverter, residue of a reset, pulse of a 1t1r cell."""
+"""The spiking circuit's parts in time: trip of the threshold inverter, residue of a reset, pulse of a 1t1r cell; and
+cell and neuron as capacitors."""
 
 from __future__ import annotations
 
@@ -15,10 +16,11 @@ from spicetrain.spiking.characterization.currents import SpikingSweep, add_cell,
 from spicetrain.spiking.characterization.plans import (
     CellCapacitancePlan,
     CellPulsePlan,
+    NeuronCapacitancePlan,
     ResetResiduePlan,
     ThresholdPlan,
 )
-from spicetrain.spiking.circuit import SIDES, Side
+from spicetrain.spiking.circuit import SIDES, Side, SpikingCircuit
 from spicetrain.spiking.netlists.cells import (
     add_membrane_transistors,
     add_pulses,
@@ -171,10 +173,6 @@ class CellCapacitanceSweep(SpikingSweep[CellCapacitancePlan]):
     def _g(self) -> NDArray[np.float64]:
         return conductances(self.technology, self.plan.g_points)
 
-    @property
-    def _frequency_Hz(self) -> float:
-        return 1 / self.circuit.clock.step_s
-
     def deck(self) -> Deck:
         circuit = self.new()
         circuit.V("word", "word", circuit.gnd, row_levels(self.side, self.circuit)[self.spiking])
@@ -182,17 +180,55 @@ class CellCapacitanceSweep(SpikingSweep[CellCapacitancePlan]):
         for k, g in enumerate(self._g):
             add_cell(circuit, self.side, k, float(g), "word", self.circuit, self.technology)
             circuit.V(f"meter{k}", "column", f"m{k}", 0.0)
-        f = self._frequency_Hz
-        return self.answer(circuit, f".ac lin 1 {f!r} {f!r}", tuple(f"i(vmeter{k})" for k in range(len(self._g))), 1)
+        return self.answer(circuit, once_a_step(self.circuit), tuple(f"i(vmeter{k})" for k in range(len(self._g))), 1)
 
     def columns(self, values: Mapping[str, NDArray]) -> Columns:
-        count, omega = len(self._g), 2 * np.pi * self._frequency_Hz
+        count = len(self._g)
         return {
             "side": np.full(count, self.side),
             "spiking": np.full(count, self.spiking),
             "g_S": self._g,
-            "capacitance_F": np.array([values[f"i(vmeter{k})"][0].imag / omega for k in range(count)]),
+            "capacitance_F": capacitances([values[f"i(vmeter{k})"] for k in range(count)], self.circuit),
         }
+
+
+@dataclass(frozen=True)
+class NeuronCapacitanceSweep(SpikingSweep[NeuronCapacitancePlan]):
+    """layer, v_membrane_V, capacitance_F of all transistors of a neuron, its reset off, at the frequency of a step:
+    neurons side by side, each held at one of `points` membranes."""
+
+    layer: int
+
+    @property
+    def _v(self) -> NDArray[np.float64]:
+        return self.membranes(self.plan.points)
+
+    def deck(self) -> Deck:
+        circuit = self.new()
+        add_threshold_supplies(circuit, self.layer, self.circuit.threshold_V(self.layer), self.circuit)
+        for k, v in enumerate(self._v):
+            add_membrane_transistors(circuit, self.layer, str(k), VSS, self.circuit, self.technology)
+            circuit.raw_spice += f"Vm{k} m{k} 0 {float(v)!r} ac 1.0\n"
+        return self.answer(circuit, once_a_step(self.circuit), tuple(f"i(vm{k})" for k in range(len(self._v))), 1)
+
+    def columns(self, values: Mapping[str, NDArray]) -> Columns:
+        count = len(self._v)
+        return {
+            "layer": np.full(count, self.layer),
+            "v_membrane_V": self._v,
+            "capacitance_F": -capacitances([values[f"i(vm{k})"] for k in range(count)], self.circuit),
+        }
+
+
+def once_a_step(circuit: SpikingCircuit) -> str:
+    """The analysis of a capacitance: one frequency."""
+    f = 1 / circuit.clock.step_s
+    return f".ac lin 1 {f!r} {f!r}"
+
+
+def capacitances(currents: list[NDArray], circuit: SpikingCircuit) -> NDArray[np.float64]:
+    """Of the currents that `once_a_step` finds at sources of 1 V."""
+    return np.array([i[0].imag * circuit.clock.step_s / (2 * np.pi) for i in currents])
 
 
 def _charge(time: NDArray, current: NDArray) -> NDArray[np.float64]:
@@ -222,6 +258,16 @@ def pulse_sweeps(plan: CellPulsePlan, subject: Subject, parts: int) -> list[Cell
     cases = [(side, v) for side in SIDES for v in membranes]
     return [
         CellPulseSweep(plan, subject.technology, k, len(cases), subject.circuit, *case) for k, case in enumerate(cases)
+    ]
+
+
+def neuron_capacitance_sweeps(
+    plan: NeuronCapacitancePlan, subject: Subject, parts: int
+) -> list[NeuronCapacitanceSweep]:
+    layers = subject.circuit.distinct_layers
+    return [
+        NeuronCapacitanceSweep(plan, subject.technology, layer, layers, subject.circuit, layer)
+        for layer in range(layers)
     ]
 
 

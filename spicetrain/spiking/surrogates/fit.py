@@ -17,7 +17,7 @@ from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.surrogates.array_fits import fit_capacitance, fit_cells, fit_drivers, fit_pulse
 from spicetrain.spiking.surrogates.laws import SpikingLaws, load_laws
 from spicetrain.spiking.surrogates.measured import Fitted
-from spicetrain.spiking.surrogates.neuron_fits import fit_leak, fit_reset, fit_residue, fit_threshold
+from spicetrain.spiking.surrogates.neuron_fits import fit_charge, fit_leak, fit_reset, fit_residue, fit_threshold
 from spicetrain.storage import sha256_of_file, write_json
 from spicetrain.surrogates.fitted_file import save_plot
 from spicetrain.surrogates.settings import SurrogateSettings
@@ -31,18 +31,17 @@ FITS: dict[str, Callable[[pd.DataFrame, SpikingLaws, SpikingCircuit, SurrogateSe
     "cell_pulse": fit_pulse,
     "leak_current": fit_leak,
     "reset_current": fit_reset,
+    "neuron_capacitance": fit_charge,
     "threshold": fit_threshold,
     "reset_residue": fit_residue,
 }
 
-_FIT = Recipe("laws", 5)
+_FIT = Recipe("laws", 6)
 
+_NEURON = ("leak_current", "reset_current", "neuron_capacitance", "threshold", "reset_residue")
 _TABLES = {
-    "1r": ("driver_current", "leak_current", "reset_current", "threshold", "reset_residue"),
-    "1t1r": (
-        *("cell_current", "cell_capacitance", "cell_pulse"),
-        *("leak_current", "reset_current", "threshold", "reset_residue"),
-    ),
+    "1r": ("driver_current", *_NEURON),
+    "1t1r": ("cell_current", "cell_capacitance", "cell_pulse", *_NEURON),
 }
 
 

@@ -3,6 +3,8 @@
 Voltages in the polynomials are u = v - rest_V, so that a membrane at rest is at 0:
 
     membrane   C du/dt = cells or rows - leak(u) [- reset(u) in the rest phase of a neuron that fired]
+    neuron     q = neuron_F u + excess(u)   held by its transistors' gates and junctions, a part of C u; the threshold
+               inverter's own output makes it more around the trip
     cell       i(g, u) = g sum_k u^k sum_m cells[k, m] (g / cell_g_S)^m      into the column; 1t1r, its row spiking
                q = pairs cell_silent_F u + spiking pairs (cell_spiking_F u - cell_on_C)     held at the column
                of which spiking pairs (cell_off_F u + cell_off_C) returns to it when word lines fall
@@ -28,7 +30,7 @@ from spicetrain.storage import content_hash, write_atomic
 from spicetrain.surrogates.fitted_file import header, read_fitted
 from spicetrain.surrogates.levenberg_marquardt import Vector
 
-FORMAT = "spicetrain-spiking-laws-2"
+FORMAT = "spicetrain-spiking-laws-3"
 _SECANT, _ROUNDED = 0.8, 1 + 1e-6  # of the largest conductance: from where on; what float32 makes of it
 Range = tuple[float, float]
 
@@ -56,6 +58,8 @@ class SpikingLaws:
     reset_charge_C  per layer: what the falling reset gate injects into the membrane, coulomb
     reset_lost_s    by how much shorter than clock.rest_s the reset conducts
     trip_offset_V, trip_delay_s   see the module
+    neuron_F        per layer: see the module; the mean between rest and threshold
+    neuron_excess_C per layer [points] over equally spaced u of the domain `charge`
     drivers         (side, spiking) -> Driver; 1r only
     cells           side -> [K+1, M]; 1t1r only
     coarse_cells    side -> [4, M]: the same with a cubic of u, for training
@@ -67,7 +71,7 @@ class SpikingLaws:
                     cell_off_F gives its charge back when the word lines fall
     cell_late_s     by how much later than the middle of a rising edge a cell conducts; cell_ceases_s  and by how much
                     earlier than the middle of a falling one it does not
-    domains         name -> lowest and highest u (V): leak, reset, cell; beyond, the model takes tangents
+    domains         name -> lowest and highest u (V): leak, reset, cell, charge; beyond, the model takes tangents
     """
 
     rest_V: float
@@ -77,6 +81,8 @@ class SpikingLaws:
     reset_lost_s: float = 0.0
     trip_offset_V: float = 0.0
     trip_delay_s: float = 0.0
+    neuron_F: tuple[float, ...] = (0.0,)
+    neuron_excess_C: tuple[Vector, ...] = ()
     drivers: Mapping[tuple[Side, bool], Driver] = field(default_factory=dict)
     cells: Mapping[Side, Vector] = field(default_factory=dict)
     coarse_cells: Mapping[Side, Vector] = field(default_factory=dict)
@@ -145,6 +151,7 @@ def _taken_apart(laws: SpikingLaws) -> tuple[dict[str, Vector], dict[str, Any]]:
     arrays: dict[str, Vector] = {f"leak.{layer}": value for layer, value in enumerate(laws.leak)}
     arrays |= {f"coarse_leak.{layer}": value for layer, value in enumerate(laws.coarse_leak)}
     arrays |= {f"reset.{layer}": value for layer, value in enumerate(laws.reset)}
+    arrays |= {f"neuron_excess.{layer}": value for layer, value in enumerate(laws.neuron_excess_C)}
     arrays |= {f"driver.{_state(*key)}": driver.current for key, driver in laws.drivers.items()}
     arrays |= {f"cell.{side}": value for side, value in laws.cells.items()}
     arrays |= {f"coarse_cell.{side}": value for side, value in laws.coarse_cells.items()}
@@ -155,7 +162,7 @@ def _taken_apart(laws: SpikingLaws) -> tuple[dict[str, Vector], dict[str, Any]]:
 
 
 _PLAIN = (
-    *("rest_V", "reset_charge_C", "reset_lost_s", "trip_offset_V", "trip_delay_s", "domains", "cell_g_S"),
+    *("rest_V", "neuron_F", "reset_charge_C", "reset_lost_s", "trip_offset_V", "trip_delay_s", "domains", "cell_g_S"),
     *("cell_on_C", "cell_off_C", "cell_silent_F", "cell_spiking_F", "cell_off_F", "cell_late_s", "cell_ceases_s"),
 )
 
@@ -179,6 +186,7 @@ def _rebuilt(arrays: dict[str, Vector], plain: dict[str, Any]) -> SpikingLaws:
         leak=_numbered(arrays, "leak"),
         coarse_leak=_numbered(arrays, "coarse_leak"),
         reset=_numbered(arrays, "reset"),
+        neuron_excess_C=_numbered(arrays, "neuron_excess"),
         drivers=drivers,
         cells=_by_side(arrays, "cell"),
         coarse_cells=_by_side(arrays, "coarse_cell"),

@@ -1,4 +1,4 @@
-"""Laws of the neuron: leak, reset, threshold and what a reset leaves; as array_fits.py."""
+"""Laws of the neuron: leak, reset, charge, threshold and what a reset leaves; as array_fits.py."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.interpolate import CubicSpline
 from scipy.optimize import least_squares
 from sklearn.model_selection import train_test_split
 
@@ -33,6 +34,7 @@ _ALLOWED = 0.01  # and as a share of the current
 _LARGEST_DEGREE = 8
 _TRIP_ALLOWED_V, _USUAL_SLOPE_V_PER_S = 5e-5, 5e6  # of the threshold: faster membranes count less
 _RK_STEPS = 100
+_CHARGE_POINTS = 481
 
 
 def fit_leak(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, settings: SurrogateSettings) -> Fitted:
@@ -71,6 +73,29 @@ def fit_reset(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, s
     return laws, report, plot_curves(curves, "membrane from rest", "V", "reset", "A")
 
 
+def fit_charge(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, settings: SurrogateSettings) -> Fitted:
+    """The integral of a spline through the capacitances; the errors are those of one through every other point."""
+    mean, excess, curves, found, measured = [], [], [], [], []
+    for layer in layers_in(table):
+        v, C = columns_of(table, {"layer": layer}, "v_membrane_V", "capacitance_F")
+        u = v - circuit.rest_V
+        charge = CubicSpline(u, C).antiderivative()
+        threshold = circuit.threshold_V(layer) - circuit.rest_V
+        mean.append(float(charge(threshold) - charge(0.0)) / threshold)
+        grid = np.linspace(u[0], u[-1], _CHARGE_POINTS)
+        excess.append(charge(grid) - charge(0.0) - mean[-1] * grid)
+        found.append(CubicSpline(u[::2], C[::2])(u[1:-1:2]))
+        measured.append(C[1:-1:2])
+        curves.append(Curve(f"layer {layer + 1}", u, C, charge(u, 1)))
+    report = {
+        "errors": absolute_errors(np.concatenate(found), np.concatenate(measured), "F"),
+        "domain": {"v_membrane_V": [float(v[0]), float(v[-1])]},
+    }
+    domains = {**laws.domains, "charge": (float(u[0]), float(u[-1]))}
+    laws = replace(laws, neuron_F=tuple(mean), neuron_excess_C=tuple(excess), domains=domains)
+    return laws, report, plot_curves(curves, "membrane from rest", "V", "capacitance of the neuron", "F")
+
+
 def fit_threshold(
     table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, settings: SurrogateSettings
 ) -> Fitted:
@@ -101,10 +126,11 @@ def fit_residue(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit,
     """What the falling gate injects, and by how much the reset is shorter than the rest phase: the reset's law and the
     column's conductance do the rest. ConfigurationError: the law is not known."""
     require_known("reset" in laws.domains and len(laws.reset) > 0, "reset_residue", "reset_current")
+    require_known(len(laws.neuron_excess_C) > 0, "reset_residue", "neuron_capacitance")
     table = table[table["v_before_V"] - circuit.rest_V <= laws.domains["reset"][1]]
     layer, g, before, after = columns_of(table, {}, "layer", "g_column_S", "v_before_V", "v_after_V")
     before, after, layers = before - circuit.rest_V, after - circuit.rest_V, layers_in(table)
-    C = np.array([circuit.capacitance_F(int(k)) for k in layer])
+    C = np.array([circuit.capacitance_F(int(k)) + of_layer(laws.neuron_F, int(k)) for k in layer])
     reset = [of_layer(laws.reset, int(k)) for k in layers]
     allowed = 1e-4 + 0.05 * np.abs(after)
     duration, unit_C = circuit.clock.rest_s, 1e-3 * circuit.capacitance_F(0)

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.circuit import of_layer
+from spicetrain.spiking.training.charge import NeuronCharge
 from spicetrain.spiking.training.columns import Columns
 from spicetrain.spiking.training.drawn import Deviation
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
@@ -49,11 +50,11 @@ def circuit_layer(
     laws, rest_V = fitted.laws, fitted.circuit.rest_V
     driven = fitted.circuit.array == "1r" and (layer > 0 or fitted.circuit.inputs == "driven")
     of_kind: type[DrivenColumns] | type[Columns] = DrivenColumns if driven else Columns
-    columns = of_kind(spikes, g, layer, fitted, deviation)
     scale = threshold_V - rest_V
-    trip: float | Tensor = scale + laws.trip_offset_V
-    if deviation is not None:
-        trip = trip + deviation.trip_V
+    moved: float | Tensor = 0.0 if deviation is None else deviation.trip_V
+    trip = scale + laws.trip_offset_V + moved
+    charge = NeuronCharge.of(fitted, layer, threshold_V - fitted.circuit.threshold_V(layer) + moved)
+    columns = of_kind(spikes, g, layer, fitted, deviation, charge)
     injected = of_layer(laws.reset_charge_C, layer) / columns.C
     fire = surrogate.fast_sigmoid(fitted.slope)
     u = resting(columns.silent_rows).expand(spikes.shape[1], g.bias_pos.shape[0])

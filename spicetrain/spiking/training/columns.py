@@ -12,6 +12,7 @@ from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.circuit import SIDES
+from spicetrain.spiking.training.charge import NeuronCharge
 from spicetrain.spiking.training.drawn import Deviation
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.membrane import advance, current
@@ -36,14 +37,16 @@ class Columns:
         layer: int,
         fitted: FittedSpikingCircuit,
         deviation: Deviation | None = None,
+        charge: NeuronCharge | None = None,
     ) -> None:
+        self.charge = charge
         self.phases, self.laws = Phases.of(fitted.circuit, fitted.laws), fitted.laws
         cells = fitted.circuit.array == "1t1r"
         change = None if deviation is None else deviation.cells
         driven, silent = _cell_currents(spikes, g, fitted, change) if cells else _ideal_row_currents(spikes, g, fitted)
         leak = leaving(layer, fitted, deviation)
         driven, self.silent_rows = added(driven, leak), added(silent, leak)
-        self.C = fitted.circuit.capacitance_F(layer) + (spikes.shape[2] + 1) * fitted.laws.cell_silent_F
+        self.C = fitted.capacitance_F(layer) + (spikes.shape[2] + 1) * fitted.laws.cell_silent_F
         self.reset = Reset(silent, layer, self.C, self.phases.reset_s, fitted)
         self.spiking_pairs = (spikes.sum(2, keepdim=True) + 1).unbind() if cells else ()
         self.driven = [a.unbind() if a.dim() == 3 else a for a in driven]
@@ -59,8 +62,7 @@ class Columns:
             share = self.C / (self.C + pairs * self.laws.cell_spiking_F)
             u = share * (u + pairs * (self.laws.cell_on_C / self.C))
             a = [share * value for value in a]
-        u = advance(u, a, self.C, self.phases.driven_s, self.domain, self.parts)
-        return u, current(u, a) / self.C
+        return self._advanced(u, a, self.phases.driven_s)
 
     def rest(self, u: Tensor, fired: Tensor, step: int) -> Tensor:
         """u after the rest phase, without what the reset gate injects; `fired` [samples, columns], 0 or 1."""
@@ -68,8 +70,14 @@ class Columns:
             # And give back what of it does not leave into the devices.
             off = self.laws.cell_off_C + self.laws.cell_off_F * u
             u = u + self.spiking_pairs[step] * (off / self.C)
-        settled = advance(u, self.silent_rows, self.C, self.phases.rest_s, self.domain, self.parts)
+        settled, _ = self._advanced(u, self.silent_rows, self.phases.rest_s)
         return self.reset.applied(settled, u, fired)
+
+    def _advanced(self, u: Tensor, a: Sequence[Tensor], t: float) -> tuple[Tensor, Tensor]:
+        """(u after t seconds, its slope there)."""
+        end = advance(u, a, self.C, t, self.domain, self.parts)
+        slope = current(end, a) / self.C
+        return (end if self.charge is None else self.charge.corrected(u, end, slope, self.C, t)), slope
 
 
 @dataclass(frozen=True)

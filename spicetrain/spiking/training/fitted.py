@@ -36,6 +36,10 @@ class FittedSpikingCircuit:
     def tensor(self, values: Vector) -> Tensor:
         return torch.as_tensor(values, dtype=self.dtype, device=self.device)
 
+    def capacitance_F(self, layer: int) -> float:
+        """Of a membrane with its neuron's transistors, without the cells of its column."""
+        return self.circuit.capacitance_F(layer) + of_layer(self.laws.neuron_F, layer)
+
     def leak(self, layer: int) -> list[Tensor]:
         """Per k the A / V^k that leave a membrane whose reset is off, scalars."""
         laws = self.laws.coarse_leak if self.coarse and self.laws.coarse_leak else self.laws.leak

@@ -28,6 +28,7 @@ from torch import Tensor
 from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.circuit import SIDES, Side
 from spicetrain.spiking.surrogates.laws import Range
+from spicetrain.spiking.training.charge import NeuronCharge
 from spicetrain.spiking.training.columns import Fired, Reset, added, leaving, product
 from spicetrain.spiking.training.drawn import Deviation
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
@@ -54,8 +55,9 @@ class DrivenColumns:
         layer: int,
         fitted: FittedSpikingCircuit,
         deviation: Deviation | None = None,
+        charge: NeuronCharge | None = None,
     ) -> None:
-        self.phases, self.C = Phases.of(fitted.circuit, fitted.laws), fitted.circuit.capacitance_F(layer)
+        self.phases, self.C, self.charge = Phases.of(fitted.circuit, fitted.laws), fitted.capacitance_F(layer), charge
         # Excitatory rows and their bias row, then inhibitory ones and theirs.
         self.g = torch.cat([g.pos, g.bias_pos[None], g.neg, g.bias_neg[None]])
         (silent, below), (spiking, above) = (_rows(self.g, fitted, state) for state in (False, True))
@@ -79,8 +81,7 @@ class DrivenColumns:
         active = self.active[step]
         response = [torch.addcmul(a, active, b) for a, b in zip(self.silent[1:], self.change[1:], strict=True)]
         a = [self.pull[step], *self.silent_rows[1:]]
-        u, coupled = self._charge(u, a, self._coupling(response), self.phases.driven_s)
-        return u, (current(u, a) + coupled) / self.C
+        return self._advanced(u, a, self._coupling(response), self.phases.driven_s)
 
     def rest(self, u: Tensor, fired: Tensor, step: int) -> Tensor:
         """u after the rest phase, without what the reset gate injects; `fired` [samples, columns], 0 or 1."""
@@ -92,7 +93,7 @@ class DrivenColumns:
         def coupling(u: Tensor) -> Tensor:
             return pull(torch.where(resetting, mean, u))
 
-        settled, _ = self._charge(u, self.silent_rows, coupling, self.phases.rest_s)
+        settled, _ = self._advanced(u, self.silent_rows, coupling, self.phases.rest_s)
         with torch.no_grad():
             between = torch.lerp(u, settled, self._middles(u, len(trajectory))[:, None, None])
             between[:, *firing.where] = trajectory
@@ -125,12 +126,14 @@ class DrivenColumns:
 
         return coupling
 
-    def _charge(self, u: Tensor, a: Sequence[Tensor], coupling: Coupling, t: float) -> tuple[Tensor, Tensor]:
-        """(u, R(u) nearly) after t seconds of C du/dt = sum_k a_k u^k + R(u)."""
+    def _advanced(self, u: Tensor, a: Sequence[Tensor], coupling: Coupling, t: float) -> tuple[Tensor, Tensor]:
+        """(u after t seconds of C du/dt = sum_k a_k u^k + R(u), its slope there, nearly)."""
         stretches = max(1, math.ceil(self.fastest_S * t / self.C / self.longest))
+        end = u
         for _ in range(stretches):
-            u, coupled = _stretch(u, a, coupling, self.C, t / stretches, self.corrections, self.domain)
-        return u, coupled
+            end, coupled = _stretch(end, a, coupling, self.C, t / stretches, self.corrections, self.domain)
+        slope = (current(end, a) + coupled) / self.C
+        return (end if self.charge is None else self.charge.corrected(u, end, slope, self.C, t)), slope
 
 
 class _Coupling(torch.autograd.Function):

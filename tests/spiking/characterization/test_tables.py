@@ -31,10 +31,11 @@ PLAN: dict[str, Any] = {
     "cell_capacitance": {"g_points": 3},
     "leak_current": {"points": 5},
     "reset_current": {"points": 5},
+    "neuron_capacitance": {"points": 25},
     "threshold": {"slopes_V_per_s": [1e6, 1e7], "ramp_V": 0.03},
     "reset_residue": {"g_columns_S": [0.0, 1e-3], "v_points": 3},
 }
-BOTH = {"leak_current", "reset_current", "threshold", "reset_residue"}
+BOTH = {"leak_current", "reset_current", "neuron_capacitance", "threshold", "reset_residue"}
 X = "rbodymod=0 rgatemod=0"
 
 
@@ -61,7 +62,7 @@ def tables(
 def test_an_array_has_its_own_tables(tables: dict[str, pd.DataFrame], spiking: SpikingCircuit) -> None:
     own = {"driver_current"} if spiking.array == "1r" else {"cell_current", "cell_pulse", "cell_capacitance"}
     assert tables.keys() == BOTH | own
-    for name in ("leak_current", "reset_current", "reset_residue"):
+    for name in BOTH - {"threshold"}:
         assert set(tables[name].layer) == {0, 1}
 
 
@@ -138,19 +139,48 @@ def test_a_pulse_brings_its_current_and_its_edges_cancel(
 def test_currents_of_a_neuron(
     tables: dict[str, pd.DataFrame], spiking: SpikingCircuit, ptm90: Technology, ngspice: Ngspice
 ) -> None:
-    fingers, threshold_V = spiking.reset_fingers(1), spiking.threshold_V(1)
     for name, gate in (("leak_current", "low"), ("reset_current", "up")):
-        neuron = f"""vleak leak 0 {spiking.neuron.leak_gate_V}
+        neuron = f"{neuron_by_hand(spiking, gate)}\nvm m 0 0.0"
+        theirs = by_hand(neuron, ".dc vm -0.3 0.3 0.15", "i(vm)", 5, ptm90, ngspice)
+        found = tables[name][tables[name].layer == 1]
+        np.testing.assert_allclose(found.i_A, -theirs, rtol=1e-4, atol=1e-12)
+
+
+def neuron_by_hand(spiking: SpikingCircuit, gate: str) -> str:
+    """The transistors of a neuron of the second layer, their membrane at m."""
+    fingers, threshold_V = spiking.reset_fingers(1), spiking.threshold_V(1)
+    return f"""vleak leak 0 {spiking.neuron.leak_gate_V}
 vhigh high 0 {threshold_V + 0.25}
 vbottom bottom 0 {threshold_V - 0.25}
 ml m leak 0 low nmos w=240e-9 l=90e-9 {X}
 mr m {gate} 0 low nmos w=1e-6 l=90e-9 m={fingers} {X}
 mn q m bottom bottom nmos w=240e-9 l=90e-9 {X}
-mp q m high high pmos w=560e-9 l=90e-9 {X}
-vm m 0 0.0"""
-        theirs = by_hand(neuron, ".dc vm -0.3 0.3 0.15", "i(vm)", 5, ptm90, ngspice)
-        found = tables[name][tables[name].layer == 1]
-        np.testing.assert_allclose(found.i_A, -theirs, rtol=1e-4, atol=1e-12)
+mp q m high high pmos w=560e-9 l=90e-9 {X}"""
+
+
+def test_capacitance_of_a_neuron_is_the_charge_that_a_slow_ramp_brings(
+    tables: dict[str, pd.DataFrame], spiking: SpikingCircuit, ptm90: Technology, ngspice: Ngspice
+) -> None:
+    """Of the gates and junctions alone: up and down differ by twice what the capacitors take."""
+    table = tables["neuron_capacitance"]
+    found = table[table.layer == 1].set_index("v_membrane_V").capacitance_F
+    np.testing.assert_allclose(found.index, np.linspace(-0.3, 0.3, 25), atol=1e-12)
+    half_V, slope = 2e-3, 1e6
+    seconds = 2 * half_V / slope
+    for v in (-0.2, 0.0, 0.05):
+        ramps = []
+        for sign in (1, -1):
+            ramp = f"vm m 0 pwl(0 {v - sign * half_V} {seconds} {v + sign * half_V})"
+            deck = Deck(
+                f".include {ptm90.library}\nvup up 0 0.5\nvlow low 0 -0.5\n{neuron_by_hand(spiking, 'low')}\n{ramp}",
+                f".tran {seconds / 200!r} {seconds!r} 0 {seconds / 200!r}", ("i(vm)",), None,
+                options={"reltol": 1e-6, "vntol": 1e-9, "abstol": 1e-15, "chgtol": 1e-20},
+            )  # fmt: skip
+            values = simulate(deck, ngspice).values
+            ramps.append(-np.interp(seconds / 2, values["time"], values["i(vm)"]))
+        C = (ramps[0] - ramps[1]) / 2 / slope
+        assert found[found.index[np.abs(found.index - v).argmin()]] == pytest.approx(C, rel=0.02, abs=0)
+    assert found.max() > 1.3 * found.min()  # more of it where the inverter's own output moves
 
 
 def test_the_trip_follows_the_slope(tables: dict[str, pd.DataFrame]) -> None:
