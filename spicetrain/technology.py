@@ -5,34 +5,74 @@ A user's own technology is such a file beside its own library; nothing in spicet
 
 from __future__ import annotations
 
+import importlib.util
+import re
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from spicetrain import assets, include_tree
 from spicetrain.array.device import STATISTICS
 from spicetrain.array.devices import AnyDevice
 from spicetrain.array.devices.presets import with_preset
-from spicetrain.errors import TechnologyError
+from spicetrain.errors import TechnologyError, nearest
 from spicetrain.mismatch import Mismatch
 from spicetrain.rails import Rails
 from spicetrain.schema import Definition, find_toml, parse, read_toml
 from spicetrain.storage import content_hash
 
+Setup = Literal["ngbehavior", "ng_nomodcheck", "skywaterpdk"]
+"""Of ngspice's variables, those that change how it reads a library."""
 Identifier = Field(pattern=r"^[A-Za-z_][\w.$-]*$")
 
 
-class Transistors(Definition):
-    """Where the models are and how an instance is written."""
+Name = Annotated[str, Identifier]
+Number = Annotated[float, Field(allow_inf_nan=False)]
 
+
+class Transistors(Definition):
+    """Where the models are and how an instance is written.
+
+    package          an installed Python package, as it is imported: paths are relative to its folder, not to the TOML's
+    includes         files that are read as a whole before the library
+    library, section the models; without a section it is read as a whole too
+    params           set after all of them, whatever they say themselves: a library's own mismatch is switched off here
+    setup            what ngspice is told before it reads anything (the library's own .spiceinit)
+    element          "M": models; "X": subcircuits
+    multiplicity     what says how many fingers are in parallel, one name or several that all get the number
+    geometry_unit_m  metres: what the library takes a w or an l of 1 for
+    """
+
+    package: str | None = Field(default=None, pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")
+    includes: tuple[str, ...] = ()
     library: str
     section: str | None = None
+    params: dict[Name, Number] = {}
+    setup: dict[Setup, str | bool] = {}
     element: Literal["M", "X"] = "M"
     nmos: str = Identifier
     pmos: str = Identifier
-    multiplicity: str = Identifier
+    multiplicity: Name | Annotated[tuple[Name, ...], Field(min_length=1)]
+    geometry_unit_m: float = Field(default=1.0, gt=0, le=1)
+
+    @property
+    def multiplicities(self) -> tuple[str, ...]:
+        return (self.multiplicity,) if isinstance(self.multiplicity, str) else self.multiplicity
+
+    @field_validator("setup")
+    @classmethod
+    def _words(cls, setup: dict[str, str | bool]) -> dict[str, str | bool]:
+        for name, value in setup.items():
+            if isinstance(value, str) and not re.fullmatch(r"[A-Za-z0-9_.-]+", value):
+                raise ValueError(f"transistors.setup.{name} = {value!r} is not a plain word")
+        return setup
+
+
+# Keys that came later: where they say nothing, a technology is what it was, and keeps its fingerprint.
+_LATER: dict[str, object] = {"package": None, "includes": (), "params": {}, "setup": {}, "geometry_unit_m": 1.0}
 
 
 class UnitInverter(Definition):
@@ -43,13 +83,17 @@ class UnitInverter(Definition):
 
 
 class Technology(Definition):
-    """A technology as its TOML file states it. `folder` is where the file, and so its library, lies."""
+    """A technology as its TOML file states it. `folder` is where the file lies.
+
+    corners  by name, the library's section: of the nominal circuit it is transistors.section
+    """
 
     name: str = Identifier
     description: str = ""
     temperature_C: float = Field(default=27.0, gt=-273.15, lt=500)
     rails: Rails
     transistors: Transistors
+    corners: dict[Name, str] = {}
     inverter: UnitInverter
     memristor: AnyDevice
     mismatch: Mismatch | None = None
@@ -59,24 +103,47 @@ class Technology(Definition):
         """The same at another temperature, between other rails, from another section ...; values are not checked."""
         return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, **values})
 
+    def at_corner(self, name: str) -> Self:
+        """The same with the library's section of a corner. TechnologyError when there is no such corner."""
+        if name not in self.corners:
+            known = ", ".join(self.corners) or "none: give [corners]"
+            raise TechnologyError(
+                f"Technology {self.name!r} has no corner {name!r}.{nearest(name, self.corners)} Known: {known}."
+            )
+        return self.changed(transistors=self.transistors.model_copy(update={"section": self.corners[name]}))
+
+    @cached_property
+    def models_folder(self) -> Path:
+        """Where the paths of the model files begin. TechnologyError when the package is not installed."""
+        return self.folder if self.transistors.package is None else _package_folder(self)
+
     @cached_property
     def library(self) -> Path:
         """Absolute path of the model library."""
-        return (self.folder / self.transistors.library).resolve()
+        return (self.models_folder / self.transistors.library).resolve()
+
+    @cached_property
+    def includes(self) -> tuple[Path, ...]:
+        """Absolute paths of what is read before it."""
+        return tuple((self.models_folder / name).resolve() for name in self.transistors.includes)
 
     @cached_property
     def fingerprint(self) -> str:
         """Hash of everything a nominal simulation depends on: the definition, without its statistics, and the content
         of all model files."""
-        nominal = self.model_dump(exclude={"folder", "description", "mismatch"})
+        nominal = self.model_dump(exclude={"folder", "description", "mismatch", "corners"})
         for name in STATISTICS:
             nominal["memristor"].pop(name, None)
+        for name, nothing in _LATER.items():
+            if nominal["transistors"][name] == nothing:
+                del nominal["transistors"][name]
         return content_hash(nominal, *self.model_files)
 
     @cached_property
     def model_files(self) -> tuple[str, ...]:
-        """Checksums of the library and of all that it includes. TechnologyError when a file is missing."""
-        return include_tree.checksums(self.library, self.transistors.section)
+        """Checksums of the model files and of all that they include. TechnologyError when one is missing."""
+        wholes = (include_tree.checksums(path, None) for path in self.includes)
+        return (*chain.from_iterable(wholes), *include_tree.checksums(self.library, self.transistors.section))
 
 
 def load_technology(name: str | Path) -> Technology:
@@ -94,15 +161,37 @@ def load_technology(name: str | Path) -> Technology:
     if isinstance(content.get("memristor"), dict):
         content["memristor"] = with_preset(content["memristor"], path)
     technology = parse(Technology, content | {"folder": path.resolve().parent}, str(path), TechnologyError)
-    if not technology.library.is_file():
-        raise TechnologyError(
-            f"{path}: transistors.library = {technology.transistors.library!r} is not a file "
-            f"({technology.library}). The path is relative to the TOML file."
-        )
-    if technology.transistors.section is not None and any(letter.isspace() for letter in str(technology.library)):
+    models = technology.transistors
+    beginning = "the TOML file" if models.package is None else f"the package {models.package}"
+    named = {f"includes = {name!r}": found for name, found in zip(models.includes, technology.includes, strict=True)}
+    for what, file in {**named, f"library = {models.library!r}": technology.library}.items():
+        if not file.is_file():
+            raise TechnologyError(
+                f"{path}: transistors.{what} is not a file ({file}). The path is relative to {beginning}."
+            )
+    if models.section is not None and any(letter.isspace() for letter in str(technology.library)):
         raise TechnologyError(
             f"{path}: ngspice does not read a section from a path with spaces, and the library is "
             f"{str(technology.library)!r}. Move the technology to another folder."
         )
     assert technology.model_files  # or it raises
+    for corner in technology.corners:
+        assert technology.at_corner(corner).model_files
     return technology
+
+
+def _package_folder(technology: Technology) -> Path:
+    """Of the package, which is found without being imported itself."""
+    name = technology.transistors.package
+    assert name is not None
+    try:
+        found = importlib.util.find_spec(name)
+    except ImportError:  # of a package that it would be in
+        found = None
+    if found is None or not found.submodule_search_locations:
+        raise TechnologyError(
+            f"Technology {technology.name!r} takes its models from the Python package {name}, which is not installed "
+            "here. For a shipped technology: pip install 'spicetrain[pdk]'. Or leave out transistors.package and give "
+            "the library by its path."
+        )
+    return Path(next(iter(found.submodule_search_locations)))

@@ -72,12 +72,14 @@ class Statistics:
 
     mismatch_scale  factor of the standard deviations of V_T and beta that `mismatch` gives
     beta            standard deviation of a finger's current in place of that of `mismatch`; None: as there
+    geometry_unit_m of transistors' w and l, metres
     """
 
     mismatch: Mismatch | None = None
     mismatch_scale: float = 1.0
     array: ArrayStatistics = ArrayStatistics()
     beta: float | None = None
+    geometry_unit_m: float = 1.0
 
     def __bool__(self) -> bool:
         return self.transistors or bool(self.array)
@@ -90,7 +92,9 @@ class Statistics:
     def sigma(self, kind: Kind, geometry: Mapping[str, float]) -> tuple[float, float]:
         """(sigma(V_T) in volts, sigma(beta) / beta) of one transistor of one finger; TechnologyError when its gate's
         area is not known."""
-        v_t, beta = (0.0, 0.0) if self.mismatch is None else self.mismatch.sigma(kind, geometry)
+        v_t, beta = (0.0, 0.0)
+        if self.mismatch is not None:
+            v_t, beta = self.mismatch.sigma(kind, geometry, self.geometry_unit_m)
         return self.mismatch_scale * v_t, self.mismatch_scale * beta if self.beta is None else self.beta
 
     @property
@@ -153,7 +157,8 @@ def statistics_of(technology: Technology, asked: VariationSettings) -> Statistic
         drifting = PowerDrift(form="power", t0_s=_FIRST_READING_S, offset=asked.drift, sigma=asked.drift_sigma, **nu)
         drift = drifting if asked.drift or asked.drift_sigma else None
     array = ArrayStatistics(programming, levels, some, noise, drift, asked.time_s)
-    return Statistics(mismatch, scale, array, None if isinstance(asked.beta, str) else asked.beta)
+    beta = None if isinstance(asked.beta, str) else asked.beta
+    return Statistics(mismatch, scale, array, beta, technology.transistors.geometry_unit_m)
 
 
 def require_statistics(technology: Technology, asked: VariationSettings) -> Statistics:

@@ -12,12 +12,13 @@ from spicetrain.array.devices.ohmic import Ohmic
 from spicetrain.array.devices.sinh import Sinh
 from spicetrain.errors import TechnologyError
 from spicetrain.inverter.netlists.cells import new_circuit
-from spicetrain.netlists.cells import text_of
+from spicetrain.netlists.cells import models_only, text_of, transistor
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
 from spicetrain.storage import content_hash, sha256_of_file
 from spicetrain.technology import Technology, load_technology
+from spicetrain.variation import VariationSettings, statistics_of
 
 
 def test_the_cards_give_the_published_currents(ptm90: Technology, ngspice: Ngspice) -> None:
@@ -103,7 +104,9 @@ def test_the_fingerprint_follows_what_the_library_includes(made_up: Technology, 
 
 def test_a_library_that_includes_nothing_keeps_its_fingerprint(ptm90: Technology) -> None:
     """Run folders and caches name it."""
-    definition = ptm90.model_dump(exclude={"folder", "description", "mismatch"})
+    definition = ptm90.model_dump(exclude={"folder", "description", "mismatch", "corners"})
+    for later in ("package", "includes", "params", "setup", "geometry_unit_m"):
+        del definition["transistors"][later]
     for statistics in ("programming", "levels", "stuck", "read_noise", "drift"):
         del definition["memristor"][statistics]
     assert ptm90.fingerprint == content_hash(definition, sha256_of_file(ptm90.library))
@@ -153,3 +156,164 @@ def test_unknown_names_and_missing_files(tmp_path: Path) -> None:
         load_technology("ptm9")
     with pytest.raises(TechnologyError, match="There is no technology"):
         load_technology(tmp_path / "none.toml")
+
+
+# Of a library as foundries write them: a file that comes first, a switch, sizes in micrometres, two multiplicities.
+FOUNDRY = """* switches
+.param swing = 0
+"""
+FOUNDRY_LIBRARY = """* cells
+.lib typ
+.param vt=0.2
+.include cells.inc
+.endl
+.lib slow
+.param vt=0.25
+.include cells.inc
+.endl
+"""
+FOUNDRY_CELLS = """.model nraw nmos level=1 vto={vt} kp=2e-4 lambda=0.2
+.model praw pmos level=1 vto={-vt} kp=2e-4 lambda=0.2
+.subckt ncell d g s b w=1 l=1 mult=1
+m1 d g s b nraw w={w*1e-6*(1+swing)} l={l*1e-6}
+.ends
+.subckt pcell d g s b w=1 l=1 mult=1
+m1 d g s b praw w={w*1e-6*(1+swing)} l={l*1e-6}
+.ends
+"""
+FOUNDRY_TOML = """name = "foundry"
+[rails]
+vdd_V = 0.5
+vss_V = -0.5
+[transistors]
+includes = ["first.inc"]
+library = "cells.lib"
+section = "typ"
+params = { swing = 1.0 }
+setup = { ngbehavior = "hsa", ng_nomodcheck = true }
+element = "X"
+nmos = "ncell"
+pmos = "pcell"
+multiplicity = ["m", "mult"]
+geometry_unit_m = 1e-6
+[corners]
+tt = "typ"
+ss = "slow"
+[inverter]
+nmos = { w = 2.0, l = 0.5 }
+pmos = { w = 2.0, l = 0.5 }
+[mismatch]
+convention = "single"
+nmos = { A_VT_Vm = 4e-9, w_more_m = 0.25e-6, l_more_m = -0.1e-6 }
+pmos = { A_VT_Vm = 4e-9 }
+[memristor]
+g_min_S = 1e-7
+g_max_S = 1e-5
+"""
+
+
+def foundry(folder: Path, toml: Change = ("", "")) -> Path:
+    assert toml[0] in FOUNDRY_TOML
+    for name, text in (("first.inc", FOUNDRY), ("cells.lib", FOUNDRY_LIBRARY), ("cells.inc", FOUNDRY_CELLS)):
+        (folder / name).write_text(text)
+    path = folder / "foundry.toml"
+    path.write_text(FOUNDRY_TOML.replace(*toml, 1))
+    return path
+
+
+def on_A(technology: Technology, ngspice: Ngspice, fingers: float = 1.0) -> float:
+    """Of the unit nMOS from rail to rail."""
+    line = transistor("n", "nmos", ("vdd", "vdd", "vss", "vss"), technology.inverter.nmos, technology, fingers)
+    circuit = f"{text_of(models_only(technology))}{line}vh vdd 0 0.5\nvl vss 0 -0.5"
+    return -float(simulate(Deck(circuit, ".op", ("i(vh)",), points=1), ngspice).values["i(vh)"][0])
+
+
+def level_1(vto: float, width: float = 2.0) -> float:
+    """Saturated: kp / 2 W / L (V_gs - V_T)^2 (1 + lambda V_ds), plus gmin."""
+    return 2e-4 / 2 * width / 0.5 * (1 - vto) ** 2 * 1.2
+
+
+def test_a_library_as_foundries_write_them(ngspice: Ngspice, tmp_path: Path) -> None:
+    technology = load_technology(foundry(tmp_path))
+    # The switch that the included file turns off is on: what we say counts.
+    assert on_A(technology, ngspice) == pytest.approx(2 * level_1(0.2), rel=1e-6)
+    assert on_A(technology, ngspice, 2.5) == pytest.approx(5 * level_1(0.2), rel=1e-6)
+    assert on_A(technology.at_corner("ss"), ngspice) == pytest.approx(2 * level_1(0.25), rel=1e-6)
+    assert "m=2.5 mult=2.5" in transistor("n", "nmos", ("d", "g", "s", "b"), {"w": 1.0}, technology, 2.5)
+    off = load_technology(foundry(tmp_path, ("params = { swing = 1.0 }\n", "")))
+    assert on_A(off, ngspice) == pytest.approx(level_1(0.2), rel=1e-6)
+
+
+def test_what_the_library_is_read_with_is_told_to_ngspice(ngspice: Ngspice, tmp_path: Path) -> None:
+    said = []
+    for change in (("", ""), ('setup = { ngbehavior = "hsa", ng_nomodcheck = true }\n', "")):
+        circuit = f"{text_of(models_only(load_technology(foundry(tmp_path, change))))}v1 a 0 1.0\nr1 a 0 1.0"
+        said.append(simulate(Deck(circuit, ".op", ("v(a)",), points=1), ngspice).messages)
+    assert "hs a" in said[0] and "hs a" not in said[1]
+
+
+def test_sizes_in_the_librarys_unit(tmp_path: Path) -> None:
+    technology = load_technology(foundry(tmp_path))
+    statistics = statistics_of(technology, VariationSettings())
+    area_um2 = (2.0 + 0.25) * (0.5 - 0.1)  # the effective gate's
+    assert statistics.sigma("nmos", technology.inverter.nmos)[0] == pytest.approx(4e-3 / math.sqrt(area_um2))
+    assert statistics.sigma("pmos", technology.inverter.pmos)[0] == pytest.approx(4e-3)
+    wrong = load_technology(foundry(tmp_path, ("geometry_unit_m = 1e-6\n", "")))
+    with pytest.raises(TechnologyError, match=r"units of 1 m \(transistors.geometry_unit_m\)"):
+        statistics_of(wrong, VariationSettings()).sigma("nmos", wrong.inverter.nmos)
+
+
+def test_whatever_a_library_is_read_with_is_in_the_fingerprint(tmp_path: Path) -> None:
+    changes = [
+        ("", ""), ("swing = 1.0", "swing = 0.5"), ('"hsa"', '"lt"'), ('section = "typ"', 'section = "slow"'),
+        ('multiplicity = ["m", "mult"]', 'multiplicity = "m"'), ("geometry_unit_m = 1e-6\n", ""),
+    ]  # fmt: skip
+    found = [load_technology(foundry(tmp_path, change)).fingerprint for change in changes]
+    path = foundry(tmp_path)
+    (tmp_path / "first.inc").write_text(FOUNDRY.replace("0", "0.1"))
+    found.append(load_technology(path).fingerprint)
+    assert len(set(found)) == len(found)
+    # Which corners there are besides is not.
+    (tmp_path / "first.inc").write_text(FOUNDRY)
+    assert load_technology(foundry(tmp_path, ('ss = "slow"\n', ""))).fingerprint == found[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"first.inc"', '"second.inc"', "transistors.includes = 'second.inc' is not a file"),
+        ('ss = "slow"', 'ss = "slo"', "has no section 'slo'. Did you mean 'slow'?"),
+        ('ngbehavior = "hsa"', 'ngbehavior = "hsa; shell ls"', "is not a plain word"),
+        ("ng_nomodcheck", "ng_nomodchek", "transistors.setup.ng_nomodchek"),
+        ("swing = 1.0", "swing = nan", "transistors.params.swing"),
+        ("swing = 1.0", '"a b" = 1.0', "transistors.params.a b"),
+        ('["m", "mult"]', "[]", "transistors.multiplicity"),
+        ("geometry_unit_m = 1e-6", "geometry_unit_m = 0", "transistors.geometry_unit_m = 0"),
+        ("includes =", 'package = "no_such_pdk"\nincludes =', "Python package no_such_pdk, which is not installed"),
+        ("includes =", 'package = "no.such.pdk"\nincludes =', "Python package no.such.pdk, which is not installed"),
+        ("includes =", 'package = "../x"\nincludes =', "transistors.package = '../x'"),
+    ],
+)
+def test_a_wrong_foundry_file_is_named_with_the_value(old: str, new: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(TechnologyError) as caught:
+        load_technology(foundry(tmp_path, (old, new)))
+    assert said in str(caught.value)
+
+
+def test_an_unknown_corner_is_answered_with_the_nearest(tmp_path: Path, ptm90: Technology) -> None:
+    with pytest.raises(TechnologyError, match="no corner 'sss'. Did you mean 'ss'.*Known: tt, ss"):
+        load_technology(foundry(tmp_path)).at_corner("sss")
+    with pytest.raises(TechnologyError, match=r"Known: none: give \[corners\]"):
+        ptm90.at_corner("ss")
+
+
+def test_a_library_in_an_installed_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "site" / "outer_pdk" / "cards"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('imported')\n")
+    path = foundry(package)
+    alone = path.rename(tmp_path / "foundry.toml")
+    alone.write_text(alone.read_text().replace("includes =", 'package = "outer_pdk.cards"\nincludes =', 1))
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    technology = load_technology(alone)
+    assert technology.library == package / "cells.lib" and technology.includes == (package / "first.inc",)

@@ -134,7 +134,7 @@ def _require_sizes(examined: Examined) -> None:
     models = examined.technology.transistors
     for transistor in examined.transistors:
         for name, value in transistor.geometry.items():
-            if name.lower() == models.multiplicity.lower():
+            if name.lower() in [one.lower() for one in models.multiplicities]:
                 raise examined.error(f"{transistor.where}.{name} is also transistors.multiplicity: leave it out there.")
             if models.element == "M" and name.lower() in SIZES and value <= 0:
                 raise examined.error(f"{transistor.where}.{name} = {value}: a size is above 0, in metres.")
@@ -151,7 +151,7 @@ def _require_known_parameters(examined: Examined, simulator: Simulator) -> None:
         return
     given: dict[str, dict[str, float]] = {}
     for each in examined.transistors:
-        given.setdefault(examined.model(each.kind), {models.multiplicity: 1.0}).update(each.geometry)
+        given.setdefault(examined.model(each.kind), dict.fromkeys(models.multiplicities, 1.0)).update(each.geometry)
     found = parameters_of(text_of(models_only(examined.technology)), 4, given, simulator)
     for model, name in found.ignored:
         raise _unknown(examined, name, [kind for kind in _KINDS if examined.model(kind) == model], found.known[model])

@@ -7,6 +7,7 @@ from typing import Literal
 
 from PySpice.Spice.Netlist import Circuit
 
+from spicetrain.spice.deck import setup_line
 from spicetrain.technology import Technology
 
 VDD, VSS = "vdd", "vss"
@@ -22,12 +23,14 @@ def plain_form(technology: Technology) -> Form:
 
 def models_only(technology: Technology) -> Circuit:
     """A circuit with nothing but the transistor models of `technology`."""
-    circuit = Circuit("spicetrain")
-    section = technology.transistors.section
+    circuit, models = Circuit("spicetrain"), technology.transistors
     # As text: the path may hold spaces, and PySpice writes it without quotes.
-    circuit.raw_spice += (
-        f'.include "{technology.library}"\n' if section is None else f'.lib "{technology.library}" {section}\n'
-    )
+    lines = [setup_line(name, value) for name, value in models.setup.items()]
+    lines += [f'.include "{path}"' for path in technology.includes]
+    whole = models.section is None
+    lines.append(f'.include "{technology.library}"' if whole else f'.lib "{technology.library}" {models.section}')
+    lines += [f".param {name}={value!r}" for name, value in models.params.items()]  # the last one counts
+    circuit.raw_spice += "".join(f"{line}\n" for line in lines)
     return circuit
 
 
@@ -46,7 +49,8 @@ def transistor(
     models = technology.transistors
     words = " ".join(f"{key}={value}" for key, value in geometry.items())
     model = models.nmos if kind == "nmos" else models.pmos
-    return f"{models.element}{name} {' '.join(nodes)} {model} {words} {models.multiplicity}={fingers}\n"
+    parallel = " ".join(f"{key}={fingers}" for key in models.multiplicities)
+    return f"{models.element}{name} {' '.join(nodes)} {model} {words} {parallel}\n"
 
 
 def text_of(circuit: Circuit) -> str:

@@ -46,6 +46,21 @@ _COMMENT = re.compile(r"(;|\$[ \t]|//).*")
 _INCLUDE = re.compile(r"\.(?:include|inc|lib)\s+(\"[^\"]+\"|'[^']+'|\S+)(\s+\S+)?", re.IGNORECASE)
 
 
+_SETUP = "* .spiceinit: "
+
+
+def setup_line(name: str, value: str | bool) -> str:
+    """A comment of a circuit that has ngspice set a variable before it reads the deck."""
+    return f"{_SETUP}{'set' if value else 'unset'} {name}{f'={value}' if isinstance(value, str) else ''}"
+
+
+def setup_of(text: str) -> str:
+    """The lines that belong into .spiceinit, of a deck."""
+    if _SETUP not in text:  # a flat deck has 1e5 lines
+        return ""
+    return "".join(f"{line.removeprefix(_SETUP)}\n" for line in text.splitlines() if line.startswith(_SETUP))
+
+
 @dataclass(frozen=True)
 class Deck:
     """A circuit, one analysis, and what it must return.

@@ -44,12 +44,13 @@ def die_with_parent(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run_in(folder: Path, executable: Path, *, timeout_s: float) -> Outcome:
-    """Run `ngspice -b -r out.raw deck.cir` in `folder`; OSError when the program cannot be started.
+def run_in(folder: Path, executable: Path, *, timeout_s: float, setup: str = "") -> Outcome:
+    """Run `ngspice -b -r out.raw deck.cir` in `folder`, with the lines of `setup` in its .spiceinit; OSError when the
+    program cannot be started.
 
     The process has a session of its own, so a Ctrl-C reaches only us; we kill it on any exception.
     """
-    (folder / ".spiceinit").write_text(_SPICEINIT)
+    (folder / ".spiceinit").write_text(_SPICEINIT + setup)
     command = [str(executable), "-b", "-r", RAW, DECK]
     start = time.perf_counter()
     with open(folder / LOG, "wb") as log:

@@ -10,7 +10,7 @@ from pathlib import Path
 from numpy.typing import NDArray
 
 from spicetrain.errors import NgspiceError, SimulationError
-from spicetrain.spice.deck import Deck
+from spicetrain.spice.deck import Deck, setup_of
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.process import DECK, RAW, run_in
 from spicetrain.spice.rawfile import RawTable, read_raw
@@ -55,7 +55,7 @@ def _run(deck: Deck, text: str, ngspice: Ngspice, folder: Path, timeout_s: float
     with storage_errors(folder):
         (folder / DECK).write_text(text)
     try:
-        outcome = run_in(folder, ngspice.executable, timeout_s=timeout_s)
+        outcome = run_in(folder, ngspice.executable, timeout_s=timeout_s, setup=setup_of(text))
     except OSError as error:
         raise NgspiceError(f"{ngspice.executable} does not start: {error}.") from error
     raw = read_raw(folder / RAW)

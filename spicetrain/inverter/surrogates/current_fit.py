@@ -33,6 +33,9 @@ SIGNIFICANT_A = 50e-9
 _LEAST_U_DS_V = 1e-3
 _LEAST_WEIGHT, _LARGEST_WEIGHT = 0.03, 3.0
 _FLOOR = 3e-3
+_FAINT = 1e-6
+"""Of the largest current. Below, a point counts less and less: there gmin and junctions are all that conducts, which no
+interpolation follows and no network notices."""
 
 
 def fit_current_surface(
@@ -108,6 +111,7 @@ def _fit(
         ratio = np.log(current) - np.log(_ekv(v_t, slope, *u, thermal))
         mean, scale = ratio.mean(), max(ratio.std(), 1e-6)
         share = np.clip(current / (np.abs(i_out[chosen]) + floor), _LEAST_WEIGHT, _LARGEST_WEIGHT)
+        share *= np.minimum(1.0, current / (_FAINT * current.max()))
         p = fit_mlp(mlp, z[chosen], (ratio - mean) / scale, share * scale, settings, rng, on_step)
         found.append((p, mean, scale, v_t, slope))
     parameters, means, scales, thresholds, slopes = zip(*found, strict=True)

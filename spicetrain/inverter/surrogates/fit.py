@@ -28,7 +28,7 @@ from spicetrain.surrogates.settings import SurrogateSettings
 from spicetrain.tables import read_measured
 from spicetrain.technology import Technology
 
-_FIT = Recipe("surrogate", 2)
+_FIT = Recipe("surrogate", 3)
 
 
 @dataclass(frozen=True)
