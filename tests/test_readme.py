@@ -119,8 +119,10 @@ def load_toml(text: str) -> None:
     content, path = tomllib.loads(text), Path("block.toml")
     path.write_text(text)
     if "transistors" in content:
-        library = content["transistors"]["library"]
-        Path(library).write_text("* a stand-in\n")
+        library, sections = content["transistors"]["library"], content.get("corners", {}).values()
+        Path(library).write_text("* a stand-in\n" + "".join(f".lib {name}\n.endl\n" for name in sections))
+        for include in content["transistors"].get("includes", []):
+            Path(include).write_text("* a stand-in\n")
         assert load_technology(path).library == Path(library).resolve()
     elif "methods" in content:
         load_comparison(path)

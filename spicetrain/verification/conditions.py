@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from spicetrain.rails import Rails
 from spicetrain.schema import Definition
@@ -18,15 +18,26 @@ class ConditionSettings(Definition):
     """The [verification.conditions] table; what is not given is as it was in training.
 
     technology     another technology of the same terminals, by name or by the path of its TOML
-    section        another section of its library: a corner
+    corner         another of its corners, by name
+    section        another section of its library, where it names no corners
     temperature_C  of all devices
     vdd_scale      the rails' distance from their middle, by this factor
     """
 
     technology: str | None = None
+    corner: str | None = None
     section: str | None = None
     temperature_C: Celsius | None = None
     vdd_scale: Annotated[float, Field(gt=0, le=10)] = 1.0
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if self.corner is not None and self.section is not None:
+            raise ValueError(
+                f"conditions.corner = {self.corner!r} and conditions.section = {self.section!r} both choose a section: "
+                "give one"
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -55,8 +66,10 @@ class Conditions:
 
 
 def conditions_of(modelled: Technology, settings: ConditionSettings) -> Conditions:
-    """TechnologyError when the technology that is named cannot be had."""
+    """TechnologyError when the technology that is named cannot be had, or has no such corner."""
     simulated = modelled if settings.technology is None else load_technology(settings.technology)
+    if settings.corner is not None:
+        simulated = simulated.at_corner(settings.corner)
     changes: dict[str, Any] = {}
     if settings.section is not None:
         changes["transistors"] = simulated.transistors.model_copy(update={"section": settings.section})

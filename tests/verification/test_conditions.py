@@ -40,6 +40,15 @@ def test_a_corner_is_another_section_of_the_library(made_up: Technology) -> None
         conditions_of(made_up, ConditionSettings(section="nowhere"))
 
 
+def test_a_corner_by_its_name(made_up: Technology) -> None:
+    named = made_up.changed(corners={"ff": "fast"})
+    assert conditions_of(named, ConditionSettings(corner="ff")).simulated.transistors.section == "fast"
+    with pytest.raises(TechnologyError, match="no corner 'fff'. Did you mean 'ff'"):
+        conditions_of(named, ConditionSettings(corner="fff"))
+    with pytest.raises(ValueError, match="both choose a section"):
+        ConditionSettings(corner="ff", section="fast")
+
+
 def test_a_technology_that_is_not_there_is_said(ptm90: Technology, tmp_path: Path) -> None:
     with pytest.raises(TechnologyError, match="none.toml"):
         conditions_of(ptm90, ConditionSettings(technology=str(tmp_path / "none.toml")))
