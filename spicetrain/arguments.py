@@ -19,14 +19,16 @@ VERBS = {
     "netlist": "write the deck of one test image, for plain ngspice",
     "report": "draw everything a run folder holds on one page",
     "compare": "methods x datasets x seeds: run what is missing, one table and one page of all",
+    "technology": "check a technology in ngspice, and draw what its transistors and its inverter do",
     "doctor": "say what this machine has and lacks",
 }
 WITHOUT_SETTINGS = {
     "report": "It draws what the folder holds: settings are of the verbs that fill it.",
     "compare": "Settings are in the TOML.",
+    "technology": "Settings are in its TOML.",
     "doctor": "It takes no settings.",
 }
-_SIMULATING = ("run", "characterize", "train", "verify", "calibrate", "compare")
+_SIMULATING = ("run", "characterize", "train", "verify", "calibrate", "compare", "technology")
 
 # Short names for what is asked for most often.
 SHORT = {
@@ -57,7 +59,7 @@ Short for the commonest: {short}.
 Exit codes: 0 ok, 2 configuration or input, 3 ngspice missing or unusable, 4 simulation failed,
 5 verification outside its tolerance, 130 interrupted. What is finished is kept; the same command resumes."""
 
-_TARGET = ("preset, TOML or run folder", "comparison, TOML or a comparison's folder")
+_TARGET = {"compare": "comparison, TOML or a comparison's folder", "technology": "a technology's name, or its TOML"}
 
 _EXECUTOR = "what gives a concurrent.futures executor, as of a cluster, to simulate on instead of processes here"
 
@@ -77,7 +79,9 @@ def parser_of_verbs() -> argparse.ArgumentParser:
         one = verbs.add_parser(verb, help=text, description=text, add_help=verb == "doctor", **style)
         one.set_defaults(parser=one)
         if verb != "doctor":
-            one.add_argument("target", metavar="TARGET", nargs="?", help=_TARGET[verb == "compare"])
+            one.add_argument(
+                "target", metavar="TARGET", nargs="?", help=_TARGET.get(verb, "preset, TOML or run folder")
+            )
             one.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (default: runs/TARGET)")
         if verb in (*_SIMULATING, "doctor"):
             one.add_argument("--ngspice", metavar="PATH", help="the ngspice to use")
@@ -88,6 +92,8 @@ def parser_of_verbs() -> argparse.ArgumentParser:
             one.add_argument("--datasets", nargs="+", default=(), metavar="NAME", help="only these of its datasets")
             one.add_argument("--seeds", nargs="+", default=(), type=int, metavar="N", help="only these of its seeds")
             one.add_argument("--cells", nargs="+", default=(), metavar="NAME", help="only these of its cells")
+        if verb == "technology":
+            one.add_argument("--corner", metavar="NAME", help="one of its corners, in place of the nominal circuit")
         if verb == "netlist":
             one.add_argument("--image", type=int, default=0, metavar="N", help="number of the test image")
             one.add_argument("--form", choices=("flat", "reduced"), default="flat")
@@ -102,10 +108,12 @@ class _Parser(argparse.ArgumentParser):
 
 
 def targets(verb: str) -> str:
-    from spicetrain.assets import comparisons_folder, presets_folder
+    from spicetrain.assets import comparisons_folder, netlists_folder, presets_folder
 
     if verb == "compare":
         return f"a comparison ({_names_in(comparisons_folder())}), a TOML or its folder"
+    if verb == "technology":
+        return f"a technology ({_names_in(netlists_folder() / 'technologies')}) or its TOML"
     return f"a preset ({_names_in(presets_folder())}), a TOML or a run folder"
 
 

@@ -78,6 +78,8 @@ def _dispatch(arguments: list[str]) -> int:
         raise ConfigurationError(f"`spicetrain {options.verb}` needs a TARGET: {targets(options.verb)}.")
     if options.verb == "compare":
         _compare(options)
+    elif options.verb == "technology":
+        _technology(options)
     elif not (options.verb == "report" and _report_of_comparison(options)):
         run = _open(options, rest, arguments)
         raise_at_ctrl_c()
@@ -211,6 +213,32 @@ def _compare(options: argparse.Namespace) -> None:
     print_tables(Results.read(folder).tables())
     raise_worst(cells)
     print(f"All of it in {folder / 'comparison.html'}")
+
+
+def _technology(options: argparse.Namespace) -> None:
+    """A row a question, and the page."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from spicetrain.look.look import look
+    from spicetrain.spice.ngspice import find_ngspice
+    from spicetrain.spice.simulator import Simulator
+    from spicetrain.technology import load_technology
+
+    technology = load_technology(options.target)
+    if options.corner is not None:
+        technology = technology.at_corner(options.corner)
+    folder = options.out or Path("runs") / f"technology-{technology.name}"
+    given = _simulating(options)
+    ngspice = find_ngspice(given.pop("ngspice", None))
+    raise_at_ctrl_c()
+    rows, page = look(technology, Simulator(ngspice, **given), folder)
+    table = Table("", "", "", "", show_header=False)
+    for row in rows:
+        table.add_row(*map(escape, (row.what, row.state, row.figure, row.advice)))
+    Console().print(table)
+    print(f"All of it in {page}")
 
 
 def _netlist(run: Run, options: argparse.Namespace) -> None:

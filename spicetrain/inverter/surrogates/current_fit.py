@@ -14,7 +14,7 @@ from scipy.optimize import least_squares
 from sklearn.model_selection import train_test_split
 
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface, inverter_current, transistor_currents
-from spicetrain.inverter.surrogates.residual import Residual, residual_of
+from spicetrain.inverter.surrogates.residual import residual_of
 from spicetrain.surrogates.errors_of_fit import (
     Errors,
     polynomial_baseline,
@@ -33,6 +33,8 @@ SIGNIFICANT_A = 50e-9
 _LEAST_U_DS_V = 1e-3
 _LEAST_WEIGHT, _LARGEST_WEIGHT = 0.03, 3.0
 _FLOOR = 3e-3
+_CLOSE = 1e-4
+"""Of the output current, rms, relative: what an MLP is further off by is kept as its residual."""
 _FAINT = 1e-6
 """Of the largest current. Below, a point counts less and less: there gmin and junctions are all that conducts, which no
 interpolation follows and no network notices."""
@@ -55,7 +57,10 @@ def fit_current_surface(
     fitted, held_out = train_test_split(np.arange(len(table)), test_size=settings.held_out, random_state=settings.seed)
     measured = {name: table[name].to_numpy(np.float64) for name in COLUMNS}
     surface = _fit(measured, fitted, technology, settings, rng, on_step)
-    return surface, _errors(surface, measured, fitted, held_out)
+    errors = _errors(surface, measured, fitted, held_out)
+    if errors["rms_relative"] <= _CLOSE or not _is_grid(table):
+        return surface, errors
+    return _with_residual(table, surface, errors)
 
 
 def fit_shifted_surface(
@@ -67,10 +72,38 @@ def fit_shifted_surface(
     """The same of a table whose gates reach beyond the rails, with its residual: there is more to fit, and a larger net
     or a longer fit takes off a factor of two at most. The table is a whole grid, v_in varying slowest."""
     surface, errors = fit_current_surface(table, technology, settings, on_step)
-    return replace(surface, residual=_residual(table, surface)), errors
+    return (surface, errors) if surface.residual is not None else _with_residual(table, surface, errors)
 
 
-def _residual(table: pd.DataFrame, surface: CurrentSurface) -> Residual:
+def _is_grid(table: pd.DataFrame) -> bool:
+    """Whether all pairs of its voltages are there, v_in varying slowest."""
+    v_in, v_out = (table[name].to_numpy(np.float64) for name in COLUMNS[:2])
+    first, second = np.unique(v_in), np.unique(v_out)
+    return (
+        len(table) == len(first) * len(second)
+        and np.array_equal(v_in, np.repeat(first, len(second)))
+        and np.array_equal(v_out, np.tile(second, len(first)))
+    )
+
+
+def _with_residual(table: pd.DataFrame, surface: CurrentSurface, errors: Errors) -> tuple[CurrentSurface, Errors]:
+    """And what is left with it: on every other line of the grid, of the residual of those between."""
+    v_in, v_out = (np.unique(table[name].to_numpy(np.float64)) for name in COLUMNS[:2])
+    off = _off(table, surface)
+    coarse = replace(surface, residual=residual_of(off[:, ::2, ::2], v_in[::2], v_out[::2]))
+    between = np.ix_(np.arange(1, len(v_in) - 1, 2), np.arange(1, len(v_out) - 1, 2))
+    asked = np.meshgrid(v_in, v_out, indexing="ij")
+    v = [torch.from_numpy(of_one[between].ravel()) for of_one in asked]
+    model = inverter_current(coarse, v[0], v[1])[0]
+    i_out = table["i_out_A"].to_numpy(np.float64).reshape(len(v_in), len(v_out))[between].ravel()
+    found = relative_errors(model.numpy(), i_out, SIGNIFICANT_A, "A")
+    return replace(surface, residual=residual_of(off, v_in, v_out)), errors | {
+        "with_residual": found, "with_residual_method": "its spline through every other line, on those between",
+    }  # fmt: skip
+
+
+def _off(table: pd.DataFrame, surface: CurrentSurface) -> Vector:
+    """What the logarithm of each transistor's current is off by, [2, v_in, v_out]."""
     v_in, v_out, i_out, i_vdd = (table[name].to_numpy(np.float64) for name in COLUMNS)
     grid = np.unique(v_in), np.unique(v_out)
     fitted = transistor_currents(surface, torch.tensor(v_in), torch.tensor(v_out))
@@ -78,7 +111,7 @@ def _residual(table: pd.DataFrame, surface: CurrentSurface) -> Residual:
     for current, (i, _, _) in zip((i_vdd - i_out, i_vdd), fitted, strict=True):
         with np.errstate(divide="ignore", invalid="ignore"):  # no current flows from a rail to itself
             off.append(np.log(current / i.numpy()).reshape(len(grid[0]), len(grid[1])))
-    return residual_of(np.stack(off), *grid)
+    return np.stack(off)
 
 
 def surface_steps(settings: SurrogateSettings) -> int:

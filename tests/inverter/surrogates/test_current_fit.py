@@ -66,3 +66,22 @@ def test_a_useless_table_is_refused(ptm90: Technology, spoil: object, message: s
     assert isinstance(table, pd.DataFrame)
     with pytest.raises(ConfigurationError, match=message):
         fit_current_surface(table, ptm90, SETTINGS.model_copy(update={"iterations": 2}))
+
+
+def test_what_a_poor_fit_is_off_by_is_kept_where_the_table_is_a_grid(ptm90: Technology) -> None:
+    """A technology of higher rails, whose currents go through more decades, is no worse in the comparison."""
+    quick = SETTINGS.model_copy(update={"iterations": 4, "starts": 1})
+    table = synthetic_table(45)
+    surface, errors = fit_current_surface(table, ptm90, quick)
+    assert errors["rms_relative"] > 1e-3 and surface.residual is not None
+    assert errors["with_residual"]["rms_relative"] < errors["rms_relative"] / 10
+    v_in, v_out, i_out = (torch.tensor(table[name].to_numpy()) for name in ("v_in_V", "v_out_V", "i_out_A"))
+    assert (inverter_current(surface, v_in, v_out)[0] - i_out).abs().max() < 1e-7 * i_out.abs().max()
+    between = np.array([-0.2113, -0.0371, 0.0021, 0.0943, 0.2411])
+    i_p, i_n = supply_currents(surface, torch.from_numpy(between), torch.from_numpy(between[::-1].copy()))
+    assert i_p.numpy() == pytest.approx(drain_current("p", 0.25 - between, 0.25 - between[::-1]), rel=5e-4)
+    assert i_n.numpy() == pytest.approx(drain_current("n", between + 0.25, between[::-1] + 0.25), rel=5e-4)
+    shuffled, _ = fit_current_surface(table.sample(frac=1, random_state=0), ptm90, quick)
+    close, errors = fit_current_surface(table, ptm90, SETTINGS.model_copy(update={"hidden": (16, 16)}))
+    assert shuffled.residual is None
+    assert (close.residual is None) == (errors["rms_relative"] <= 1e-4)
