@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from PySpice.Spice.Netlist import Circuit
@@ -76,17 +77,54 @@ def test_another_supply_can_be_named(ptm90: Technology, ngspice: Ngspice) -> Non
     assert v[0] == pytest.approx(0.1, abs=1e-3)
 
 
-@pytest.mark.parametrize(("form", "b"), [("ohmic", 0.05), ("sinh", 3.0)])
-def test_memristor_current(form: str, b: float, ptm90: Technology, ngspice: Ngspice) -> None:
-    table = {"form": form, "g_min_S": 1e-7, "g_max_S": 1e-5, "b_per_V": b}
+V = np.linspace(-0.5, 0.5, 9)
+LAWS: dict[str, tuple[dict[str, float], NDArray]] = {
+    "ohmic": ({"b_per_V": 0.05}, V),
+    "sinh": ({"b_per_V": 3.0}, np.sinh(3 * V) / 3),
+    # I(2 V) is 5 I(V), and at 0.2 V it is g V: to a hundred-thousandth, which is what the millivolt at 0 leaves.
+    "power": ({"ratio": 5.0, "v_ref_V": 0.2}, V * (np.abs(V) / 0.2) ** (np.log2(5) - 1)),
+    "poole-frenkel": ({"b_per_sqrt_V": 2.0}, V * np.exp(2 * (np.sqrt(np.abs(V)) - 0.01))),
+}
+
+
+@pytest.mark.parametrize("form", LAWS)
+def test_memristor_current(form: str, ptm90: Technology, ngspice: Ngspice) -> None:
+    settings, law = LAWS[form]
+    table = {"form": form, "g_min_S": 1e-7, "g_max_S": 1e-5, **settings}
     device: Device = TypeAdapter(AnyDevice).validate_python(table)
     circuit = new_circuit(ptm90)
     circuit.V("a", "a", circuit.gnd, 0.0)
     device.add(circuit, "x", "a", "0", 3.7e-6)
     (drawn,) = values(circuit, ".dc va -0.5 0.5 0.125", ("i(va)",), 9, ngspice)
-    v = np.linspace(-0.5, 0.5, 9)
-    expected = 3.7e-6 * v if form == "ohmic" else 3.7e-6 / b * np.sinh(b * v)
-    np.testing.assert_allclose(-drawn, expected, rtol=1e-9, atol=1e-17)
+    np.testing.assert_allclose(-drawn, device.current(3.7e-6, V), rtol=1e-9, atol=1e-17)
+    np.testing.assert_allclose(-drawn, 3.7e-6 * law, rtol=1e-9 if form in ("ohmic", "sinh") else 3e-5, atol=1e-17)
+
+
+@pytest.mark.parametrize("form", LAWS)
+def test_memristor_slope(form: str) -> None:
+    """Of finite differences, through 0 too, in numpy and torch; of autograd in torch."""
+    device: Device = TypeAdapter(AnyDevice).validate_python(
+        {"form": form, "g_min_S": 1e-7, "g_max_S": 1e-5, **LAWS[form][0]}
+    )
+    v, h = np.array([[-0.5, -0.013], [0.0, 2e-4], [0.07, 0.31]]), 1e-7
+    g = np.array([1e-6, 7e-6])
+    differences = (device.current(g, v + h) - device.current(g, v - h)) / (2 * h)
+    np.testing.assert_allclose(device.slope(g, v), differences, rtol=2e-6, atol=1e-14)
+    v_torch, g_torch = torch.tensor(v, requires_grad=True), torch.tensor(g)
+    current = device.current(g_torch, v_torch)
+    np.testing.assert_allclose(current.detach().numpy(), device.current(g, v), rtol=1e-12, atol=1e-25)
+    (gradient,) = torch.autograd.grad(current.sum(), v_torch)
+    np.testing.assert_allclose(gradient.numpy(), device.slope(g, v), rtol=1e-9, atol=1e-20)
+    np.testing.assert_allclose(device.slope(g_torch, v_torch).detach().numpy(), device.slope(g, v), rtol=1e-12)
+    assert device.nonlinearity(0.3) == pytest.approx(float(device.current(1.0, 0.3)) / 0.3 - 1)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 20.0])
+def test_a_power_law_is_one_that_devices_have(ratio: float) -> None:
+    with pytest.raises(ValueError, match="ratio"):
+        TypeAdapter(AnyDevice).validate_python(
+            {"form": "power", "g_min_S": 1e-7, "g_max_S": 1e-5, "ratio": ratio, "v_ref_V": 0.2}
+        )
 
 
 def lookups(tables: list[NDArray], ngspice: Ngspice) -> list[NDArray]:

@@ -8,12 +8,16 @@ from pydantic import BeforeValidator, SerializeAsAny, ValidationInfo
 
 from spicetrain.array.device import Device
 from spicetrain.array.devices.ohmic import Ohmic
+from spicetrain.array.devices.poole_frenkel import PooleFrenkel
+from spicetrain.array.devices.power import Power
 from spicetrain.array.devices.sinh import Sinh
 from spicetrain.errors import nearest
 from spicetrain.registry import Registry
 from spicetrain.schema import parse_nested
 
-DEVICES: Registry[type[Device]] = Registry("device", {"ohmic": Ohmic, "sinh": Sinh})
+DEVICES: Registry[type[Device]] = Registry(
+    "device", {"ohmic": Ohmic, "sinh": Sinh, "power": Power, "poole-frenkel": PooleFrenkel}
+)
 
 
 def parse_device(table: Any, info: ValidationInfo) -> Any:
