@@ -38,7 +38,7 @@ def exactly(u: float, goal: float, g: float, t: float, trip: float) -> float:
     return float(solve_ivp(rate, (0, t), [u], rtol=1e-10, atol=1e-13).y[0, -1])
 
 
-@pytest.mark.parametrize("shift", [0.0, 0.004])
+@pytest.mark.parametrize("shift", [0.0, 0.03])
 def test_a_membrane_goes_as_far_as_its_charge_says(shift: float) -> None:
     circuit, trip, g = load_circuit("lif-1r"), 0.02, 5e-5
     fitted = FittedSpikingCircuit(circuit, laws_with_charge(circuit, trip), torch.float64)
@@ -89,4 +89,4 @@ def test_every_layer_has_its_neurons_charge(array: str) -> None:
     for layer in range(2):
         without, mean, whole = (of[name][layer][1] for name in ("plain", "constant", "held"))
         assert (np.abs(mean) < np.abs(without)).all()
-        assert (mean != whole).all()
+        assert (np.abs(mean - whole) > 1e-6).all()
