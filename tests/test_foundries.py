@@ -5,15 +5,20 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 import numpy as np
+import pandas as pd
 import pytest
 from bench import simulator
 
 from spicetrain.characterization.check import check
+from spicetrain.characterization.sweep import Subject
 from spicetrain.inverter.characterization.check import examined
+from spicetrain.inverter.characterization.tables import TABLES
+from spicetrain.inverter.surrogates.current_fit import fit_current_surface
 from spicetrain.netlists.cells import Kind, models_only, text_of, transistor
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
+from spicetrain.surrogates.settings import SurrogateSettings
 from spicetrain.technology import Technology, load_technology
 from spicetrain.variation import VariationSettings, statistics_of
 
@@ -35,6 +40,17 @@ def test_it_is_what_it_says(technology: Technology, ngspice: Ngspice) -> None:
     for kind in ("nmos", "pmos"):
         found = figures[f"inverter.{kind}"]
         assert 1e-5 < found["on_A"] < 1e-3 and found["off_A"] < 1e-9
+
+
+def test_currents_over_many_decades_are_fitted_where_they_count(ngspice: Ngspice) -> None:
+    """gf180 at 1.8 V goes from 1e-13 to 1e-4 A: fitting the faint as well as the strong leaves 1 %."""
+    technology, kind = load_technology("gf180mcu"), TABLES["current_surface"]
+    sweeps = kind.sweeps(kind.section.model_validate({"points": 101}), Subject(technology), 1)
+    parts = simulator(ngspice)
+    table = pd.concat([pd.DataFrame(one.columns(parts.simulate(one.deck()).values)) for one in sweeps])
+    surface, errors = fit_current_surface(table, technology, SurrogateSettings(iterations=60))
+    assert errors["rms_relative"] < 2e-3
+    assert surface.residual is not None and errors["with_residual"]["rms_relative"] < errors["rms_relative"] / 2
 
 
 def test_corners_are_slow_and_fast(technology: Technology, ngspice: Ngspice) -> None:
