@@ -27,8 +27,6 @@ from spicetrain.storage import content_hash
 Setup = Literal["ngbehavior", "ng_nomodcheck", "skywaterpdk"]
 """Of ngspice's variables, those that change how it reads a library."""
 Identifier = Field(pattern=r"^[A-Za-z_][\w.$-]*$")
-
-
 Name = Annotated[str, Identifier]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 

@@ -19,6 +19,7 @@ from spicetrain.rails import Rails
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.simulator import Simulator
 from spicetrain.technology import Technology
+from spicetrain.verification.conditions import scaled
 
 Name = TypeVar("Name")
 Geometry = Mapping[str, float]
@@ -82,14 +83,12 @@ class Look:
 
 def look_at(technology: Technology, simulator: Simulator) -> Look:
     """Measure all of it. Raises SimulationError; TechnologyError when a corner is not there."""
-    supplies = {factor: technology.changed(rails=_scaled(technology.rails, factor)) for factor in SUPPLIES}
+    supplies = {factor: technology.changed(rails=scaled(technology.rails, factor)) for factor in SUPPLIES}
     warm = {T_C: technology.changed(temperature_C=T_C) for T_C in TEMPERATURES_C}
     corners = {name: technology.at_corner(name) for name in technology.corners}
     asked = [*corners.values(), *warm.values(), *supplies.values()]
-    found: list[Vtc | None] = [None] * len(asked)
-    for index, curves in simulator.map(partial(_vtcs, simulator), asked):
-        found[index] = curves[0.0]
-    curves_of = iter(vtc for vtc in found if vtc is not None)
+    found = dict(simulator.map(partial(_vtcs, simulator), asked))  # by their places: they finish in any order
+    curves_of = iter([found[index][0.0] for index in range(len(asked))])
     by_corner, by_temperature = _paired(corners, curves_of), _paired(warm, curves_of)
     by_supply = _paired(supplies, curves_of)
     output: dict[Kind, dict[float, tuple[NDArray, NDArray]]] = {
@@ -104,11 +103,6 @@ def look_at(technology: Technology, simulator: Simulator) -> Look:
 
 def _paired(names: Iterable[Name], curves: Iterator[Vtc]) -> dict[Name, Vtc]:
     return {name: next(curves) for name in names}
-
-
-def _scaled(rails: Rails, factor: float) -> Rails:
-    half = factor * rails.half_swing_V
-    return Rails(vdd_V=rails.mid_V + half, vss_V=rails.mid_V - half)
 
 
 def _vtcs(simulator: Simulator, technology: Technology, loads_S: Sequence[float] = (0.0,)) -> dict[float, Vtc]:

@@ -74,8 +74,10 @@ def _threshold(technology: Technology, look: Look) -> Row:
 
 
 def _gain(look: Look) -> Row:
-    gain, advice = look.nominal.gain, "Two in a row hardly decide. Longer gates, or other rails."
-    return Row("gain", "ok" if gain >= _LEAST_GAIN else "warn", f"{gain:.3g}", "" if gain >= _LEAST_GAIN else advice)
+    gain = look.nominal.gain
+    if gain >= _LEAST_GAIN:
+        return Row("gain", "ok", f"{gain:.3g}")
+    return Row("gain", "warn", f"{gain:.3g}", "Two in a row hardly decide. Longer gates, or other rails.")
 
 
 def _swing(look: Look) -> Row:

@@ -34,22 +34,18 @@ class Power(Device):
     def _half_excess(self) -> float:
         return (math.log2(self.ratio) - 1) / 2
 
-    @property
-    def _round_V2(self) -> float:
-        return _ROUND_V**2
-
     def _share(self, v: Any) -> Any:
-        return (v * v + self._round_V2) / (self.v_ref_V**2 + self._round_V2)
+        return (v * v + _ROUND_V**2) / (self.v_ref_V**2 + _ROUND_V**2)
 
     def current(self, g: Any, v: Any) -> Any:
         return g * v * self._share(v) ** self._half_excess
 
     def slope(self, g: Any, v: Any) -> Any:
-        bent = 1 + 2 * self._half_excess * v * v / (v * v + self._round_V2)
+        bent = 1 + 2 * self._half_excess * v * v / (v * v + _ROUND_V**2)
         return g * self._share(v) ** self._half_excess * bent
 
     def add(self, circuit: Circuit, name: str, a: str, b: str, g: float) -> None:
         v = f"v({a},{b})"
-        scale = float(g) / (self.v_ref_V**2 + self._round_V2) ** self._half_excess
-        law = f"{{{scale!r}*{v}*pow({v}*{v}+{self._round_V2!r},{self._half_excess!r})}}"
+        scale = float(g) / (self.v_ref_V**2 + _ROUND_V**2) ** self._half_excess
+        law = f"{{{scale!r}*{v}*pow({v}*{v}+{_ROUND_V**2!r},{self._half_excess!r})}}"
         circuit.B(name, a, b, current_expression=law)
