@@ -58,6 +58,15 @@ class Device(Definition):
     def slope(self, g: Any, v: Any) -> Any:
         """dI/dv there, siemens."""
 
+    def per_siemens(self, g: Any, v: Any) -> Any:
+        """dI/dg there, volts; a device whose current is not proportional to g has its own."""
+        return self.current(g * 0 + 1, v)
+
+    def parts(self, g: Any) -> list[tuple[Any, Device]]:
+        """(conductances shaped as g, a device proportional to them) that stand in parallel in its place: of a device
+        that is proportional to g, itself. Differentiable in `g`."""
+        return [(g, self)]
+
     @abstractmethod
     def add(self, circuit: Circuit, name: str, a: str, b: str, g: float) -> None:
         """A device of `g` siemens between the nodes `a` and `b` of a PySpice circuit."""
