@@ -19,6 +19,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from spicetrain.array.columns import open_columns
 from spicetrain.errors import ArchitectureMismatch
 from spicetrain.inverter.network import Encoding, Network
 from spicetrain.inverter.surrogates.store import Surrogates
@@ -74,7 +75,7 @@ class InverterCrossbar(_OfInverters):
     encoding       how sources make voltages of inputs in 0..1: "unipolar" from mid-rail on, "bipolar" from rail to rail
     generator      of the initial conductances
 
-    Raises DomainError (the surface does not cover the rails), ConfigurationError (devices that are not ohmic enough).
+    Raises DomainError (the surface does not cover the rails).
     """
 
     def __init__(
@@ -107,10 +108,12 @@ class InverterCrossbar(_OfInverters):
     def solve(self, inputs: Tensor) -> tuple[Tensor, Convergence]:
         """Column voltages as `forward` has them, and how well the stage is solved; sources leave nothing to solve."""
         circuit, g = self.circuit, self.conductances()
+        device = circuit.technology.memristor
         if self.driven_by == "sources":
-            return g.open_columns(row_signal(inputs, self.encoding, circuit.rails), circuit.rails), Convergence()
+            signal = row_signal(inputs, self.encoding, circuit.rails)
+            return open_columns(g, signal, circuit.rails, device), Convergence()
         inverters = replace(circuit.inverters, ground_S=self.ground_S)
-        stage = solve_stage(inputs, g, self.fingers, inverters, circuit.tolerance)
+        stage = solve_stage(inputs, g, self.fingers, inverters, circuit.tolerance, device=device)
         return stage.v_col, stage.convergence
 
 

@@ -113,9 +113,7 @@ def test_a_setting_of_another_type(line: str, text: str, own_folder: Path, refus
 @pytest.mark.parametrize(
     ("flags", "text"),
     [
-        ("--technology bent.toml", "ohmic to 0.001"),
-        ("--technology slightly.toml", "has no Thevenin equivalent: verify with --netlist flat"),
-        ("--technology slightly.toml --netlist flat --energy-images 3", "only ohmic devices have"),
+        ("--technology power.toml --energy-images 3", "only the forms 'ohmic' and 'sinh' have"),
         ("--network.layers 4 3 2", "begin with 4 and end with 3"),
         ("--method latim", "needs loaded_vtc, which the plan"),
         ("--method ideal --training.sizing layer", "sees neither load nor power"),
@@ -139,8 +137,9 @@ def test_what_the_experiment_alone_can_tell_is_refused_before_the_work(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     ptm90 = load_technology("ptm90")
-    bent_toml(ptm90, own_folder, 0.15).rename(own_folder / "slightly.toml")
-    bent_toml(ptm90, own_folder, 3.0)
+    sinh = bent_toml(ptm90, own_folder, 3.0).read_text()
+    power = sinh.replace('form = "sinh"\nb_per_V = 3.0', 'form = "power"\nratio = 3.0\nv_ref_V = 0.25')
+    (own_folder / "power.toml").write_text(power)
     random_network(ptm90, 4, 2, 3).save(own_folder / "other.safetensors")
     wrapper = Wrapper.make(own_folder / "w")
     assert text in refused(2, f"run tiny.toml {flags} --ngspice {wrapper.executable}")

@@ -71,27 +71,20 @@ def test_a_device(register: Any, tmp_path: Path, own_cache: Path) -> None:
     library = str(shipped.library)
     head = head.replace(f'library = "{shipped.transistors.library}"', f'library = "{library}"')
     rest = "\n".join(line for line in tail.splitlines() if line.startswith("g_"))
-    made = f'{head}[memristor]\nform = "cubic"\nc_per_V2 = 1e-3\n{rest}\n'
+    made = f'{head}[memristor]\nform = "cubic"\nc_per_V2 = 2.0\n{rest}\n'
     (tmp_path / "cubic.toml").write_text(made)
-    text = 'technology = "cubic.toml"\n' + TOML.replace("[verification]", '[verification]\nnetlist = "flat"')
+    text = 'technology = "cubic.toml"\n' + TOML
     one = run(tmp_path, text)
     summary = one.all()
     assert isinstance(summary, InverterSummary)
-    assert summary.netlist == "flat"
     assert summary.error_max_V < 5e-3  # of the coarse surrogate
-    deck = (one.folder / "network-flat-0.cir").read_text()
+    assert summary.flat is not None and summary.flat.difference_max_V < 1e-6
+    deck = one.netlist(0).read_text()
     assert "*v(x0_p,c0_0)*v(x0_p,c0_0)" in deck.replace(" ", "").lower()
     table = one.files.table("memristor_iv", ("g_S", "v_V", "i_A"))
     assert table is not None
     g, v = table["g_S"].to_numpy(), table["v_V"].to_numpy()
-    np.testing.assert_allclose(table["i_A"], g * (v + 1e-3 * v**3), rtol=1e-5, atol=1e-15)
-    reduced = run(tmp_path, text.replace('netlist = "flat"', 'netlist = "reduced"'))
-    with pytest.raises(ConfigurationError, match="'cubic'.*flat"):
-        reduced.require()
-    bent = made.replace("1e-3", "1e-1")
-    (tmp_path / "cubic.toml").write_text(bent)
-    with pytest.raises(ConfigurationError, match="ohmic to"):
-        run(tmp_path, text).require()
+    np.testing.assert_allclose(table["i_A"], g * (v + 2.0 * v**3), rtol=1e-5, atol=1e-15)
 
 
 def test_a_dataset(register: Any, tmp_path: Path, own_cache: Path) -> None:

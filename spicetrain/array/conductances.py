@@ -33,9 +33,12 @@ class Conductances(NamedTuple):
         """Current of the two bias rows into a column held at 0 V, [columns], amperes."""
         return self.bias_pos * rails.vdd_V + self.bias_neg * rails.vss_V
 
-    def bias_currents_into(self, v_col: Tensor, rails: Rails) -> tuple[Tensor, Tensor]:
+    def bias_currents_into(self, v_col: Tensor, rails: Rails, device: Device) -> tuple[Tensor, Tensor]:
         """Currents of the upper and of the lower rail into all columns at v_col [samples, columns]: [samples], A."""
-        return (rails.vdd_V - v_col) @ self.bias_pos, (rails.vss_V - v_col) @ self.bias_neg
+        if device.sinh_per_V == 0:
+            return (rails.vdd_V - v_col) @ self.bias_pos, (rails.vss_V - v_col) @ self.bias_neg
+        into_pos = device.current(self.bias_pos, rails.vdd_V - v_col)
+        return into_pos.sum(1), device.current(self.bias_neg, rails.vss_V - v_col).sum(1)
 
     def open_columns(self, signal: Tensor, rails: Rails) -> Tensor:
         """Column voltages [samples, columns], ideal sources holding the pairs at mid-rail +- signal [samples, rows]."""

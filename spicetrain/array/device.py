@@ -50,6 +50,12 @@ class Device(Definition):
             )
         return self
 
+    @property
+    def sinh_per_V(self) -> float | None:
+        """b of a law (g / b) sinh(b v), 0 of an ohmic one; None of any other. What such devices do together has closed
+        forms."""
+        return None
+
     @abstractmethod
     def current(self, g: Any, v: Any) -> Any:
         """Amperes through devices of `g` siemens at `v` volts; numpy or torch, shapes broadcast."""

@@ -1,4 +1,4 @@
-"""A crossbar in a deck: every device, or its columns as Thevenin sources."""
+"""A crossbar in a deck: every device, or its columns as what they are when ideal sources hold its rows."""
 
 from __future__ import annotations
 
@@ -26,6 +26,16 @@ def add_crossbar(
                 device.add(circuit, f"m{layer}_{i}_{j}{sign}", node, column, float(g[i, j]))
         for sign, _, g_bias, rail in sides:
             device.add(circuit, f"b{layer}_{j}{sign}", rail, column, float(g_bias[j]))
+
+
+def add_sinh_column(
+    circuit: Circuit, sums: tuple[str, str], column: str, g: float, b_per_V: float, mid_V: float
+) -> None:
+    """What an open column of devices of (g / b) sinh(b v) is, exactly, when ideal sources hold its rows: the nodes
+    `sums` stand at A / g and B / g of `open_column`, in volts for ones; `g` is any conductance."""
+    x = f"{b_per_V!r}*(v({column})-{mid_V!r})"
+    law = f"{{{g / b_per_V!r}*(v({sums[1]})*sinh({x})-v({sums[0]})*cosh({x}))}}"
+    circuit.B(f"o_{column}", column, circuit.gnd, current_expression=law)
 
 
 def add_open_column(circuit: Circuit, source: str, column: str, g: float) -> None:

@@ -16,11 +16,6 @@ Form = Literal["reduced", "flat"]
 """Of a netlist: every device, or its columns as what they are to the rest of the circuit."""
 
 
-def plain_form(technology: Technology) -> Form:
-    """The form that every network of a technology has: reduced where its devices reduce."""
-    return "reduced" if technology.memristor.reduces else "flat"
-
-
 def models_only(technology: Technology) -> Circuit:
     """A circuit with nothing but the transistor models of `technology`."""
     circuit, models = Circuit("spicetrain"), technology.transistors

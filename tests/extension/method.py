@@ -31,7 +31,7 @@ def linear(circuit: FittedCircuit, sizes: Sequence[Tensor], ground_S: float, set
         v_n = invert(v_col)
         return v_n, None if driven is None else invert(v_n)
 
-    return lambda crossbars, sizes, signal: walk(crossbars, sizes, signal, rails, pair)
+    return lambda crossbars, sizes, signal: walk(crossbars, sizes, signal, circuit.technology, pair)
 
 
 LINEAR = Method(linear, ratios=True, settings=LinearSettings)

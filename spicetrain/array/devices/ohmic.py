@@ -20,6 +20,10 @@ class Ohmic(Device):
     form: Literal["ohmic"] = "ohmic"
     b_per_V: float = Field(default=0.0, ge=0)
 
+    @property
+    def sinh_per_V(self) -> float:
+        return 0.0
+
     def current(self, g: Any, v: Any) -> Any:
         return g * v
 

@@ -21,6 +21,10 @@ class Sinh(Device):
     form: Literal["sinh"] = "sinh"
     b_per_V: float = Field(gt=0)
 
+    @property
+    def sinh_per_V(self) -> float:
+        return self.b_per_V
+
     def current(self, g: Any, v: Any) -> Any:
         x = self.b_per_V * v
         return g / self.b_per_V * (x.sinh() if hasattr(x, "sinh") else np.sinh(x))  # a tensor has its own

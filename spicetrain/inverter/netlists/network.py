@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.array.crossbar import Crossbar
-from spicetrain.array.netlist import add_crossbar, add_open_column
-from spicetrain.errors import ConfigurationError
+from spicetrain.array.netlist import add_crossbar, add_open_column, add_sinh_column
+from spicetrain.array.open_column import open_column_voltage, sinh_sums
 from spicetrain.inverter.chip import InverterMismatch
 from spicetrain.inverter.netlists.cells import MID, Of, add_ground_resistor, add_inverter, new_circuit
 from spicetrain.inverter.network import Network, encode
@@ -37,8 +37,9 @@ def network_deck(
     """A deck that sweeps over `inputs` [samples, rows] (0..1) and saves the outputs, with `hidden` all inner voltages;
     `mismatch` of the inverters behind every crossbar.
 
-    reduced: with ideal row sources and ohmic devices a column of the first crossbar is exactly one source behind one
-    resistor (Thevenin). flat: every device. ConfigurationError when reduced is asked of devices that are not ohmic.
+    reduced: the first crossbar as what it is when ideal sources hold its rows, exactly. A column of ohmic devices is
+    one source behind one resistor (Thevenin); of (g / b) sinh(b v), one current of two sums over its rows; of any other
+    law, a source at the voltage where it floats. flat: every device.
     """
     circuit = new_circuit(technology, mismatched=mismatch is not None)
     add_index(circuit)
@@ -63,10 +64,7 @@ def add_network(
     drive: Drive,
     mismatch: Sequence[InverterMismatch] | None = None,
 ) -> None:
-    """The network with `drive` as its sources: the rows' (flat), or the first columns' Thevenin sources (reduced).
-
-    ConfigurationError as in `network_deck`.
-    """
+    """The network with `drive` as its sources: the rows' (flat), or the first columns' (reduced)."""
     if network.ground_S:
         circuit.V(MID, MID, circuit.gnd, technology.rails.mid_V)
     v_pos, v_neg = encode(inputs, network.encoding, technology.rails)
@@ -99,13 +97,17 @@ def saved_nodes(network: Network, *, hidden: bool) -> list[str]:
 def _add_reduced_first(
     circuit: Circuit, crossbar: Crossbar, technology: Technology, v_pos: NDArray, v_neg: NDArray, drive: Drive
 ) -> None:
-    if not technology.memristor.reduces:
-        raise ConfigurationError(
-            f"memristor.form = {technology.memristor.form!r} has no Thevenin equivalent: verify with --netlist flat."
-        )
-    thevenin_V, conductances = crossbar.thevenin(v_pos, v_neg, technology.rails)
+    rails, device, conductances = technology.rails, technology.memristor, crossbar.column_sum
+    if b_per_V := device.sinh_per_V:
+        A, B = sinh_sums(crossbar, v_pos, v_neg, rails, b_per_V)
+        for j, g in enumerate(conductances.tolist()):
+            drive(circuit, f"a_{j}", A[:, j] / g)
+            drive(circuit, f"b_{j}", B[:, j] / g)
+            add_sinh_column(circuit, (f"a_{j}", f"b_{j}"), f"c0_{j}", g, b_per_V, rails.mid_V)
+        return
+    floating_V = open_column_voltage(crossbar, v_pos, v_neg, rails, device)
     for j, g in enumerate(conductances):
-        drive(circuit, f"t_{j}", thevenin_V[:, j])
+        drive(circuit, f"t_{j}", floating_V[:, j])
         add_open_column(circuit, f"t_{j}", f"c0_{j}", g)
 
 

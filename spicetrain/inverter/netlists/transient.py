@@ -60,11 +60,12 @@ def transient_deck(
     """A .tran over `inputs` [samples, rows] (0..1): it starts from the DC point of the first, and the edge towards
     sample k + 1 begins at k periods. Saves the outputs and the rails' currents.
 
-    reduced: the rails feed the inverters and the bias rows from the second crossbar on; the first crossbar is fed by
-    its Thevenin sources, exactly also in time, because ideal sources hold its rows. flat: the rails feed the first bias
-    rows as well.
+    reduced: the rails feed the inverters and the bias rows from the second crossbar on; the first crossbar is what
+    `network_deck` has, because ideal sources hold its rows. In time that is exact of ohmic devices, and of
+    (g / b) sinh(b v) but for an image's edge, in which the sums go linearly and not the rows; of other laws it is not
+    a crossbar. flat: the rails feed the first bias rows as well.
 
-    ConfigurationError as in `network_deck`, or when there is no second sample.
+    ConfigurationError when there is no second sample.
     """
     if len(inputs) < 2:
         raise ConfigurationError(f"A transient over {len(inputs)} samples has no edge: two are needed.")

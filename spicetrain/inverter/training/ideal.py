@@ -16,21 +16,21 @@ from spicetrain.inverter.methods import Method
 from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.voltages import Prediction, Predictor
 from spicetrain.inverter.training.walk import Offsets, walk
-from spicetrain.rails import Rails
 from spicetrain.schema import Definition
+from spicetrain.technology import Technology
 
 
 def ideal_voltages(
     crossbars: Sequence[Conductances],
     sizes: Sequence[Tensor],
     signal: Tensor,
-    rails: Rails,
+    technology: Technology,
     gain: float,
     *,
     offsets: Offsets | None = None,
 ) -> Prediction:
     """Voltages of every layer; `gain` = -dv_out/dv_in > 0. Sizes do not matter."""
-    mid, swing = rails.mid_V, rails.half_swing_V
+    mid, swing = technology.rails.mid_V, technology.rails.half_swing_V
 
     def invert(v: Tensor) -> Tensor:
         return mid - swing * torch.tanh(gain / swing * (v - mid))
@@ -39,14 +39,14 @@ def ideal_voltages(
         v_n = invert(v_col)
         return v_n, None if driven is None else invert(v_n)
 
-    return walk(crossbars, sizes, signal, rails, pair, offsets)
+    return walk(crossbars, sizes, signal, technology, pair, offsets)
 
 
 def ideal(circuit: FittedCircuit, sizes: Sequence[Tensor], ground_S: float, settings: Definition) -> Predictor:
     """The method's predictor; see methods.Method. Neither sizes nor resistors to mid-rail matter to it."""
     gain = circuit.threshold.gain
     return lambda crossbars, sizes, signal, mismatch=None: ideal_voltages(
-        crossbars, sizes, signal, circuit.rails, gain, offsets=circuit.offsets(mismatch)
+        crossbars, sizes, signal, circuit.technology, gain, offsets=circuit.offsets(mismatch)
     )
 
 

@@ -10,7 +10,9 @@ from dataclasses import replace
 
 from torch import Tensor
 
+from spicetrain.array.columns import open_columns
 from spicetrain.array.conductances import Conductances
+from spicetrain.array.device import Device
 from spicetrain.inverter.methods import Method
 from spicetrain.inverter.surrogates.current_surface import Mismatch
 from spicetrain.inverter.training.fitted import FittedCircuit
@@ -27,6 +29,7 @@ def kcl_voltages(
     sizes: Sequence[Tensor],
     signal: Tensor,
     inverters: Inverters,
+    device: Device,
     tolerance: Tolerance,
     given: Sequence[LayerVoltages] | None = None,
     mismatch: Sequence[Mismatch] | None = None,
@@ -35,20 +38,20 @@ def kcl_voltages(
 
     crossbars  siemens; sizes  per crossbar the fingers behind it, [columns, 2], the last [columns, 1]
     signal     [samples, rows]: deviation of the positive input rows from mid-rail, volts
+    device     whose law the crossbars have
     given      the voltages of every layer as ngspice has them, in our precision: the values are then these, and each
                gradient is kcl's, linearized at them; nothing is solved
     mismatch   per crossbar of the inverters behind it, [2 (n, p), 2 (of a pair), samples or 1, columns], of the last
                [2, 1, samples or 1, columns]; with inverters that take one
     """
     layers, convergence = [], Convergence()
-    v_col = crossbars[0].open_columns(signal, inverters.rails)
+    v_col = open_columns(crossbars[0], signal, inverters.rails, device)
     if given is not None:
         v_col = given[0].v_col + (v_col - v_col.detach())
     for index, (crossbar, size) in enumerate(zip(crossbars[1:], sizes[:-1], strict=True)):
         known = None if given is None else _stage_voltages(given[index], given[index + 1])
-        stage = solve_stage(
-            v_col, crossbar, size, inverters, tolerance, known, None if mismatch is None else mismatch[index]
-        )
+        of_stage = None if mismatch is None else mismatch[index]
+        stage = solve_stage(v_col, crossbar, size, inverters, tolerance, known, of_stage, device)
         layers.append(LayerVoltages(v_col, stage.v_n, stage.v_p))
         v_col, convergence = stage.v_col, convergence + stage.convergence
     known_out, last = (
@@ -78,7 +81,8 @@ def kcl(
     ) -> Prediction:
         inverters = circuit.inverters if mismatch is None else circuit.mismatched_inverters
         grounded = replace(inverters, ground_S=ground_S)
-        return kcl_voltages(crossbars, sizes, signal, grounded, circuit.tolerance, given, mismatch)
+        device = circuit.technology.memristor
+        return kcl_voltages(crossbars, sizes, signal, grounded, device, circuit.tolerance, given, mismatch)
 
     return predictor
 

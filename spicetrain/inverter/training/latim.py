@@ -27,9 +27,9 @@ from spicetrain.inverter.surrogates.effective_load import EffectiveLoad
 from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.voltages import Prediction, Predictor
 from spicetrain.inverter.training.walk import Offsets, walk
-from spicetrain.rails import Rails
 from spicetrain.schema import Definition
 from spicetrain.surrogates.extrapolation import NONE, Extrapolation, outside
+from spicetrain.technology import Technology
 
 # A crossbar -> the load of the first and of the second inverter of each pair, siemens to mid-rail, [rows] each.
 Loads = Callable[[Conductances], tuple[Tensor, Tensor]]
@@ -99,7 +99,7 @@ def latim_voltages(
     crossbars: Sequence[Conductances],
     sizes: Sequence[Tensor],
     signal: Tensor,
-    rails: Rails,
+    technology: Technology,
     vtc: Callable[[Tensor, Tensor, Tensor], Tensor],
     loads: Loads,
     *,
@@ -117,7 +117,7 @@ def latim_voltages(
         v_n = vtc(v_col, load_n, size[:, 0])
         return v_n, vtc(v_n, load_p, size[:, 1])
 
-    return walk(crossbars, sizes, signal, rails, pair, offsets)
+    return walk(crossbars, sizes, signal, technology, pair, offsets)
 
 
 def latim(circuit: FittedCircuit, sizes: Sequence[Tensor], ground_S: float, settings: Definition) -> Predictor:
@@ -144,7 +144,7 @@ def _predictor(circuit: FittedCircuit, loads: Loads, ground_S: float) -> Predict
         return fitted(v_in, per_finger, v_in.new_tensor(rails.mid_V))
 
     return lambda crossbars, sizes, signal, mismatch=None: latim_voltages(
-        crossbars, sizes, signal, rails, vtc, loads, offsets=circuit.offsets(mismatch)
+        crossbars, sizes, signal, circuit.technology, vtc, loads, offsets=circuit.offsets(mismatch)
     )
 
 

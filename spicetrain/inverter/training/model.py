@@ -102,7 +102,7 @@ class TrainableNetwork(nn.Module):
     def rail_power(self, layers: Sequence[LayerVoltages]) -> Tensor:
         """Static power drawn from the rails, [samples], watts."""
         loads = [crossbar() for crossbar in self.crossbars[1:]]
-        return rail_power(layers, loads, self.sizes, self.circuit.rails, self.circuit.surface)
+        return rail_power(layers, loads, self.sizes, self.circuit.technology, self.circuit.surface)
 
     @torch.no_grad()
     def size_for_loads(self) -> None:

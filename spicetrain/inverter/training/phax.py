@@ -32,7 +32,7 @@ def phax(circuit: FittedCircuit, sizes: Sequence[Tensor], ground_S: float, setti
     loads_S = [ground_S + settings.load_S] * (len(sizes) - 1) + [ground_S]
     curves = [tanh_pairs(circuit, size, load, free=False) for size, load in zip(sizes, loads_S, strict=True)]
     return lambda crossbars, sizes, signal, mismatch=None: tanh_voltages(
-        crossbars, sizes, signal, circuit.rails, curves, offsets=circuit.offsets(mismatch)
+        crossbars, sizes, signal, circuit.technology, curves, offsets=circuit.offsets(mismatch)
     )
 
 

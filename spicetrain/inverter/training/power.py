@@ -11,13 +11,14 @@ from spicetrain.array.conductances import Conductances
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface, supply_currents
 from spicetrain.inverter.training.voltages import LayerVoltages
 from spicetrain.rails import Rails
+from spicetrain.technology import Technology
 
 
 def rail_power(
     layers: Sequence[LayerVoltages],
     loads: Sequence[Conductances],
     sizes: Sequence[Tensor],
-    rails: Rails,
+    technology: Technology,
     surface: CurrentSurface,
 ) -> Tensor:
     """Power drawn from both rails at each operating point, [samples], watts; potentials are referred to mid-rail.
@@ -25,13 +26,13 @@ def rail_power(
     Of all inverters and of the bias rows of `loads`, the crossbars from the second on. The first crossbar, bias rows
     included, is fed by the input sources and not counted.
     """
-    total = torch.zeros(())
+    total, rails = torch.zeros(()), technology.rails
     for layer, size in zip(layers, sizes, strict=True):
         total = total + _inverter_power(layer.v_col, layer.v_n, size[:, 0], rails, surface)
         if layer.v_p is not None:
             total = total + _inverter_power(layer.v_n, layer.v_p, size[:, 1], rails, surface)
     for layer, crossbar in zip(layers[1:], loads, strict=True):
-        into_pos, into_neg = crossbar.bias_currents_into(layer.v_col, rails)
+        into_pos, into_neg = crossbar.bias_currents_into(layer.v_col, rails, technology.memristor)
         total = total + rails.half_swing_V * (into_pos - into_neg)
     return total
 

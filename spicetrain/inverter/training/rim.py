@@ -26,7 +26,7 @@ def rim(circuit: FittedCircuit, sizes: Sequence[Tensor], ground_S: float, settin
     """
     curves = [tanh_pairs(circuit, size, ground_S, free=True) for size in sizes]
     return lambda crossbars, sizes, signal, mismatch=None: tanh_voltages(
-        crossbars, sizes, signal, circuit.rails, curves, offsets=circuit.offsets(mismatch)
+        crossbars, sizes, signal, circuit.technology, curves, offsets=circuit.offsets(mismatch)
     )
 
 

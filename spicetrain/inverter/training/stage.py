@@ -7,7 +7,8 @@ inverters v_n, of the second v_p, and the K columns v_col of the crossbar, which
     F_p = m_p I(v_n, v_p) - G_p v_p + g_p v_col + i_ground         D_p likewise,  T = m_p dI/dv_in (v_n, v_p)
     F_c = g_n' v_n + g_p' v_p - S v_col + i_bias                   G = row sums, S = column sums of the conductances
 
-(G with the resistor to mid-rail, where every inverter output has one; i_ground is its current at 0 V.)
+(G with the resistor to mid-rail, where every inverter output has one; i_ground is its current at 0 V. Of devices that
+bend, g_n, g_p, G and S below are slopes at the present voltages, and the currents are theirs: `array.coupling`.)
 
 Newton on all of it at once; eliminating the inverter nodes leaves one K x K system per sample,
 
@@ -26,12 +27,14 @@ gradient is that of the implicit function linearized there, which asks of the su
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
+from spicetrain.array.coupling import Tangent, coupling
+from spicetrain.array.device import Device
 from spicetrain.inverter.surrogates.current_surface import Mismatch
 from spicetrain.inverter.training.inverters import Inverters
 from spicetrain.inverter.training.newton import Tolerance, convergence_of, iterate, mismatch_gradient, unshifted
@@ -43,69 +46,77 @@ class _Stage:
     """One crossbar and its inverter sizes, in the notation of the module's docstring."""
 
     def __init__(
-        self, g: Conductances, m_n: Tensor, m_p: Tensor, inverters: Inverters, mismatch: Mismatch | None = None
+        self,
+        g: Conductances,
+        m_n: Tensor,
+        m_p: Tensor,
+        inverters: Inverters,
+        device: Device | None = None,
+        mismatch: Mismatch | None = None,
     ):
-        self.g_n, self.g_p, self.m_n, self.m_p = g_n, g_p, _, _ = g.pos, g.neg, m_n, m_p
+        self.crossbar, self.m_n, self.m_p = coupling(g, inverters.rails, device), m_n, m_p
         self.mismatch = () if mismatch is None else (mismatch,)
-        self.G_n, self.G_p = (sums + inverters.ground_S for sums in g.row_sums())
-        self.S, self.i_bias, self.i_ground = g.column_sum(), g.bias_current(inverters.rails), inverters.i_ground
-        rows, columns = g_n.shape
-        # A is linear in 1/D_n, 1/D_p and T/(D_n D_p): one product with these tables assembles it for all samples.
-        pairs = [(g_n, g_n), (g_p, g_p), (g_p, g_n)]
-        self.outer = torch.cat([(a[:, :, None] * b[:, None, :]).view(rows, columns * columns) for a, b in pairs])
+        self.ground_S, self.i_ground = inverters.ground_S, inverters.i_ground
 
-    def linearize(self, current: Current, v_in: Tensor, v_n: Tensor, v_p: Tensor) -> tuple[Tensor, ...]:
-        """(i_n, i_p, m_n dI/dv_in, 1/D_n, 1/D_p, T / (D_n D_p)) at a point, [samples, rows] each."""
+    def linearize(self, current: Current, v_in: Tensor, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> _Linear:
+        """At a point."""
+        s = self.crossbar.tangent(v_n, v_p, v_col)
         i, di_in, di_out = current(torch.stack([v_in, v_n]), torch.stack([v_n, v_p]), *self.mismatch)
-        a = torch.reciprocal(self.G_n - self.m_n * di_out[0])
-        b = torch.reciprocal(self.G_p - self.m_p * di_out[1])
+        a = torch.reciprocal((s.G_n + self.ground_S) - self.m_n * di_out[0])
+        b = torch.reciprocal((s.G_p + self.ground_S) - self.m_p * di_out[1])
         t = (self.m_p * di_in[1]).mul_(a).mul_(b)
-        return i[0], i[1], self.m_n * di_in[0], a, b, t
+        return _Linear(i[0], i[1], self.m_n * di_in[0], a, b, t, s)
 
-    def matrix(self, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-        """A, [samples, columns, columns], siemens."""
-        columns = len(self.S)
-        A = (torch.cat([a, b, t], dim=1) @ self.outer).neg_().view(-1, columns, columns)
-        A.diagonal(dim1=1, dim2=2).add_(self.S)
-        return A
+
+class _Linear(NamedTuple):
+    """i_n, i_p, dn_in = m_n dI/dv_in, a = 1/D_n, b = 1/D_p, t = T / (D_n D_p), [samples, rows] each; the crossbar's."""
+
+    i_n: Tensor
+    i_p: Tensor
+    dn_in: Tensor
+    a: Tensor
+    b: Tensor
+    t: Tensor
+    s: Tangent
 
 
 def _newton_step(
-    stage: _Stage, linear: tuple[Tensor, ...], v_n: Tensor, v_p: Tensor, v_col: Tensor
+    stage: _Stage, linear: _Linear, v_n: Tensor, v_p: Tensor, v_col: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(dv_n, dv_p, dv_col) of one Newton step, volts."""
-    i_n, i_p, _, a, b, t = linear
-    F_n = torch.addcmul(v_col @ stage.g_n.T + stage.i_ground, stage.m_n, i_n).addcmul_(stage.G_n, v_n, value=-1)
-    F_p = torch.addcmul(v_col @ stage.g_p.T + stage.i_ground, stage.m_p, i_p).addcmul_(stage.G_p, v_p, value=-1)
-    F_c = torch.addmm(stage.i_bias, v_n, stage.g_n).addmm_(v_p, stage.g_p).addcmul_(stage.S, v_col, value=-1)
+    F_n, F_p, F_c = stage.crossbar.currents(v_n, v_p, v_col)
+    for F, m, i, v in ((F_n, stage.m_n, linear.i_n, v_n), (F_p, stage.m_p, linear.i_p, v_p)):
+        F.addcmul_(m, i)
+        if stage.ground_S:
+            F.sub_(v, alpha=stage.ground_S).add_(stage.i_ground)
+    a, b, t, s = linear.a, linear.b, linear.t, linear.s
     from_n, from_p = a * F_n, torch.addcmul(b * F_p, t, F_n)
-    right = F_c.addmm_(from_n, stage.g_n).addmm_(from_p, stage.g_p)
-    dv_col = torch.linalg.solve(stage.matrix(a, b, t), right)
-    pull = dv_col @ stage.g_n.T
-    dv_n = from_n.addcmul_(a, pull)
-    dv_p = from_p.addcmul_(t, pull).addcmul_(b, dv_col @ stage.g_p.T)
-    return dv_n, dv_p, dv_col
+    dv_col = torch.linalg.solve(s.matrix(a, b, t), F_c.add_(s.to_columns(from_n, from_p)))
+    pull_n, pull_p = s.to_rows(dv_col)
+    return from_n.addcmul_(a, pull_n), from_p.addcmul_(t, pull_n).addcmul_(b, pull_p), dv_col
 
 
 def _newton(
-    stage: _Stage, inverters: Inverters, v_in: Tensor, tolerance: Tolerance
-) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, ...], tuple[Tensor, int]]:
+    stage: _Stage, columns: int, inverters: Inverters, v_in: Tensor, tolerance: Tolerance
+) -> tuple[tuple[Tensor, Tensor, Tensor], _Linear, tuple[Tensor, int]]:
     """(v_n, v_p, v_col) of the solution, the last linearization, the last step [samples] and how many there were."""
     low, high = inverters.low, inverters.high
     v_n = inverters.vtc(unshifted(v_in, *(mismatch.of(0) for mismatch in stage.mismatch)))
     v_p = inverters.vtc(unshifted(v_n, *(mismatch.of(1) for mismatch in stage.mismatch)))
-    v_col = torch.addmm(stage.i_bias, v_n, stage.g_n).addmm_(v_p, stage.g_p).div_(stage.S)
-    linear: tuple[Tensor, ...] = ()
+    v_col = v_in.new_full((len(v_in), columns), inverters.rails.mid_V)
+    v_col.add_(stage.crossbar.currents(v_n, v_p, v_col)[2] / stage.crossbar.tangent(v_n, v_p, v_col).S)
+    linear: _Linear | None = None
 
     def step(current: Current) -> Tensor:
         nonlocal linear
-        linear = stage.linearize(current, v_in, v_n, v_p)
+        linear = stage.linearize(current, v_in, v_n, v_p, v_col)
         dv_n, dv_p, dv_col = _newton_step(stage, linear, v_n, v_p, v_col)
         for v, dv in ((v_n, dv_n), (v_p, dv_p), (v_col, dv_col)):
             v.add_(dv).clamp_(low, high)
         return torch.maximum(dv_n.abs_().amax(1), dv_p.abs_().amax(1))
 
     taken = iterate(step, inverters, tolerance)
+    assert linear is not None  # a tolerance takes one step at least
     return (v_n, v_p, v_col), linear, taken
 
 
@@ -123,33 +134,35 @@ class _SolveStage(torch.autograd.Function):
         shift: Tensor | None,
         factor: Tensor | None,
         inverters: Inverters,
+        device: Device | None,
         tolerance: Tolerance,
         given: tuple[Tensor, Tensor, Tensor] | None,
     ) -> tuple[Any, ...]:
         mismatch = None if shift is None else Mismatch(shift, factor)
-        stage = _Stage(Conductances(g_n, g_p, b_pos, b_neg), m_n, m_p, inverters, mismatch)
+        stage = _Stage(Conductances(g_n, g_p, b_pos, b_neg), m_n, m_p, inverters, device, mismatch)
         if given is None:
-            solution, linear, taken = _newton(stage, inverters, v_in, tolerance)
+            solution, linear, taken = _newton(stage, len(b_pos), inverters, v_in, tolerance)
         else:
             v_n, v_p, v_col = (v.detach() for v in given)  # what is returned becomes part of autograd's graph
-            solution, linear = (v_n, v_p, v_col), stage.linearize(inverters.current, v_in, v_n, v_p)
+            solution, linear = (v_n, v_p, v_col), stage.linearize(inverters.current, v_in, v_n, v_p, v_col)
             taken = v_in.new_zeros(len(v_in)), 0
-        ctx.stage, ctx.inverters, ctx.v_in = stage, inverters, v_in.detach()
-        ctx.save_for_backward(*solution, *linear)
+        ctx.stage, ctx.inverters, ctx.v_in, ctx.linear = stage, inverters, v_in.detach(), linear
+        ctx.save_for_backward(*solution)
         ctx.mark_non_differentiable(taken[0])
         return *solution, *taken
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         up_n, up_p, up_c, *_ = upstream
-        v_n, v_p, v_col, i_n, i_p, dn_in, a, b, t = ctx.saved_tensors
-        stage, inverters = ctx.stage, ctx.inverters
+        v_n, v_p, v_col = ctx.saved_tensors
+        stage, (i_n, i_p, dn_in, a, b, t, s) = ctx.stage, ctx.linear
         # Adjoint of the Newton system: J' (l_n, l_p, l_c) = upstream; then d/dtheta = -l . dF/dtheta.
-        right = -up_c - (a * up_n + t * up_p) @ stage.g_n - (b * up_p) @ stage.g_p
-        l_c = torch.linalg.solve(stage.matrix(a, b, t).mT, right)
-        from_p = l_c @ stage.g_p.T - up_p
+        right = -up_c - s.to_columns(a * up_n + t * up_p, b * up_p)
+        l_c = torch.linalg.solve(s.matrix(a, b, t).mT, right)
+        pull_n, pull_p = s.to_rows(l_c)
+        from_p = pull_p - up_p
         l_p = b * from_p
-        l_n = a * (l_c @ stage.g_n.T - up_n) + t * from_p
+        l_n = a * (pull_n - up_n) + t * from_p
         of_mismatch: tuple[Tensor | None, Tensor | None] = None, None
         for mismatch in stage.mismatch:
             l_m = torch.stack((l_n * stage.m_n, l_p * stage.m_p))
@@ -157,21 +170,12 @@ class _SolveStage(torch.autograd.Function):
             of_mismatch = mismatch_gradient(ctx.inverters, l_m, *at, mismatch)
         return (
             -l_n * dn_in,
-            _outer_gradient(l_n, l_c, v_n, v_col),
-            _outer_gradient(l_p, l_c, v_p, v_col),
-            (l_c * (v_col - inverters.high)).sum(0),
-            (l_c * (v_col - inverters.low)).sum(0),
+            *stage.crossbar.gradients(l_n, l_p, l_c, v_n, v_p, v_col),
             -(l_n * i_n).sum(0),
             -(l_p * i_p).sum(0),
             *of_mismatch,
-            *(None,) * 3,
+            *(None,) * 4,
         )
-
-
-def _outer_gradient(l_row: Tensor, l_col: Tensor, v_row: Tensor, v_col: Tensor) -> Tensor:
-    """Sum over samples of (l_row - l_col)(v_row - v_col) for every device, [rows, columns]."""
-    crossed = l_row.T @ v_col + v_row.T @ l_col
-    return (l_row * v_row).sum(0)[:, None] + (l_col * v_col).sum(0) - crossed
 
 
 @dataclass(frozen=True)
@@ -192,6 +196,7 @@ def solve_stage(
     tolerance: Tolerance,
     given: tuple[Tensor, Tensor, Tensor] | None = None,
     mismatch: Mismatch | None = None,
+    device: Device | None = None,
 ) -> StageSolution:
     """A stage solved, differentiable in v_in, conductances, sizes and mismatch.
 
@@ -200,10 +205,11 @@ def solve_stage(
     sizes  [rows, 2]: fingers of the first and of the second inverter
     given  v_n, v_p, v_col, solved elsewhere with these v_in: returned as they are, with the gradient there
     mismatch  [2 (n, p), 2 (first, second inverter), samples or 1, rows]; with inverters that take one
+    device    whose law the crossbar has; None: an ohmic one's
 
     Equations: see the module. Nothing is raised for a sample that does not converge: `convergence` counts it.
     """
     of = (None, None) if mismatch is None else mismatch
-    answer = _SolveStage.apply(v_in, *g, sizes[:, 0], sizes[:, 1], *of, inverters, tolerance, given)
+    answer = _SolveStage.apply(v_in, *g, sizes[:, 0], sizes[:, 1], *of, inverters, device, tolerance, given)
     v_n, v_p, v_col, step, taken = answer
     return StageSolution(v_n, v_p, v_col, convergence_of(step, taken, tolerance))

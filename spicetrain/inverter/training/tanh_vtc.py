@@ -24,6 +24,7 @@ from spicetrain.inverter.training.output import solve_output
 from spicetrain.inverter.training.voltages import Prediction
 from spicetrain.inverter.training.walk import Offsets, walk
 from spicetrain.rails import Rails
+from spicetrain.technology import Technology
 
 POINTS = 2001  # 0.25 mV apart between rails of +-0.25 V: a pair's transition is some 10 mV wide
 _EXACT = Tolerance(step_V=1e-10, iterations=40)
@@ -98,7 +99,7 @@ def tanh_voltages(
     crossbars: Sequence[Conductances],
     sizes: Sequence[Tensor],
     signal: Tensor,
-    rails: Rails,
+    technology: Technology,
     curves: Sequence[Sequence[TanhVtc]],
     *,
     offsets: Offsets | None = None,
@@ -109,4 +110,4 @@ def tanh_voltages(
         to_n, *to_p = curves[layer]
         return to_n(v_col), to_p[0](v_col) if to_p else None
 
-    return walk(crossbars, sizes, signal, rails, pair, offsets)
+    return walk(crossbars, sizes, signal, technology, pair, offsets)

@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spicetrain.array.open_column import heat
 from spicetrain.datasets import Dataset
 from spicetrain.errors import ConfigurationError, SimulationError
 from spicetrain.inverter.definition import EnergySettings
@@ -67,15 +68,16 @@ class Energy:
 
 
 def require_energy(settings: EnergySettings, dataset: Dataset, technology: Technology) -> None:
-    """ConfigurationError when there are not so many test images, or the devices are not ohmic."""
+    """ConfigurationError when there are not so many test images, or no reduced form of the devices in time."""
     if settings.images > len(dataset.test_inputs):
         raise ConfigurationError(
             f"energy.images = {settings.images}, but {dataset.name} has {len(dataset.test_inputs)} test images."
         )
-    if settings.images and not technology.memristor.reduces:
+    if settings.images and technology.memristor.sinh_per_V is None:
         raise ConfigurationError(
             f"energy.images = {settings.images}, but memristor.form = {technology.memristor.form!r}: energy is "
-            "measured on the reduced netlist, which only ohmic devices have. Leave it out with energy.images = 0."
+            "measured in time on the reduced netlist, which only the forms 'ohmic' and 'sinh' have. Leave it out with "
+            "energy.images = 0."
         )
 
 
@@ -91,8 +93,7 @@ def measure_energy(
     The period is found: a guess from conductances and capacitances, doubled until the worst hold time takes less than
     0.8 of it and every output is back at its DC point at its end.
 
-    Raises SimulationError, also when the outputs do not settle however long they are given; StorageError;
-    ConfigurationError when the reduced form does not exist.
+    Raises SimulationError, also when the outputs do not settle however long they are given; StorageError.
     """
     rails = technology.rails
     wiring = Wiring(settings.column_capacitance_F, settings.row_capacitance_F)
@@ -122,7 +123,7 @@ def measure_energy(
         "hold_time_s": np.array([image.hold_s for image in shown]),
         "energy_J": np.array([integral(image.wave.time_s, image.wave.power_W, hold_s) for image in shown]),
         "static_power_W": rail_power(dc, rails),
-        "source_power_W": network.crossbars[0].source_power(v_pos, v_neg, rails),
+        "source_power_W": heat(network.crossbars[0], v_pos, v_neg, rails, technology.memristor),
     }
     figures = EnergyFigures(
         **_figures(by_image),

@@ -31,7 +31,6 @@ from spicetrain.keyed import Recipe, cached_json
 from spicetrain.runfolder import SUMMARY, VERIFICATION, WAVEFORMS, RunFolder
 from spicetrain.spice.simulator import Simulator
 from spicetrain.storage import write_json
-from spicetrain.technology import Technology
 from spicetrain.variation import require_statistics
 from spicetrain.verification.chips import CHIPS, ChipFigures, chip_images, conditions_asked, numbers
 from spicetrain.verification.conditions import Conditions
@@ -182,14 +181,6 @@ def require_images(
     if settings.images > len(dataset.test_inputs):
         raise ConfigurationError(
             f"{table}.images = {settings.images}, but {dataset.name} has {len(dataset.test_inputs)} test images."
-        )
-
-
-def require_netlist(settings: VerificationSettings, technology: Technology) -> None:
-    """ConfigurationError when the reduced form is asked of devices that do not reduce."""
-    if settings.netlist == "reduced" and not technology.memristor.reduces:
-        raise ConfigurationError(
-            f"memristor.form = {technology.memristor.form!r} has no Thevenin equivalent: verify with --netlist flat."
         )
 
 

@@ -43,7 +43,7 @@ def test_every_inverter_is_a_tanh_that_no_load_moves(
         crossbars = [Conductances.of(box, torch.float64) for box in network.crossbars]
         sizes = [torch.from_numpy(size) for size in network.sizes]
         signal = torch.from_numpy(rows_signal(inputs, technology))
-        found = ideal_voltages(crossbars, sizes, signal, rails, gain).layers
+        found = ideal_voltages(crossbars, sizes, signal, technology, gain).layers
         assert found[-1].v_p is None
         for layer, (v_col, v_n, v_p) in zip(found, expected, strict=True):
             np.testing.assert_allclose(layer.v_col, v_col, atol=1e-13)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from bent import with_sinh
 from numpy.typing import NDArray
 
-from spicetrain.errors import ArchitectureMismatch, ConfigurationError
+from spicetrain.errors import ArchitectureMismatch
 from spicetrain.inverter.definition import NetworkSettings, TrainingSettings
 from spicetrain.inverter.netlists.network import network_deck, saved_nodes
 from spicetrain.inverter.network import Network
@@ -126,13 +125,3 @@ def test_a_network_of_another_shape_is_not_assigned(ptm90: Technology, circuit: 
     model = TrainableNetwork(NetworkSettings(layers=(4, 3, 3)), TrainingSettings(), circuit)
     with pytest.raises(ArchitectureMismatch, match="other.safetensors holds a 4-2-3"):
         model.assign(random_network(ptm90, 4, 2, 3), "other.safetensors")
-
-
-def test_a_strongly_bent_memristor_is_refused(ptm90: Technology, surface: CurrentSurface) -> None:
-    def bent(b_per_V: float) -> Technology:
-        return with_sinh(ptm90, b_per_V)
-
-    # sinh(x) / x - 1 = x^2 / 6 + ...: 1e-3 at x = 0.0774, which is 0.155 / V over 0.5 V.
-    with pytest.raises(ConfigurationError, match=r"ohmic to 0\.001"):
-        FittedCircuit(bent(0.16), Surrogates(surface))
-    FittedCircuit(bent(0.15), Surrogates(surface))

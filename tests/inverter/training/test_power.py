@@ -24,7 +24,7 @@ def power(network: Network, inputs: np.ndarray, circuit: FittedCircuit) -> torch
     layers = predict(network, inputs, circuit, "kcl").layers
     loads = [Conductances.of(box, torch.float64) for box in network.crossbars[1:]]
     sizes = [torch.from_numpy(size) for size in network.sizes]
-    return rail_power(layers, loads, sizes, circuit.rails, circuit.surface)
+    return rail_power(layers, loads, sizes, circuit.technology, circuit.surface)
 
 
 @pytest.mark.parametrize("layers", [(1, 1, 1), (5, 3, 2), (3, 4, 2, 5)])
@@ -49,7 +49,7 @@ def test_gradients_are_those_of_finite_differences(ptm90: Technology, circuit: F
 
     def total(*values: torch.Tensor) -> torch.Tensor:
         layers = [LayerVoltages(*values[:3]), LayerVoltages(*values[3:5])]
-        return 1e6 * rail_power(layers, loads, values[5:], circuit.rails, circuit.surface)
+        return 1e6 * rail_power(layers, loads, values[5:], circuit.technology, circuit.surface)
 
     arguments = tuple(value.requires_grad_() for value in (*v, *m))
     assert torch.autograd.gradcheck(total, arguments, eps=1e-6, atol=1e-6, rtol=1e-5)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from bench import Counted, simulator
+from bent import bending
 from numpy.typing import NDArray
 
 from inverter.training.circuits import random_network
@@ -197,11 +198,14 @@ def test_the_energy_does_not_depend_on_ngspices_step(ptm90: Technology, ngspice:
     assert here == near(gear, rel=1e-3)
 
 
-def test_flat_and_reduced_are_the_same_also_in_time(ptm90: Technology, ngspice: Ngspice) -> None:
+@pytest.mark.parametrize("device", ["ohmic", "sinh"])
+def test_flat_and_reduced_are_the_same_also_in_time(device: str, ptm90: Technology, ngspice: Ngspice) -> None:
     """The flat netlist's rails feed the first bias rows too, which reach the rails' power but not the outputs."""
     network, timing, wiring = chain(ptm90, 5, 3, 2), Timing(2e-8, 1e-11), Wiring(2e-14, 1e-15)
+    technology = ptm90 if device == "ohmic" else bending(ptm90, device)
     reduced, flat = (
-        simulate(transient_deck(network, ptm90, INPUTS, timing, wiring, form), ngspice) for form in ("reduced", "flat")
+        simulate(transient_deck(network, technology, INPUTS, timing, wiring, form), ngspice)
+        for form in ("reduced", "flat")
     )
     times = np.linspace(0, 6e-8, 997)
     for node in ("v(o_0)", "v(o_1)"):

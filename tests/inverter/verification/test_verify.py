@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from bench import Counted, simulator
-from bent import with_sinh
+from bent import bending
 
 from inverter.training.circuits import random_network
 from spicetrain.datasets import load_dataset
@@ -207,8 +207,8 @@ def test_energy_that_cannot_be_measured_is_refused_before_the_work(
 ) -> None:
     with pytest.raises(ConfigurationError, match="energy.images = 31, but iris has 30 test images"):
         verifier(trained(4, 3, 3), energy=EnergySettings(images=31))
-    with pytest.raises(ConfigurationError, match="only ohmic devices have"):
-        verifier(trained(4, 3, 3), with_sinh(ptm90, 4.0), EnergySettings(images=2), netlist="flat")
+    with pytest.raises(ConfigurationError, match="only the forms 'ohmic' and 'sinh' have"):
+        verifier(trained(4, 3, 3), bending(ptm90, "power"), EnergySettings(images=2))
     assert not list(verifier.folder.iterdir())
 
 
