@@ -38,10 +38,8 @@ def open_columns(g: Conductances, signal: Tensor, rails: Rails, device: Device) 
         return g.open_columns(signal, rails)
     if b_per_V is None:
         return _solved(g, signal, -signal, rails, device)
-    x = b_per_V * signal
-    A = x.sinh() @ (g.pos - g.neg)
-    B_excess = (2 * (x / 2).sinh().square()) @ (g.pos + g.neg)
-    return _of_sums(A, B_excess, g, rails, b_per_V)
+    sinh, cosh = _twice_hyperbolic(b_per_V * signal)
+    return _of_sums(sinh @ (g.pos - g.neg), cosh @ (g.pos + g.neg), g, rails, b_per_V)
 
 
 def held_columns(g: Conductances, v_pos: Tensor, v_neg: Tensor, rails: Rails, device: Device) -> Tensor:
@@ -51,17 +49,22 @@ def held_columns(g: Conductances, v_pos: Tensor, v_neg: Tensor, rails: Rails, de
         return g.column_voltages(v_pos, v_neg, rails)
     if b_per_V is None:
         return _solved(g, v_pos - rails.mid_V, v_neg - rails.mid_V, rails, device)
-    x_pos, x_neg = (b_per_V * (v - rails.mid_V) for v in (v_pos, v_neg))
-    A = x_pos.sinh() @ g.pos + x_neg.sinh() @ g.neg
-    B_excess = (2 * (x_pos / 2).sinh().square()) @ g.pos + (2 * (x_neg / 2).sinh().square()) @ g.neg
-    return _of_sums(A, B_excess, g, rails, b_per_V)
+    (sh_pos, ch_pos), (sh_neg, ch_neg) = (_twice_hyperbolic(b_per_V * (v - rails.mid_V)) for v in (v_pos, v_neg))
+    return _of_sums(sh_pos @ g.pos + sh_neg @ g.neg, ch_pos @ g.pos + ch_neg @ g.neg, g, rails, b_per_V)
 
 
-def _of_sums(A: Tensor, B_excess: Tensor, g: Conductances, rails: Rails, b_per_V: float) -> Tensor:
-    """v = atanh(A / B) / b; the rows' A, and what B is above the sum of their conductances: 1 + tiny has no digits."""
+def _twice_hyperbolic(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Twice the sinh and the cosh, by one exponential: what digits the one loses near 0 the other does not have."""
+    up = x.exp()
+    down = up.reciprocal()
+    return up - down, up + down
+
+
+def _of_sums(A: Tensor, B: Tensor, g: Conductances, rails: Rails, b_per_V: float) -> Tensor:
+    """v = atanh(A / B) / b, A and B twice those of `open_column` and without the bias rows yet."""
     x = b_per_V * rails.half_swing_V
-    A = A + math.sinh(x) * (g.bias_pos - g.bias_neg)
-    B = B_excess + (g.column_sum() + (math.cosh(x) - 1) * (g.bias_pos + g.bias_neg))
+    A = A + 2 * math.sinh(x) * (g.bias_pos - g.bias_neg)
+    B = B + 2 * math.cosh(x) * (g.bias_pos + g.bias_neg)
     return rails.mid_V + torch.atanh(A / B) / b_per_V
 
 

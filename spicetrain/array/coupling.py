@@ -7,16 +7,14 @@ on all of them needs of the crossbar
     G_n, G_p, S               by how much these fall with the node's own voltage: sums of slopes over its devices
     the slopes s_n, s_p [rows, columns] of the devices themselves, in products only
 
-Ohmic devices have one slope for all voltages: it is their conductance. Those of (g / b) sinh(b v) have
-
-    I = (g / b) (sinh b v_row cosh b v_col - cosh b v_row sinh b v_col)
-    s = g (cosh b v_row cosh b v_col - sinh b v_row sinh b v_col),
-
-hyperbolic functions of nodes and not of devices. Any other law is evaluated device by device.
+Ohmic devices have one slope for all voltages: it is their conductance. Those of (g / b) sinh(b v) have, by the addition
+theorem, products of a function of the row and one of the column: products of matrices do for all devices at once what
+any other law needs device by device.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 import torch
@@ -26,16 +24,22 @@ from spicetrain.array.conductances import Conductances
 from spicetrain.array.device import Device
 from spicetrain.rails import Rails
 
+# b times half the swing: below it a device is ohmic to 3e-7, and differences of exponentials lose more in float32.
+_STRAIGHT = 1e-3
+
 Gradients = tuple[Tensor, Tensor, Tensor, Tensor]
 """With respect to pos, neg, bias_pos, bias_neg."""
 
 
 class Tangent(Protocol):
-    """The slopes at one point: G_n, G_p [samples or 1, rows], S [samples or 1, columns], siemens."""
+    """At one point: G_n, G_p [samples or 1, rows], S [samples or 1, columns], siemens."""
 
     G_n: Tensor
     G_p: Tensor
     S: Tensor
+
+    def currents(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(into_n, into_p, into_c), amperes, there: where voltages are that point's."""
 
     def to_columns(self, x_n: Tensor, x_p: Tensor) -> Tensor:
         """s_n' x_n + s_p' x_p, [samples, columns], of [samples, rows]."""
@@ -43,27 +47,34 @@ class Tangent(Protocol):
     def to_rows(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """(s_n y, s_p y), [samples, rows], of [samples, columns]."""
 
-    def matrix(self, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-        """S - s_n' a s_n - s_p' b s_p - s_p' t s_n, [samples, columns, columns], of [samples, rows] on diagonals."""
+    def matrix(self, a: Tensor, b: Tensor, t: Tensor, *, rough: bool) -> Tensor:
+        """S - s_n' a s_n - s_p' b s_p - s_p' t s_n, [samples, columns, columns], of [samples, rows] on diagonals.
+
+        rough  a third of the work will do: more steps follow
+        """
+
+    def gradients(self, l_n: Tensor, l_p: Tensor, l_c: Tensor, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Gradients:
+        """Of -(l_n into_n + l_p into_p + l_c into_c) there, summed over samples."""
 
 
 class Coupling(Protocol):
     """A crossbar between its rows and its columns."""
 
-    def currents(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(into_n, into_p, into_c), amperes."""
+    def floating(self, v_n: Tensor, v_p: Tensor) -> Tensor:
+        """About where the columns float, [samples, columns] volts, the rows held."""
 
     def tangent(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Tangent: ...
-
-    def gradients(self, l_n: Tensor, l_p: Tensor, l_c: Tensor, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Gradients:
-        """Of -(l_n into_n + l_p into_p + l_c into_c), summed over samples."""
 
 
 def coupling(g: Conductances, rails: Rails, device: Device | None) -> Coupling:
     """Of devices `device` (None: ohmic) with conductances `g`."""
-    if device is None or device.sinh_per_V == 0:
+    b_per_V = 0.0 if device is None else device.sinh_per_V
+    if b_per_V is not None and b_per_V * rails.half_swing_V < _STRAIGHT:
         return _Ohmic(g, rails)
-    return _Sinh(g, rails, device) if device.sinh_per_V else _Any(g, rails, device)
+    if b_per_V is not None:
+        return _Sinh(g, rails, b_per_V)
+    assert device is not None
+    return _Any(g, rails, device)
 
 
 class _Ohmic:
@@ -71,16 +82,16 @@ class _Ohmic:
         self.g_n, self.g_p, self.rails = g.pos, g.neg, rails
         self.G_n, self.G_p = g.row_sums()
         self.S, self.i_bias = g.column_sum(), g.bias_current(rails)
-        rows, columns = g.pos.shape
-        # The matrix is linear in a, b, t: one product with these tables assembles it for all samples.
-        pairs = [(g.pos, g.pos), (g.neg, g.neg), (g.neg, g.pos)]
-        self.outer = torch.cat([(x[:, :, None] * y[:, None, :]).view(rows, columns * columns) for x, y in pairs])
+        self.outer = _outer(g.pos, g.neg)
 
     def currents(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         into_n = (v_col @ self.g_n.T).addcmul_(self.G_n, v_n, value=-1)
         into_p = (v_col @ self.g_p.T).addcmul_(self.G_p, v_p, value=-1)
         into_c = torch.addmm(self.i_bias, v_n, self.g_n).addmm_(v_p, self.g_p).addcmul_(self.S, v_col, value=-1)
         return into_n, into_p, into_c
+
+    def floating(self, v_n: Tensor, v_p: Tensor) -> Tensor:
+        return torch.addmm(self.i_bias, v_n, self.g_n).addmm_(v_p, self.g_p).div_(self.S)
 
     def tangent(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Tangent:
         return self
@@ -91,7 +102,7 @@ class _Ohmic:
     def to_rows(self, y: Tensor) -> tuple[Tensor, Tensor]:
         return y @ self.g_n.T, y @ self.g_p.T
 
-    def matrix(self, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    def matrix(self, a: Tensor, b: Tensor, t: Tensor, *, rough: bool) -> Tensor:
         columns = len(self.S)
         A = (torch.cat([a, b, t], dim=1) @ self.outer).neg_().view(-1, columns, columns)
         A.diagonal(dim1=1, dim2=2).add_(self.S)
@@ -106,104 +117,174 @@ class _Ohmic:
         )
 
 
+def exponentials(x: Tensor) -> Tensor:
+    """exp(x) and exp(-x), [2, ...]."""
+    both = x.new_empty((2, *x.shape))
+    torch.exp(x, out=both[0])
+    torch.reciprocal(both[0], out=both[1])
+    return both
+
+
+def _outer(g_n: Tensor, g_p: Tensor) -> Tensor:
+    """The matrix is linear in a, b, t: one product with this table assembles it for all samples."""
+    rows, columns = g_n.shape
+    pairs = [(g_n, g_n), (g_p, g_p), (g_p, g_n)]
+    return torch.cat([(x[:, :, None] * y[:, None, :]).view(rows, columns * columns) for x, y in pairs])
+
+
 def _ohmic_gradient(l_row: Tensor, l_col: Tensor, v_row: Tensor, v_col: Tensor) -> Tensor:
     """Sum over samples of (l_row - l_col)(v_row - v_col) for every device, [rows, columns]."""
     crossed = l_row.T @ v_col + v_row.T @ l_col
     return (l_row * v_row).sum(0)[:, None] + (l_col * v_col).sum(0) - crossed
 
 
-class _Slopes:
-    """A tangent of devices whose slopes differ from sample to sample: s [samples, 2 rows, columns], n before p; bias
-    [samples, columns]."""
+class _Sinh:
+    """In exponentials E = exp(b v), R = 1 / E of the nodes, v from mid-rail:
 
-    def __init__(self, s: Tensor, bias: Tensor):
-        self.s, self.rows = s, s.shape[1] // 2
-        G = s.sum(2)
-        self.G_n, self.G_p, self.S = G[:, : self.rows], G[:, self.rows :], s.sum(1) + bias
+    I = (g / 2b) (E_row R_col - R_row E_col)        s = (g / 2) (E_row R_col + R_row E_col)
+    """
+
+    def __init__(self, g: Conductances, rails: Rails, b_per_V: float):
+        self.half_g, self.mid_V, self.b_per_V = torch.stack((g.pos, g.neg)) / 2, rails.mid_V, b_per_V
+        self.rail = math.exp(b_per_V * rails.half_swing_V)
+        bias = self.rail * g.bias_pos + g.bias_neg / self.rail, g.bias_pos / self.rail + self.rail * g.bias_neg
+        self.half_bias = torch.stack(bias)[:, None] / 2
+        self.outer = _outer(g.pos, g.neg).div_(4).tensor_split(3)
+
+    def rows(self, v_n: Tensor, v_p: Tensor) -> Tensor:
+        """Of the rows, [2 (E, R), 2 (n, p), samples, rows]."""
+        return exponentials(torch.stack((v_n, v_p)).sub_(self.mid_V).mul_(self.b_per_V))
+
+    def columns(self, v_col: Tensor) -> Tensor:
+        """Of the columns, [2 (R, E), samples, columns]: what meets the rows' E comes first."""
+        return exponentials((self.mid_V - v_col).mul_(self.b_per_V))
+
+    def to_columns(self, x_n: Tensor, x_p: Tensor) -> Tensor:
+        half_n, half_p = self.half_g
+        return (x_n @ half_n).add_(x_p @ half_p)
+
+    def floating(self, v_n: Tensor, v_p: Tensor) -> Tensor:
+        rows = self.rows(v_n, v_p)
+        up, down = self.to_columns(rows[:, 0], rows[:, 1]).add_(self.half_bias)
+        return up.div_(down).log_().div_(2 * self.b_per_V).add_(self.mid_V)
+
+    def tangent(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Tangent:
+        return _SinhTangent(self, self.rows(v_n, v_p), self.columns(v_col))
+
+
+class _SinhTangent:
+    """rows [2 (E, R), 2 (n, p), samples, rows], columns [2 (R, E), samples, columns]."""
+
+    def __init__(self, of: _Sinh, rows: Tensor, columns: Tensor):
+        self.of, self.rows, self.columns = of, rows, columns
+        self.at_rows = self._to_rows(columns).mul_(rows)
+        self.at_columns = self.of.to_columns(rows[:, 0], rows[:, 1]).add_(of.half_bias).mul_(columns)
+        self.G_n, self.G_p = self.at_rows[0] + self.at_rows[1]
+        self.S = self.at_columns[0] + self.at_columns[1]
+
+    def _to_rows(self, y: Tensor) -> Tensor:
+        return y[:, None] @ self.of.half_g.mT
+
+    def currents(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        into_rows = (self.at_rows[1] - self.at_rows[0]).div_(self.of.b_per_V)
+        return into_rows[0], into_rows[1], (self.at_columns[0] - self.at_columns[1]).div_(self.of.b_per_V)
+
+    def to_columns(self, x_n: Tensor, x_p: Tensor) -> Tensor:
+        into = self.of.to_columns(x_n * self.rows[:, 0], x_p * self.rows[:, 1]).mul_(self.columns)
+        return into[0].add_(into[1])
+
+    def to_rows(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        into = self._to_rows(y * self.columns).mul_(self.rows)
+        n, p = into[0].add_(into[1])
+        return n, p
+
+    def matrix(self, a: Tensor, b: Tensor, t: Tensor, *, rough: bool) -> Tensor:
+        (E_n, E_p), (R_n, R_p) = self.rows
+        (R_k, E_k), (R_l, E_l) = self.columns[..., None], self.columns[:, :, None]
+        nn, pp, pn = self.of.outer
+        columns = self.S.shape[1]
+        if rough:  # cosh b(v - v_col) as cosh bv cosh bv_col: as many steps, measured at b = 4 / V
+            cosh_n, cosh_p = E_n + R_n, E_p + R_p
+            products = (a * cosh_n).mul_(cosh_n).mm(nn).addmm_((b * cosh_p).mul_(cosh_p), pp)
+            products.addmm_((t * cosh_p).mul_(cosh_n), pn).mul_(-1 / 4)
+            A = products.view(-1, columns, columns).mul_(R_k + E_k).mul_(R_l + E_l)
+            A.diagonal(dim1=1, dim2=2).add_(self.S)
+            return A
+        # A slope is a sum of two products, a product of two slopes one of four; E R = 1 in two of them.
+        t_E, t_R, one = t * E_p, t * R_p, (a @ nn).addmm_(b, pp)
+        products = (
+            (a * E_n).mul_(E_n).mm(nn).addmm_((b * E_p).mul_(E_p), pp).addmm_(t_E * E_n, pn),
+            torch.addmm(one, t_E * R_n, pn),
+            one.addmm_(t_R * E_n, pn),
+            (a * R_n).mul_(R_n).mm(nn).addmm_((b * R_p).mul_(R_p), pp).addmm_(t_R * R_n, pn),
+        )
+        EE, ER, RE, RR = (product.view(-1, columns, columns) for product in products)
+        A = EE.mul_(R_l).addcmul_(ER, E_l).mul_(R_k)
+        A.addcmul_(RE.mul_(R_l).addcmul_(RR, E_l), E_k).neg_()
+        A.diagonal(dim1=1, dim2=2).add_(self.S)
+        return A
+
+    def gradients(self, l_n: Tensor, l_p: Tensor, l_c: Tensor, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Gradients:
+        rail, twice_b, l_columns = self.of.rail, 2 * self.of.b_per_V, l_c * self.columns
+        l_rows = torch.stack((l_n, l_p)) * self.rows
+        of_both = l_rows.mT @ self.columns[:, None] - self.rows.mT @ l_columns[:, None]
+        pos, neg = (of_both[0] - of_both[1]) / twice_b
+        by_R, by_E = l_columns.sum(1) / twice_b
+        return pos, neg, by_E / rail - by_R * rail, by_E * rail - by_R / rail
+
+
+class _Any:
+    """Device by device; both sides as one, 2 rows, n before p."""
+
+    def __init__(self, g: Conductances, rails: Rails, device: Device):
+        self.g, self.device, self.mid_V = torch.cat((g.pos, g.neg)), device, rails.mid_V
+        self.bias = (g.bias_pos, rails.vdd_V), (g.bias_neg, rails.vss_V)
+
+    def across(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Tensor:
+        return torch.cat((v_n, v_p), 1)[:, :, None] - v_col[:, None]
+
+    def floating(self, v_n: Tensor, v_p: Tensor) -> Tensor:
+        start = v_n.new_full((len(v_n), self.g.shape[1]), self.mid_V)
+        return start + self.currents(v_n, v_p, start)[2] / self.tangent(v_n, v_p, start).S
+
+    def tangent(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Tangent:
+        (pos, high), (neg, low) = self.bias
+        bias = self.device.slope(pos, high - v_col) + self.device.slope(neg, low - v_col)
+        return _AnyTangent(self, self.device.slope(self.g, self.across(v_n, v_p, v_col)), bias)
+
+    def currents(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        (pos, high), (neg, low) = self.bias
+        i = self.device.current(self.g, self.across(v_n, v_p, v_col))
+        into_n, into_p = (-i.sum(2)).tensor_split(2, 1)
+        bias = self.device.current(pos, high - v_col) + self.device.current(neg, low - v_col)
+        return into_n, into_p, i.sum(1) + bias
+
+    def gradients(self, l_n: Tensor, l_p: Tensor, l_c: Tensor, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Gradients:
+        per_siemens = self.device.per_siemens(self.g, self.across(v_n, v_p, v_col))
+        l_across = torch.cat((l_n, l_p), 1)[:, :, None] - l_c[:, None]
+        pos, neg = (l_across * per_siemens).sum(0).tensor_split(2)
+        bias_pos, bias_neg = (-(l_c * self.device.per_siemens(g, v - v_col)).sum(0) for g, v in self.bias)
+        return pos, neg, bias_pos, bias_neg
+
+
+class _AnyTangent:
+    """s [samples, 2 rows, columns], slopes; bias [samples, columns]."""
+
+    def __init__(self, of: _Any, s: Tensor, bias: Tensor):
+        self.currents, self.gradients, self.s = of.currents, of.gradients, s
+        self.G_n, self.G_p = s.sum(2).tensor_split(2, 1)
+        self.S = s.sum(1) + bias
 
     def to_columns(self, x_n: Tensor, x_p: Tensor) -> Tensor:
         return (torch.cat((x_n, x_p), 1)[:, None] @ self.s)[:, 0]
 
     def to_rows(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        along = (self.s @ y[:, :, None])[:, :, 0]
-        return along[:, : self.rows], along[:, self.rows :]
+        n, p = (self.s @ y[:, :, None])[:, :, 0].tensor_split(2, 1)
+        return n, p
 
-    def matrix(self, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-        s_n, s_p = self.s[:, : self.rows], self.s[:, self.rows :]
+    def matrix(self, a: Tensor, b: Tensor, t: Tensor, *, rough: bool) -> Tensor:
+        s_n, s_p = self.s.tensor_split(2, 1)
         left = torch.cat((torch.addcmul(a[:, :, None] * s_n, t[:, :, None], s_p), b[:, :, None] * s_p), 1)
         A = torch.bmm(left.mT, self.s).neg_()
         A.diagonal(dim1=1, dim2=2).add_(self.S)
         return A
-
-
-class _Bending:
-    """What all devices that bend have in common: both sides as one, 2 rows, n before p; bias rows apart."""
-
-    def __init__(self, g: Conductances, rails: Rails, device: Device):
-        self.g, self.rails, self.device = torch.cat((g.pos, g.neg)), rails, device
-        self.bias = (g.bias_pos, rails.vdd_V), (g.bias_neg, rails.vss_V)
-
-    def bias_current(self, v_col: Tensor) -> Tensor:
-        (pos, high), (neg, low) = self.bias
-        into: Tensor = self.device.current(pos, high - v_col) + self.device.current(neg, low - v_col)
-        return into
-
-    def bias_slope(self, v_col: Tensor) -> Tensor:
-        (pos, high), (neg, low) = self.bias
-        slope: Tensor = self.device.slope(pos, high - v_col) + self.device.slope(neg, low - v_col)
-        return slope
-
-    def bias_gradients(self, l_c: Tensor, v_col: Tensor) -> tuple[Tensor, Tensor]:
-        pos, neg = (-(l_c * self.device.per_siemens(g, v - v_col)).sum(0) for g, v in self.bias)
-        return pos, neg
-
-
-class _Sinh(_Bending):
-    def __init__(self, g: Conductances, rails: Rails, device: Device):
-        super().__init__(g, rails, device)
-        assert device.sinh_per_V
-        self.b_per_V = device.sinh_per_V
-
-    def _of_nodes(self, *voltages: Tensor) -> tuple[Tensor, Tensor]:
-        """(sinh, cosh) of b v, counted from mid-rail."""
-        x = torch.cat(voltages, 1).sub_(self.rails.mid_V).mul_(self.b_per_V)
-        return x.sinh(), x.cosh_()
-
-    def currents(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        sh, ch = self._of_nodes(v_n, v_p)
-        sh_c, ch_c = self._of_nodes(v_col)
-        into_rows = (ch * (sh_c @ self.g.T)).sub_(sh * (ch_c @ self.g.T)).div_(self.b_per_V)
-        into_c = (ch_c * (sh @ self.g)).sub_(sh_c * (ch @ self.g)).div_(self.b_per_V).add_(self.bias_current(v_col))
-        into_n, into_p = into_rows.tensor_split(2, 1)
-        return into_n, into_p, into_c
-
-    def tangent(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Tangent:
-        (sh, ch), (sh_c, ch_c) = self._of_nodes(v_n, v_p), self._of_nodes(v_col)
-        s = (ch[:, :, None] * ch_c[:, None]).addcmul_(sh[:, :, None], sh_c[:, None], value=-1).mul_(self.g)
-        return _Slopes(s, self.bias_slope(v_col))
-
-    def gradients(self, l_n: Tensor, l_p: Tensor, l_c: Tensor, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Gradients:
-        (sh, ch), (sh_c, ch_c), l_row = self._of_nodes(v_n, v_p), self._of_nodes(v_col), torch.cat((l_n, l_p), 1)
-        of_rows = (l_row * sh).T @ ch_c - (l_row * ch).T @ sh_c
-        of_columns = sh.T @ (l_c * ch_c) - ch.T @ (l_c * sh_c)
-        pos, neg = ((of_rows - of_columns) / self.b_per_V).tensor_split(2)
-        return pos, neg, *self.bias_gradients(l_c, v_col)
-
-
-class _Any(_Bending):
-    def _across(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Tensor:
-        return torch.cat((v_n, v_p), 1)[:, :, None] - v_col[:, None]
-
-    def currents(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        i = self.device.current(self.g, self._across(v_n, v_p, v_col))
-        into_n, into_p = (-i.sum(2)).tensor_split(2, 1)
-        return into_n, into_p, i.sum(1) + self.bias_current(v_col)
-
-    def tangent(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Tangent:
-        return _Slopes(self.device.slope(self.g, self._across(v_n, v_p, v_col)), self.bias_slope(v_col))
-
-    def gradients(self, l_n: Tensor, l_p: Tensor, l_c: Tensor, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Gradients:
-        per_siemens = self.device.per_siemens(self.g, self._across(v_n, v_p, v_col))
-        l_across = torch.cat((l_n, l_p), 1)[:, :, None] - l_c[:, None]
-        pos, neg = (l_across * per_siemens).sum(0).tensor_split(2)
-        return pos, neg, *self.bias_gradients(l_c, v_col)

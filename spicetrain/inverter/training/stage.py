@@ -27,7 +27,8 @@ gradient is that of the implicit function linearized there, which asks of the su
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,17 +59,20 @@ class _Stage:
         self.mismatch = () if mismatch is None else (mismatch,)
         self.ground_S, self.i_ground = inverters.ground_S, inverters.i_ground
 
-    def linearize(self, current: Current, v_in: Tensor, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> _Linear:
-        """At a point."""
+    def linearize(
+        self, current: Current, v_in: Tensor, v_n: Tensor, v_p: Tensor, v_col: Tensor, *, rough: bool = False
+    ) -> _Linear:
+        """At a point; rough: near enough for a step that others follow."""
         s = self.crossbar.tangent(v_n, v_p, v_col)
         i, di_in, di_out = current(torch.stack([v_in, v_n]), torch.stack([v_n, v_p]), *self.mismatch)
         a = torch.reciprocal((s.G_n + self.ground_S) - self.m_n * di_out[0])
         b = torch.reciprocal((s.G_p + self.ground_S) - self.m_p * di_out[1])
         t = (self.m_p * di_in[1]).mul_(a).mul_(b)
-        return _Linear(i[0], i[1], self.m_n * di_in[0], a, b, t, s)
+        return _Linear(i[0], i[1], self.m_n * di_in[0], a, b, t, s, rough)
 
 
-class _Linear(NamedTuple):
+@dataclass
+class _Linear:
     """i_n, i_p, dn_in = m_n dI/dv_in, a = 1/D_n, b = 1/D_p, t = T / (D_n D_p), [samples, rows] each; the crossbar's."""
 
     i_n: Tensor
@@ -78,38 +82,49 @@ class _Linear(NamedTuple):
     b: Tensor
     t: Tensor
     s: Tangent
+    rough: bool
+
+    @cached_property
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """LU of A, which the last step and its gradient share."""
+        lu, pivots = torch.linalg.lu_factor(self.s.matrix(self.a, self.b, self.t, rough=self.rough))
+        return lu, pivots
+
+    def solve(self, right: Tensor, *, transposed: bool = False) -> Tensor:
+        """A^-1 right, or A'^-1 right, [samples, columns]."""
+        found: Tensor = torch.linalg.lu_solve(*self.factors, right[..., None], adjoint=transposed)
+        return found[..., 0]
 
 
 def _newton_step(
     stage: _Stage, linear: _Linear, v_n: Tensor, v_p: Tensor, v_col: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(dv_n, dv_p, dv_col) of one Newton step, volts."""
-    F_n, F_p, F_c = stage.crossbar.currents(v_n, v_p, v_col)
+    F_n, F_p, F_c = linear.s.currents(v_n, v_p, v_col)
     for F, m, i, v in ((F_n, stage.m_n, linear.i_n, v_n), (F_p, stage.m_p, linear.i_p, v_p)):
         F.addcmul_(m, i)
         if stage.ground_S:
             F.sub_(v, alpha=stage.ground_S).add_(stage.i_ground)
     a, b, t, s = linear.a, linear.b, linear.t, linear.s
     from_n, from_p = a * F_n, torch.addcmul(b * F_p, t, F_n)
-    dv_col = torch.linalg.solve(s.matrix(a, b, t), F_c.add_(s.to_columns(from_n, from_p)))
+    dv_col = linear.solve(F_c.add_(s.to_columns(from_n, from_p)))
     pull_n, pull_p = s.to_rows(dv_col)
     return from_n.addcmul_(a, pull_n), from_p.addcmul_(t, pull_n).addcmul_(b, pull_p), dv_col
 
 
 def _newton(
-    stage: _Stage, columns: int, inverters: Inverters, v_in: Tensor, tolerance: Tolerance
+    stage: _Stage, inverters: Inverters, v_in: Tensor, tolerance: Tolerance
 ) -> tuple[tuple[Tensor, Tensor, Tensor], _Linear, tuple[Tensor, int]]:
     """(v_n, v_p, v_col) of the solution, the last linearization, the last step [samples] and how many there were."""
     low, high = inverters.low, inverters.high
     v_n = inverters.vtc(unshifted(v_in, *(mismatch.of(0) for mismatch in stage.mismatch)))
     v_p = inverters.vtc(unshifted(v_n, *(mismatch.of(1) for mismatch in stage.mismatch)))
-    v_col = v_in.new_full((len(v_in), columns), inverters.rails.mid_V)
-    v_col.add_(stage.crossbar.currents(v_n, v_p, v_col)[2] / stage.crossbar.tangent(v_n, v_p, v_col).S)
+    v_col = stage.crossbar.floating(v_n, v_p)
     linear: _Linear | None = None
 
     def step(current: Current) -> Tensor:
         nonlocal linear
-        linear = stage.linearize(current, v_in, v_n, v_p, v_col)
+        linear = stage.linearize(current, v_in, v_n, v_p, v_col, rough=current is inverters.coarse)
         dv_n, dv_p, dv_col = _newton_step(stage, linear, v_n, v_p, v_col)
         for v, dv in ((v_n, dv_n), (v_p, dv_p), (v_col, dv_col)):
             v.add_(dv).clamp_(low, high)
@@ -141,7 +156,7 @@ class _SolveStage(torch.autograd.Function):
         mismatch = None if shift is None else Mismatch(shift, factor)
         stage = _Stage(Conductances(g_n, g_p, b_pos, b_neg), m_n, m_p, inverters, device, mismatch)
         if given is None:
-            solution, linear, taken = _newton(stage, len(b_pos), inverters, v_in, tolerance)
+            solution, linear, taken = _newton(stage, inverters, v_in, tolerance)
         else:
             v_n, v_p, v_col = (v.detach() for v in given)  # what is returned becomes part of autograd's graph
             solution, linear = (v_n, v_p, v_col), stage.linearize(inverters.current, v_in, v_n, v_p, v_col)
@@ -155,10 +170,11 @@ class _SolveStage(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         up_n, up_p, up_c, *_ = upstream
         v_n, v_p, v_col = ctx.saved_tensors
-        stage, (i_n, i_p, dn_in, a, b, t, s) = ctx.stage, ctx.linear
+        stage, linear = ctx.stage, ctx.linear
+        a, b, t, s = linear.a, linear.b, linear.t, linear.s
         # Adjoint of the Newton system: J' (l_n, l_p, l_c) = upstream; then d/dtheta = -l . dF/dtheta.
         right = -up_c - s.to_columns(a * up_n + t * up_p, b * up_p)
-        l_c = torch.linalg.solve(s.matrix(a, b, t).mT, right)
+        l_c = linear.solve(right, transposed=True)
         pull_n, pull_p = s.to_rows(l_c)
         from_p = pull_p - up_p
         l_p = b * from_p
@@ -169,10 +185,10 @@ class _SolveStage(torch.autograd.Function):
             at = torch.stack((ctx.v_in, v_n)), torch.stack((v_n, v_p))
             of_mismatch = mismatch_gradient(ctx.inverters, l_m, *at, mismatch)
         return (
-            -l_n * dn_in,
-            *stage.crossbar.gradients(l_n, l_p, l_c, v_n, v_p, v_col),
-            -(l_n * i_n).sum(0),
-            -(l_p * i_p).sum(0),
+            -l_n * linear.dn_in,
+            *s.gradients(l_n, l_p, l_c, v_n, v_p, v_col),
+            -(l_n * linear.i_n).sum(0),
+            -(l_p * linear.i_p).sum(0),
             *of_mismatch,
             *(None,) * 4,
         )
