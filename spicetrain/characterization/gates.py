@@ -67,9 +67,9 @@ def _oxides(examined: Examined, found: Probe, simulator: Simulator) -> dict[str,
     except SimulationError as error:
         remove(error)
         return {}
-    found = {}
+    oxides = {}
     for k, (where, w, area_m2) in areas.items():
         C = abs(values[f"i(vo{k})"][0].imag) / (2 * np.pi * _HERTZ)
         if C > _FAINTEST_F:
-            found[where] = (w, float(_EPS_OX_F_per_m * area_m2 / C))
-    return found
+            oxides[where] = (w, float(_EPS_OX_F_per_m * area_m2 / C))
+    return oxides
