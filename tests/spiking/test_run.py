@@ -135,7 +135,8 @@ def test_shipped_spiking_experiments_are_what_they_say() -> None:
     for name in named:
         experiment = load_experiment(name)
         assert isinstance(experiment, SpikingExperiment)
-        assert name.removesuffix("-robust").removesuffix("-gf180") == f"{experiment.dataset.name}-snn-{experiment.training.method}"
+        shown = name.removesuffix("-robust").removesuffix("-gf180")
+        assert shown == f"{experiment.dataset.name}-snn-{experiment.training.method}"
         assert (experiment.training.variation != TrainingVariation()) == name.endswith("-robust")
         assert experiment.network.layers == (784, 100, 10) and experiment.network.steps <= 25
         load_circuit(experiment.circuit.name)
