@@ -10,10 +10,10 @@ What is asked, of one finger with the pMOS width that trips it at mid-rail, at e
              [mismatch] says it: columns of a trained first crossbar move by 2 % of the swing (one sigma, MNIST), and
              a finger that is off by much more says little of them. More fingers help as higher rails do
 
-The limits are conventions, set with the shipped technologies in view: a finger of ptm90 is off by 2.8 % of its swing, so
-that its proposal is its own rails proves nothing. No network was trained at another proposal. Energy goes with the square of
-the swing, so the smallest is proposed. What it leaves out: speed, noise, and what the devices stand; a row to more
-outputs asks for more fingers.
+The limits are conventions, set with the shipped technologies in view: a finger of ptm90 is off by 2.8 % of its swing,
+so that its proposal is its own rails proves nothing. No network was trained at another proposal. Energy goes with the
+square of the swing, so the smallest is proposed. What it leaves out: speed, noise, and what the devices stand; a row to
+more outputs asks for more fingers.
 """
 
 from __future__ import annotations
