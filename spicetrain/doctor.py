@@ -11,11 +11,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from spicetrain.assets import data_folder, dataset_sources
+from spicetrain.assets import data_folder, dataset_sources, netlists_folder
 from spicetrain.datasets.sources import read_sources
-from spicetrain.errors import ConfigurationError, NgspiceError, StorageError
-from spicetrain.spice.ngspice import find_ngspice
+from spicetrain.errors import ConfigurationError, NgspiceError, StorageError, TechnologyError
+from spicetrain.spice.ngspice import NEEDS_OSDI, find_ngspice
 from spicetrain.storage import cache_folder, require_writable
+from spicetrain.technology import load_technology
 
 State = Literal["ok", "warn", "lack"]
 
@@ -42,7 +43,8 @@ class Finding:
 
 
 def examine(executable: str | Path | None = None) -> list[Finding]:
-    """Look at Python, ngspice (`executable`, or as `find_ngspice`), packages, machine, folders, datasets.
+    """Look at Python, ngspice (`executable`, or as `find_ngspice`), packages, machine, folders, technologies, devices,
+    datasets.
 
     Nothing is downloaded and nothing raises: what is missing is a finding.
     """
@@ -53,6 +55,8 @@ def examine(executable: str | Path | None = None) -> list[Finding]:
         _torch,
         _machine,
         _cache,
+        _technologies,
+        _devices,
         _datasets,
     )
     return [finding for part in parts for finding in part()]
@@ -89,6 +93,7 @@ def _ngspice(executable: str | Path | None) -> list[Finding]:
     return [
         Finding("ngspice", "ok", f"version {found.version} ({found.executable})"),
         _capability("ngspice KLU solver", found.klu, "warn", _KLU_ADVICE),
+        _capability("ngspice OSDI", found.osdi, "warn", f"It loads no compiled models, {NEEDS_OSDI}"),
         _capability("ngspice code models", found.code_models, "lack", _CODE_MODELS_ADVICE),
     ]
 
@@ -141,6 +146,23 @@ def _cache() -> list[Finding]:
     except StorageError as error:
         return [Finding("cache folder", "lack", f"{folder} cannot be written", str(error))]
     return [Finding("cache folder", "ok", str(folder))]
+
+
+def _technologies() -> list[Finding]:
+    """The shipped ones. A foundry's library comes in a package of its own."""
+    findings = []
+    for path in sorted((netlists_folder() / "technologies").glob("*.toml")):
+        try:
+            findings.append(Finding(f"technology {path.stem}", "ok", str(load_technology(path.stem).library)))
+        except TechnologyError as error:
+            advice = f"Only it needs it: pip install 'spicetrain[pdk]' (in a checkout: pip install '.[pdk]'). {error}"
+            findings.append(Finding(f"technology {path.stem}", "warn", "its library is not here", advice))
+    return findings
+
+
+def _devices() -> list[Finding]:
+    names = ", ".join(sorted(path.stem for path in (netlists_folder() / "devices").glob("*.toml")))
+    return [Finding("measured devices", "ok", f"[memristor] preset = one of {names}")]
 
 
 def _datasets() -> list[Finding]:

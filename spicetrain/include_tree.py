@@ -8,8 +8,8 @@ How ngspice finds them (39, tried; a file in its working folder would come first
                          library that was included as a whole, relative to ngspice's working folder: not to be found
     .lib section         the begin of a section, .endl is its end
 
-Two things are refused that end ngspice without a word: a file that includes itself (it crashes), a section that calls
-itself (it never ends).
+Three things are refused: a file that includes itself (ngspice crashes without a word), a section that calls itself (it
+never ends), and commands, which ngspice carries out, those of the shell too.
 """
 
 from __future__ import annotations
@@ -29,6 +29,13 @@ from spicetrain.errors import TechnologyError, nearest
 _CARD = re.compile(
     rb"^[ \t]*(\.(?:inc|lib|endl)[^\n]*(?:(?:\n[ \t]*\*[^\n]*)*\n[ \t]*\+[^\n]*)*)", re.IGNORECASE | re.MULTILINE
 )
+# ngspice takes "*# word" for a command too; "*####" is a comment.
+_COMMANDS = re.compile(rb"^[ \t]*(\.control\b|\*#[ \t]*[a-z])[^\n]*", re.IGNORECASE | re.MULTILINE)
+_RUNS = re.compile(rb"^[^\n*]*\bd_(?:process|cosim)\b[^\n]*", re.IGNORECASE | re.MULTILINE)
+_DEFINED = re.compile(
+    rb"^[ \t]*\.(subckt|model)[ \t]+(\S+)([^\n]*(?:(?:\n[ \t]*\*[^\n]*)*\n[ \t]*\+[^\n]*)*)",
+    re.IGNORECASE | re.MULTILINE,
+)
 _COMMENT = re.compile(r";.*|//.*|(?<=[ \t,])\$.*")
 _INCLUDED = re.compile(r"\"([^\"]*)\"|'([^']*)'|(\S+)")
 
@@ -39,14 +46,38 @@ def checksums(library: Path, section: str | None) -> tuple[str, ...]:
     section   the one that is used; None: the library is included as a whole
 
     Raises TechnologyError, with file and line: a file is missing or cannot be read, a section is missing, something
-    contains itself.
+    contains itself, or runs commands.
     """
+    return tuple(_followed(library, section).checksums.values())
+
+
+def definitions(library: Path, section: str | None) -> dict[str, tuple[str, ...] | None]:
+    """What those files define, by name as it is written there: the ports of a .subckt, None of a .model (of one in bins
+    without its number). Sections that are not used count too. Raises as `checksums`."""
+    found: dict[str, tuple[str, ...] | None] = {}
+    for path in _followed(library, section).checksums:
+        for keyword, name, rest in _DEFINED.findall(path.read_bytes()):
+            if keyword.lower() == b"model":
+                found.setdefault(re.sub(r"\.\d+$", "", fsdecode(name)), None)
+            else:
+                found[fsdecode(name)] = _ports(fsdecode(rest))
+    return found
+
+
+def _followed(library: Path, section: str | None) -> _Tree:
     tree = _Tree()
     if section is not None:
         tree.follow_section(library, section)
     else:
         tree.follow_whole(library)
-    return tuple(tree.checksums.values())
+    return tree
+
+
+def _ports(line: str) -> tuple[str, ...]:
+    """The nodes of a .subckt's line: the words before its parameters."""
+    parts = [_COMMENT.sub("", part) for part in line.split("\n") if not part.lstrip().startswith("*")]
+    words = re.sub(r"\s*=\s*", "=", " ".join(part.lstrip().removeprefix("+") for part in parts)).split()
+    return tuple(takewhile(lambda word: "=" not in word and not word.lower().startswith("params:"), words))
 
 
 @dataclass(frozen=True)
@@ -149,9 +180,19 @@ class _Tree:
                 content = path.read_bytes()
             except OSError as error:
                 raise TechnologyError(f"Cannot read the model file {path}: {error.strerror or error}.") from error
+            _require_no_commands(path, content)
             self.checksums[path] = hashlib.sha256(content).hexdigest()
             self._cards[path] = list(_cards(path, content))
         return self._cards[path]
+
+
+def _require_no_commands(path: Path, content: bytes) -> None:
+    found = _COMMANDS.search(content) or _RUNS.search(content)
+    if found is not None:
+        card = _Card(path, content.count(b"\n", 0, found.start()) + 1, fsdecode(found[0]).strip()[:80])
+        raise card.error(
+            "a model library must not run anything, and ngspice would: commands, programs and the shell. Take it out."
+        )
 
 
 def _cards(path: Path, content: bytes) -> Iterator[_Card]:

@@ -22,7 +22,7 @@ from spicetrain.errors import TechnologyError, nearest
 from spicetrain.mismatch import Mismatch
 from spicetrain.rails import Rails
 from spicetrain.schema import Definition, find_toml, parse, read_toml
-from spicetrain.storage import content_hash
+from spicetrain.storage import content_hash, sha256_of_file
 
 Setup = Literal["ngbehavior", "ng_nomodcheck", "skywaterpdk"]
 """Of ngspice's variables, those that change how it reads a library."""
@@ -37,6 +37,8 @@ class Transistors(Definition):
     package          an installed Python package, as it is imported: paths are relative to its folder, not to the TOML's
     includes         files that are read as a whole before the library
     library, section the models; without a section it is read as a whole too
+    osdi             compiled Verilog-A models, which ngspice loads before it reads anything. They are machine code:
+                     take them from whom you trust
     params           set after all of them, whatever they say themselves: a library's own mismatch is switched off here
     setup            what ngspice is told before it reads anything (the library's own .spiceinit)
     element          "M": models; "X": subcircuits
@@ -46,6 +48,7 @@ class Transistors(Definition):
 
     package: str | None = Field(default=None, pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")
     includes: tuple[str, ...] = ()
+    osdi: tuple[str, ...] = ()
     library: str
     section: str | None = None
     params: dict[Name, Number] = {}
@@ -69,8 +72,16 @@ class Transistors(Definition):
         return setup
 
 
+_NOT_QUOTED = re.compile(r"[^\w ./@%+=:,~-]")  # what a command of ngspice may read otherwise, between its quotes
 # Keys that came later: where they say nothing, a technology is what it was, and keeps its fingerprint.
-_LATER: dict[str, object] = {"package": None, "includes": (), "params": {}, "setup": {}, "geometry_unit_m": 1.0}
+_LATER: dict[str, object] = {
+    "package": None,
+    "includes": (),
+    "osdi": (),
+    "params": {},
+    "setup": {},
+    "geometry_unit_m": 1.0,
+}
 
 
 class UnitInverter(Definition):
@@ -126,6 +137,11 @@ class Technology(Definition):
         return tuple((self.models_folder / name).resolve() for name in self.transistors.includes)
 
     @cached_property
+    def osdi(self) -> tuple[Path, ...]:
+        """Absolute paths of the compiled models."""
+        return tuple((self.models_folder / name).resolve() for name in self.transistors.osdi)
+
+    @cached_property
     def fingerprint(self) -> str:
         """Hash of everything a nominal simulation depends on: the definition, without its statistics, and the content
         of all model files."""
@@ -141,7 +157,12 @@ class Technology(Definition):
     def model_files(self) -> tuple[str, ...]:
         """Checksums of the model files and of all that they include. TechnologyError when one is missing."""
         wholes = (include_tree.checksums(path, None) for path in self.includes)
-        return (*chain.from_iterable(wholes), *include_tree.checksums(self.library, self.transistors.section))
+        compiled = (sha256_of_file(path) for path in self.osdi)
+        return (
+            *compiled,
+            *chain.from_iterable(wholes),
+            *include_tree.checksums(self.library, self.transistors.section),
+        )
 
 
 def load_technology(name: str | Path) -> Technology:
@@ -162,10 +183,16 @@ def load_technology(name: str | Path) -> Technology:
     models = technology.transistors
     beginning = "the TOML file" if models.package is None else f"the package {models.package}"
     named = {f"includes = {name!r}": found for name, found in zip(models.includes, technology.includes, strict=True)}
+    named |= {f"osdi = {name!r}": found for name, found in zip(models.osdi, technology.osdi, strict=True)}
     for what, file in {**named, f"library = {models.library!r}": technology.library}.items():
         if not file.is_file():
             raise TechnologyError(
                 f"{path}: transistors.{what} is not a file ({file}). The path is relative to {beginning}."
+            )
+    for file in technology.osdi:
+        if (found := _NOT_QUOTED.search(str(file))) is not None:
+            raise TechnologyError(
+                f"{path}: ngspice cannot be told an OSDI file with {found[0]!r} in its path ({str(file)!r}). Rename it."
             )
     if models.section is not None and any(letter.isspace() for letter in str(technology.library)):
         raise TechnologyError(

@@ -455,7 +455,7 @@ def parts(folder: Path) -> set[str]:
 
 
 def test_ngspice_killed_in_mid_sweep(own_folder: Path, own_cache: Path, refused: Refused) -> None:
-    wrapper = Wrapper.make(own_folder / "w", "kill -9 $$", left=5)  # the probe, the check, and three sweeps
+    wrapper = Wrapper.make(own_folder / "w", "kill -9 $$", left=6)  # the probe, the check (two), and three sweeps
     command = f"characterize tiny.toml --characterization.plan smoke --workers 1 --ngspice {wrapper.executable}"
     said = refused(4, command)
     assert "killed by SIGKILL" in said and "out of memory" in said and "Deck kept in" in said
@@ -694,7 +694,7 @@ def interrupted(words: str, when: Callable[[], object], folder: Path) -> None:
 
 @pytest.mark.parametrize("finished", [0, 3])
 def test_ctrl_c_while_characterizing(finished: int, own_folder: Path, own_cache: Path) -> None:
-    wrapper = Wrapper.make(own_folder / "w", "exec sleep 600", left=2 + finished)  # and the probe and the check
+    wrapper = Wrapper.make(own_folder / "w", "exec sleep 600", left=3 + finished)  # and the probe and the check
     command = f"characterize tiny.toml --characterization.plan smoke --workers 2 --ngspice {wrapper.executable}"
 
     def sweeps_kept() -> int:

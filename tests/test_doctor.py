@@ -9,6 +9,7 @@ import pytest
 
 from spicetrain.doctor import Finding, examine, print_findings
 from spicetrain.spice.ngspice import Ngspice, find_ngspice
+from spicetrain.technology import load_technology
 
 
 def by_name(findings: list[Finding]) -> dict[str, Finding]:
@@ -58,6 +59,27 @@ def test_lack_of_klu_is_a_warning_and_of_code_models_a_fault(monkeypatch: pytest
     assert found["ngspice KLU solver"] == Finding("ngspice KLU solver", "ok", "yes")
     assert found["ngspice code models"].state == "lack"
     assert print_findings(findings) == 3
+
+
+def test_lack_of_osdi_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, osdi=False)
+    found = by_name(findings := examine())["ngspice OSDI"]
+    assert found.state == "warn" and "Verilog-A" in found.advice
+    assert print_findings(findings) == 0
+    pretend(monkeypatch, osdi=True)
+    assert by_name(examine())["ngspice OSDI"] == Finding("ngspice OSDI", "ok", "yes")
+
+
+def test_technologies_and_devices_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = by_name(examine())
+    assert found["technology ptm90"] == Finding("technology ptm90", "ok", str(load_technology("ptm90").library))
+    assert found["technology gf180mcu"].value.endswith("sm141064.ngspice")
+    assert "pcm" in found["measured devices"].value and "rram-wan" in found["measured devices"].value
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    findings = examine()
+    foundry = by_name(findings)["technology gf180mcu"]
+    assert foundry.state == "warn" and "pip install 'spicetrain[pdk]'" in foundry.advice
+    assert print_findings(findings) == 0
 
 
 def test_cache_folder_that_cannot_be_made(own_folders: Path) -> None:

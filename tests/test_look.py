@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,12 @@ from spicetrain.cli import main
 from spicetrain.errors import TechnologyError
 from spicetrain.inverter.characterization.check import examined
 from spicetrain.look.measure import Look, look_at
-from spicetrain.look.verdict import Row, rows_of
+from spicetrain.look.rails import Proposal, propose_rails
+from spicetrain.look.verdict import Row, _rails, rows_of
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
-from spicetrain.technology import Technology
+from spicetrain.technology import Technology, UnitInverter, load_technology
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +73,57 @@ def test_the_width_it_proposes_centres_the_threshold(look: Look, ptm90: Technolo
     assert proposed == pytest.approx(560e-9, rel=0.01)
     weak = ptm90.changed(inverter=unit.model_copy(update={"pmos": unit.pmos | {"w": 90e-9}}))
     assert "No pMOS width" in rows(weak, ngspice)["threshold"].advice
+
+
+def test_the_rails_it_proposes(look: Look, ptm90: Technology, ngspice: Ngspice) -> None:
+    """Its inverter at those rails, by a deck by hand, does what is asked; at lower ones it does not."""
+    found, below = look.proposal.smallest, look.proposal.below  # type: ignore[union-attr]
+    assert found is not None and below is not None
+    assert found.swing_V == pytest.approx(0.5) and found.p_width == pytest.approx(560e-9, rel=0.01)  # PHAX's and ours
+    assert below.lacks == ("offset",) and below.swing_V == pytest.approx(0.45)
+    row_S = 10 * (ptm90.memristor.g_min_S + ptm90.memristor.g_max_S) / 2
+    loaded = f"""vup vdd 0 0.25
+vlow vss 0 -0.25
+mn out a vss vss nmos w=240e-9 l=90e-9
+mp out a vdd vdd pmos w={found.p_width!r} l=90e-9
+rl out 0 {1 / row_S!r}
+va a 0 0.0"""
+    deck = Deck(f".include {ptm90.library}\n{loaded}", ".dc va -0.25 0.25 0.5", ("v(out)",), 2)
+    v_out = simulate(deck, ngspice).values["v(out)"]
+    assert found.loaded == pytest.approx((v_out[0] - v_out[1]) / 0.5, rel=1e-4)
+    sigma_n, sigma_p = 3.5e-9 / np.sqrt(240e-9 * 90e-9), 3.5e-9 / np.sqrt(found.p_width * 90e-9)
+    assert found.offset == pytest.approx(np.hypot(sigma_n, sigma_p) / 2 / 0.5, rel=1e-6)
+    assert found.gain == pytest.approx(look.nominal.gain, rel=0.02)
+
+
+def test_rails_of_a_foundrys_library(ngspice: Ngspice) -> None:
+    """Below 1.65 V its pMOS needs ten times the nMOS's width and more: its own rails, 1.8 V, are above that."""
+    technology = load_technology("gf180mcu")
+    proposal = propose_rails(technology, simulator(ngspice))
+    assert proposal is not None and proposal.smallest is not None and proposal.below is not None
+    assert proposal.below.lacks == ("centre",) and 1.5 < proposal.smallest.swing_V <= 1.8
+    rails = technology.rails.model_copy(
+        update={"vdd_V": proposal.smallest.swing_V / 2, "vss_V": -proposal.smallest.swing_V / 2}
+    )
+    unit = technology.inverter
+    wider = unit.model_copy(update={"pmos": unit.pmos | {"w": proposal.smallest.p_width}})
+    figures = check(examined(technology.changed(rails=rails, inverter=wider)), simulator(ngspice))
+    assert abs(figures["inverter"]["switches_at_V"]) < 0.02 * proposal.smallest.swing_V
+
+
+def test_rails_that_are_too_low_are_told(ptm90: Technology, look: Look, made_up: Technology) -> None:
+    low = ptm90.changed(rails=ptm90.rails.model_copy(update={"vdd_V": 0.2, "vss_V": -0.2}))
+    row = _rails(low, look)
+    assert row.state == "warn" and "proposal: 0.25 and -0.25 V" in row.advice and "sigma of the trip" in row.advice
+    assert _rails(ptm90, look).state == "ok" and "smallest proposal: 0.25 and -0.25 V" in _rails(ptm90, look).figure
+    none = replace(look, proposal=Proposal(None, look.proposal.below))  # type: ignore[union-attr]
+    assert "No proposal up to 450 mV: sigma" in _rails(ptm90, none).advice
+    assert "no proposal" in _rails(ptm90, replace(look, proposal=None)).figure
+    # sizes by names that are not known as widths
+    assert (
+        propose_rails(made_up.changed(inverter=UnitInverter(nmos={"nfin": 2.0}, pmos={"nfin": 4.0})), simulator())
+        is None
+    )
 
 
 def test_a_row_a_question(made_up: Technology, ptm90: Technology, ngspice: Ngspice) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from spicetrain.characterization.cache import CacheEntry
-from spicetrain.characterization.check import Examined, check
+from spicetrain.characterization.check import check
+from spicetrain.characterization.examined import Examined
 from spicetrain.characterization.plan import Plan
 from spicetrain.characterization.sweep import Measurement, Subject, Sweep, measure
 from spicetrain.errors import ConfigurationError

@@ -7,85 +7,35 @@ units, parameters without effect, a multiplicity that does not multiply, an inve
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from spicetrain.characterization.probe import (
-    FINGERS,
-    SIZES,
-    AddInverter,
-    Conduction,
-    Probe,
-    Transistor,
-    probe,
-)
+from spicetrain.characterization.declared import PORTS, possible, require_declared, require_sizes
+from spicetrain.characterization.examined import KINDS, Examined, remove
+from spicetrain.characterization.gates import require_gates
+from spicetrain.characterization.own_statistics import require_statistics_scale
+from spicetrain.characterization.probe import FINGERS, Conduction, Probe
 from spicetrain.errors import SimulationError, StorageError, TechnologyError, nearest
 from spicetrain.keyed import Recipe
 from spicetrain.netlists.cells import Kind, models_only, text_of
-from spicetrain.rails import Rails
 from spicetrain.spice.parameters import parameters_of
 from spicetrain.spice.simulator import Simulator
 from spicetrain.storage import cache_folder, read_json, write_json
-from spicetrain.technology import Technology
 
-_CHECK = Recipe("check", 2)
+_CHECK = Recipe("check", 3)
 Figures = dict[str, dict[str, float]]
 
-_KINDS: tuple[Kind, Kind] = ("nmos", "pmos")
-_LARGEST_m = 1e-3  # a finger of the unit inverter is micrometres
 _LARGEST_A, _SMALLEST_A = 1.0, 1e-15  # what one finger may conduct, and must switch, between the rails
 # How far m fingers may be from m times the current of one: relatively, and by ngspice's gmin, 1e-12 S beside a device.
-_FACTOR, _GMIN_S = 1e-3, 1e-11
+_FACTOR, _GMIN_S, _SAME = 1e-3, 1e-11, 1e-6
 _END, _RISE = (
     0.1,
     1e-3,
 )  # in swings: how far the inverter's curve may end from the rails, how much it may rise in a step
 _OF_MOST_MODELS = ("w", "l", "m", "nf", "ad", "as", "pd", "ps", "nrd", "nrs")
-_PORTS = "its ports are others than drain, gate, source, bulk, in this order"
-
-
-@dataclass(frozen=True)
-class Examined:
-    """What is looked at: some transistors of a technology, between the rails that they work between.
-
-    circuit       the name of theirs, where a circuit has transistors of its own
-    add_inverter  puts the unit inverter into a circuit; None: there is none to look at
-    """
-
-    technology: Technology
-    rails: Rails
-    transistors: tuple[Transistor, ...]
-    circuit: str | None = None
-    add_inverter: AddInverter | None = None
-
-    def model(self, kind: Kind) -> str:
-        models = self.technology.transistors
-        return models.nmos if kind == "nmos" else models.pmos
-
-    def exchanged(self) -> Examined:
-        """The same with the names of the models exchanged."""
-        names = {"nmos": self.model("pmos"), "pmos": self.model("nmos")}
-        models = self.technology.transistors.model_copy(update=names)
-        return replace(self, technology=self.technology.changed(transistors=models))
-
-    def probe(self, simulator: Simulator) -> Probe:
-        return probe(self.technology, self.rails, self.transistors, simulator, self.add_inverter)
-
-    def alone(self, simulator: Simulator) -> Probe | None:
-        """Without the inverter; None when ngspice fails."""
-        try:
-            return replace(self, add_inverter=None).probe(simulator)
-        except SimulationError as error:
-            _remove(error)
-            return None
-
-    def error(self, what: str) -> TechnologyError:
-        of = "Technology" if self.circuit is None else f"Circuit {self.circuit!r} with technology"
-        return TechnologyError(f"{of} {self.technology.name!r} ({self.technology.library}): {what}")
+_PORTS = f"its ports are others than {PORTS}, in this order"
 
 
 def check(examined: Examined, simulator: Simulator) -> Figures:
@@ -119,29 +69,18 @@ def _stored(path: Path) -> Figures | None:
 
 
 def _figures(examined: Examined, simulator: Simulator) -> Figures:
-    _require_sizes(examined)
+    require_sizes(examined)
+    require_declared(examined)
     _require_known_parameters(examined, simulator)
     found = _probed(examined, simulator)
     _require_metres(examined, found)
     _require_conduction(examined, found, simulator)
+    _require_same_twice(examined, found)
     _require_multiplicity(examined, found)
+    require_gates(examined, found, simulator)
+    require_statistics_scale(examined, simulator)
     figures = {each.transistor.where: {"on_A": each.on_A, "off_A": each.off_A} for each in found.transistors}
     return figures if found.v_out_V is None else figures | {"inverter": _inversion(examined, found)}
-
-
-def _require_sizes(examined: Examined) -> None:
-    """What can be said without ngspice; of a subcircuit little: what its parameters mean is its author's."""
-    models = examined.technology.transistors
-    for transistor in examined.transistors:
-        for name, value in transistor.geometry.items():
-            if name.lower() in [one.lower() for one in models.multiplicities]:
-                raise examined.error(f"{transistor.where}.{name} is also transistors.multiplicity: leave it out there.")
-            if models.element == "M" and name.lower() in SIZES and value <= 0:
-                raise examined.error(f"{transistor.where}.{name} = {value}: a size is above 0, in metres.")
-        if models.element == "M" and not transistor.geometry:
-            raise examined.error(
-                f"{transistor.where} is empty: ngspice would take sizes of its own. Give w and l, in metres."
-            )
 
 
 def _require_known_parameters(examined: Examined, simulator: Simulator) -> None:
@@ -154,7 +93,7 @@ def _require_known_parameters(examined: Examined, simulator: Simulator) -> None:
         given.setdefault(examined.model(each.kind), dict.fromkeys(models.multiplicities, 1.0)).update(each.geometry)
     found = parameters_of(text_of(models_only(examined.technology)), 4, given, simulator)
     for model, name in found.ignored:
-        raise _unknown(examined, name, [kind for kind in _KINDS if examined.model(kind) == model], found.known[model])
+        raise _unknown(examined, name, [kind for kind in KINDS if examined.model(kind) == model], found.known[model])
 
 
 def _unknown(examined: Examined, name: str, kinds: Sequence[Kind], known: Iterable[str]) -> TechnologyError:
@@ -175,30 +114,32 @@ def _probed(examined: Examined, simulator: Simulator) -> Probe:
     except SimulationError as error:
         unknown = re.search(r"unknown parameter \(([a-z]\w*)\)", str(error), re.IGNORECASE)
         if unknown is not None and examined.technology.transistors.element == "M":
-            _remove(error)
-            raise _unknown(examined, unknown[1], _KINDS, _OF_MOST_MODELS) from error
+            remove(error)
+            raise _unknown(examined, unknown[1], KINDS, _OF_MOST_MODELS) from error
+        if "could not find a valid modelname" in str(error):
+            remove(error)
+            given = ", ".join(f"{each.where} {dict(each.geometry)}" for each in examined.transistors)
+            raise examined.error(
+                f"the library has no model for one of these sizes: {given}. Its models hold between the shortest and "
+                "narrowest gate that it allows and the longest and widest. Likely: another unit than the library's, or "
+                "a power of ten."
+            ) from error
         alone = None if examined.add_inverter is None else examined.alone(simulator)
         if alone is not None:
             try:
                 _require_metres(examined, alone)
                 _require_conduction(examined, alone, simulator)
             except TechnologyError:
-                _remove(error)
+                remove(error)
                 raise
         raise
-
-
-def _remove(error: SimulationError) -> None:
-    """What ngspice left, where our own text says all there is to say."""
-    if error.folder is not None:
-        shutil.rmtree(error.folder, ignore_errors=True)
 
 
 def _require_metres(examined: Examined, found: Probe) -> None:
     """As ngspice has them: a library may scale what it is given."""
     for each in found.transistors:
         for name, value in each.size_m.items():
-            if value > _LARGEST_m:
+            if not possible(name, value):
                 raise examined.error(
                     f"{each.transistor.where}.{name} is {value:g} m to ngspice: sizes are in metres, so 240 nm is "
                     f"240e-9. With it one finger conducts {each.on_A:.3g} A."
@@ -239,6 +180,17 @@ def _wrong(examined: Examined, each: Conduction) -> str | None:
             f"which should open it, and {each.off_A:.3g} A at {closed:g} V"
         )
     return None
+
+
+def _require_same_twice(examined: Examined, found: Probe) -> None:
+    for each in found.transistors:
+        if abs(each.twin_A - each.on_A) > _SAME * abs(each.on_A) + _SMALLEST_A:
+            raise examined.error(
+                f"two equal transistors differ: one finger of {each.transistor.where} "
+                f"({examined.model(each.transistor.kind)!r}) conducts {each.on_A:.6g} A, another {each.twin_A:.6g} A. "
+                "The library draws mismatch of its own; chips are drawn here. Switch it off by transistors.params, as "
+                "{ sw_stat_mismatch = 0 } of gf180mcu, { MC_MM_SWITCH = 0 } of sky130."
+            )
 
 
 def _require_multiplicity(examined: Examined, found: Probe) -> None:

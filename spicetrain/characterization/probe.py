@@ -37,12 +37,14 @@ class Conduction:
     """What `transistor` conducts alone between the rails, in its own sense, in amperes.
 
     open_A   of FINGERS of it, the gate at the rail that should open it
+    twin_A   of one finger once more, the gate open
     off_A    of one finger, the gate at the other rail
     size_m   by name, the sizes that ngspice works with (M elements only), in metres
     """
 
     transistor: Transistor
     open_A: tuple[float, ...]
+    twin_A: float
     off_A: float
     size_m: Mapping[str, float]
 
@@ -92,7 +94,7 @@ def _deck(
     saves = []
     for k, one in enumerate(transistors):
         source, drain_V = (VSS, rails.vdd_V) if one.kind == "nmos" else (VDD, rails.vss_V)
-        for j, fingers in enumerate(FINGERS):
+        for j, fingers in enumerate((*FINGERS, 1.0)):
             drain = f"d{k}_{j}"
             circuit.V(drain, drain, circuit.gnd, drain_V)
             nodes = (drain, "gate", source, source)
@@ -110,6 +112,7 @@ def _deck(
 def _conduction(transistor: Transistor, k: int, values: Mapping[str, NDArray]) -> Conduction:
     # A source's current flows into its positive terminal, so what it delivers to the drain is -i.
     sense, on, off = (-1, -1, 0) if transistor.kind == "nmos" else (1, 0, -1)
-    ends = [sense * values[f"i(vd{k}_{j})"][[0, -1]] for j in range(len(FINGERS))]
+    ends = [sense * values[f"i(vd{k}_{j})"][[0, -1]] for j in range(len(FINGERS) + 1)]
     size_m = {key: float(values[name][0]) for key in SIZES if (name := f"@md{k}_0[{key}]") in values}
-    return Conduction(transistor, tuple(float(pair[on]) for pair in ends), float(ends[0][off]), size_m)
+    *opened, twin = (float(pair[on]) for pair in ends)
+    return Conduction(transistor, tuple(opened), twin, float(ends[0][off]), size_m)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from spicetrain.characterization.sweep import swept
 from spicetrain.errors import SimulationError
 from spicetrain.inverter.netlists.cells import add_inverter, new_circuit
+from spicetrain.look.rails import Proposal, propose_rails
 from spicetrain.netlists.cells import VDD, VSS, Kind, models_only, text_of, transistor
 from spicetrain.rails import Rails
 from spicetrain.spice.deck import Deck
@@ -66,6 +67,7 @@ class Look:
     p_factor   the pMOS width that puts the threshold at mid-rail, over the one given; None: no width does, or none is
                known
     width      what the pMOS's width is called
+    proposal   rails that would do; None: not known
     """
 
     output: Mapping[Kind, Mapping[float, tuple[NDArray, NDArray]]]
@@ -75,6 +77,7 @@ class Look:
     supplies: Mapping[float, Vtc]
     p_factor: float | None
     width: str | None
+    proposal: Proposal | None = None
 
     @property
     def nominal(self) -> Vtc:
@@ -98,7 +101,15 @@ def look_at(technology: Technology, simulator: Simulator) -> Look:
     on_A = min(max(float(np.abs(i).max()) for _, i in curves.values()) for curves in output.values())
     on_S = on_A / (technology.rails.vdd_V - technology.rails.vss_V)
     loads = _vtcs(simulator, technology, tuple(share * on_S for share in _LOADS))
-    return Look(output, loads, by_corner, by_temperature, by_supply, *_centred(technology, simulator))
+    return Look(
+        output,
+        loads,
+        by_corner,
+        by_temperature,
+        by_supply,
+        *_centred(technology, simulator),
+        propose_rails(technology, simulator),
+    )
 
 
 def _paired(names: Iterable[Name], curves: Iterator[Vtc]) -> dict[Name, Vtc]:

@@ -8,6 +8,7 @@ from typing import Literal
 from spicetrain.characterization.check import Figures
 from spicetrain.errors import TechnologyError
 from spicetrain.look.measure import Look
+from spicetrain.look.rails import TYPICAL_ROW, AtSwing
 from spicetrain.report.units import percent, quantity
 from spicetrain.technology import Technology
 from spicetrain.variation import VariationSettings, statistics_of
@@ -37,6 +38,7 @@ def rows_of(technology: Technology, figures: Figures, look: Look) -> list[Row]:
         _threshold(technology, look),
         _gain(look),
         _swing(look),
+        _rails(technology, look),
     ]
     if look.corners:
         rows.append(_moves("corners", technology, {name: vtc.switches_at_V for name, vtc in look.corners.items()}))
@@ -88,6 +90,34 @@ def _swing(look: Look) -> Row:
     if vtc.swing >= _LEAST_SWING:
         return Row("swing", "ok", figure)
     return Row("swing", "warn", figure, "Higher rails, or a higher V_T, would let it reach them.")
+
+
+def _rails(technology: Technology, look: Look) -> Row:
+    rails, proposal = technology.rails, look.proposal
+    own_V = rails.vdd_V - rails.vss_V
+    figure = f"{quantity(own_V, 'V')} apart"
+    if proposal is None:
+        return Row("rails", "ok", f"{figure}; no proposal: no width is known, or ngspice fails at other supplies")
+    found, below = proposal.smallest, proposal.below
+    if found is None:
+        assert below is not None
+        return Row("rails", "warn", figure, f"No proposal up to {quantity(below.swing_V, 'V')}: {_lacks(below)}.")
+    high, low = rails.mid_V + found.swing_V / 2, rails.mid_V - found.swing_V / 2
+    why = f": at {quantity(below.swing_V, 'V')} {_lacks(below)}" if below is not None else ""
+    proposed = f"proposal: {high:.4g} and {low:.4g} V, inverter.pmos.{look.width} = {found.p_width:.4g}{why}"
+    if own_V >= found.swing_V * (1 - 1e-6):
+        return Row("rails", "ok", f"{figure}; smallest {proposed}")
+    return Row("rails", "warn", figure, f"Raise them; {proposed}.")
+
+
+def _lacks(at: AtSwing) -> str:
+    said = {
+        "centre": f"the pMOS would be {at.p_ratio:.3g} times as wide as the nMOS",
+        "gain": f"the gain is {at.gain:.3g}",
+        "load": f"a row of {TYPICAL_ROW} devices leaves {percent(at.loaded, 0)} of the swing",
+        "offset": f"sigma of the trip of a finger is {percent(at.offset or 0.0, 1)} of the swing",
+    }
+    return " and ".join(said[name] for name in at.lacks)
 
 
 def _moves(what: str, technology: Technology, at_V: dict[str, float]) -> Row:

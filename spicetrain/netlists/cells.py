@@ -7,7 +7,7 @@ from typing import Literal
 
 from PySpice.Spice.Netlist import Circuit
 
-from spicetrain.spice.deck import setup_line
+from spicetrain.spice.deck import osdi_line, setup_line
 from spicetrain.technology import Technology
 
 VDD, VSS = "vdd", "vss"
@@ -21,6 +21,7 @@ def models_only(technology: Technology) -> Circuit:
     circuit, models = Circuit("spicetrain"), technology.transistors
     # As text: the path may hold spaces, and PySpice writes it without quotes.
     lines = [setup_line(name, value) for name, value in models.setup.items()]
+    lines += [osdi_line(path) for path in technology.osdi]
     lines += [f'.include "{path}"' for path in technology.includes]
     whole = models.section is None
     lines.append(f'.include "{technology.library}"' if whole else f'.lib "{technology.library}" {models.section}')

@@ -46,12 +46,22 @@ _COMMENT = re.compile(r"(;|\$[ \t]|//).*")
 _INCLUDE = re.compile(r"\.(?:include|inc|lib)\s+(\"[^\"]+\"|'[^']+'|\S+)(\s+\S+)?", re.IGNORECASE)
 
 
-_SETUP = "* .spiceinit: "
+_SETUP, _OSDI = "* .spiceinit: ", "osdi "
 
 
 def setup_line(name: str, value: str | bool) -> str:
     """A comment of a circuit that has ngspice set a variable before it reads the deck."""
     return f"{_SETUP}{'set' if value else 'unset'} {name}{f'={value}' if isinstance(value, str) else ''}"
+
+
+def osdi_line(path: Path) -> str:
+    """A comment of a circuit that has ngspice load a compiled Verilog-A model before it reads the deck."""
+    return f"{_SETUP}{_OSDI}'{path}'"
+
+
+def loads_osdi(setup: str) -> bool:
+    """Whether such a line is among those for .spiceinit."""
+    return any(line.startswith(_OSDI) for line in setup.splitlines())
 
 
 def setup_of(text: str) -> str:

@@ -23,6 +23,13 @@ _INSTALL = (
     f"or name an executable in ${VARIABLE}."
 )
 
+NEEDS_OSDI = (
+    "which a technology with compiled Verilog-A models (transistors.osdi) needs. Debian 12: apt-get install -t "
+    f"bookworm-backports ngspice has it (version 46). Or name an ngspice that was built with it in ${VARIABLE}."
+)
+# What one without it answers to the command; one that has it asks for a file.
+_ASKS_OSDI, _NO_OSDI = "osdi\n", "osdi: no such command"
+
 # One A element, which needs the code models, under `.options klu`, which names its solver in the log if
 # built.
 _PROBE_DECK = """* spicetrain probe
@@ -39,12 +46,19 @@ r1 out 0 1000.0
 
 @dataclass(frozen=True)
 class Ngspice:
-    """An ngspice that answered. `klu`: built with the KLU solver; `code_models`: XSPICE's A elements work."""
+    """An ngspice that answered. `klu`: built with the KLU solver; `code_models`: XSPICE's A elements work; `osdi`: it
+    loads compiled Verilog-A models."""
 
     executable: Path
     version: int
     klu: bool
     code_models: bool
+    osdi: bool = False
+
+    def require_osdi(self) -> None:
+        """NgspiceError when it has none."""
+        if not self.osdi:
+            raise NgspiceError(f"ngspice {self.version} ({self.executable}) has no OSDI, {NEEDS_OSDI}")
 
 
 def find_ngspice(executable: str | Path | None = None) -> Ngspice:
@@ -70,7 +84,8 @@ def _probe(executable: Path) -> Ngspice:
     version = _version(executable, text)
     log, has_output = _probe_run(executable)
     klu = "Compiled with KLU" in text or "Using KLU" in log
-    return Ngspice(executable, version, klu, code_models=has_output)
+    osdi = has_output and _NO_OSDI not in log
+    return Ngspice(executable, version, klu, code_models=has_output, osdi=osdi)
 
 
 def _version_text(executable: Path) -> str:
@@ -109,6 +124,6 @@ def _probe_run(executable: Path) -> tuple[str, bool]:
     with tempfile.TemporaryDirectory(prefix="spicetrain-probe-") as name:
         folder = Path(name)
         (folder / DECK).write_text(_PROBE_DECK)
-        outcome = run_in(folder, executable, timeout_s=_PROBE_S)
+        outcome = run_in(folder, executable, timeout_s=_PROBE_S, setup=_ASKS_OSDI)
         raw = (folder / RAW).read_bytes() if (folder / RAW).is_file() else b""
     return outcome.log, re.search(rb"No\. Points:\s*3\s", raw) is not None

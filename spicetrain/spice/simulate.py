@@ -10,7 +10,7 @@ from pathlib import Path
 from numpy.typing import NDArray
 
 from spicetrain.errors import NgspiceError, SimulationError
-from spicetrain.spice.deck import Deck, setup_of
+from spicetrain.spice.deck import Deck, loads_osdi, setup_of
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.process import DECK, RAW, run_in
 from spicetrain.spice.rawfile import RawTable, read_raw
@@ -38,8 +38,9 @@ class Simulation:
 def simulate(deck: Deck, ngspice: Ngspice, timeout_s: float = 600.0) -> Simulation:
     """Run `deck` in a temporary folder: deleted on success and on an interrupt, kept and named on failure.
 
-    Raises SimulationError when ngspice fails, is killed, exceeds `timeout_s`, or answers what cannot be
-    trusted; StorageError when the temporary folder cannot be written; NgspiceError when it does not start.
+    Raises SimulationError when ngspice fails, is killed, exceeds `timeout_s`, or answers what cannot be trusted;
+    StorageError when the temporary folder cannot be written; NgspiceError when it does not start, or has no OSDI where
+    the deck needs it.
     """
     text = deck.text(ngspice)
     temporary = Path(tempfile.gettempdir())
@@ -54,8 +55,11 @@ def simulate(deck: Deck, ngspice: Ngspice, timeout_s: float = 600.0) -> Simulati
 def _run(deck: Deck, text: str, ngspice: Ngspice, folder: Path, timeout_s: float) -> Simulation:
     with storage_errors(folder):
         (folder / DECK).write_text(text)
+    setup = setup_of(text)
+    if loads_osdi(setup):
+        ngspice.require_osdi()
     try:
-        outcome = run_in(folder, ngspice.executable, timeout_s=timeout_s, setup=setup_of(text))
+        outcome = run_in(folder, ngspice.executable, timeout_s=timeout_s, setup=setup)
     except OSError as error:
         raise NgspiceError(f"{ngspice.executable} does not start: {error}.") from error
     raw = read_raw(folder / RAW)

@@ -50,7 +50,8 @@ FATAL_MESSAGES = (
     FatalMessage(
         r"can't find model|could not find a valid modelname|unable to find definition of model"
         r"|no model (available|found) for",
-        "a model name is misspelt, its .lib is not included, or it needs a code model this ngspice lacks",
+        "a model name is misspelt, its .lib is not included, its OSDI file did not load, or it needs a code model this "
+        "ngspice lacks",
     ),
     FatalMessage(r"unknown subckt", "a subcircuit name is misspelt, or its .lib is not included"),
     FatalMessage(r"unknown( instance)? parameter", "an element has a parameter its model does not know"),

@@ -12,7 +12,8 @@ from bench import plan_of, simulator
 
 from spicetrain.characterization import check as module
 from spicetrain.characterization.characterize import characterize
-from spicetrain.characterization.check import Examined, Figures
+from spicetrain.characterization.check import Figures
+from spicetrain.characterization.examined import Examined
 from spicetrain.characterization.memristor_iv import MemristorIvPlan
 from spicetrain.characterization.sweep import Subject
 from spicetrain.errors import SimulationError, TechnologyError
@@ -287,7 +288,7 @@ def test_rails_too_low_for_the_transistors(ptm90: Technology, made_up: Technolog
 
 
 def test_an_inverter_of_unequal_transistors(ptm90: Technology, ngspice: Ngspice) -> None:
-    said = refused(changed(ptm90, inverter={"pmos": {"w": 560e-9, "l": 1e-3}}), ngspice)
+    said = refused(changed(ptm90, inverter={"pmos": {"w": 120e-9, "l": 5e-5}}), ngspice)
     assert "does not invert" in said and "one of them is far too weak (a finger conducts 3.23e-05 A, nMOS, and " in said
 
 
@@ -329,10 +330,12 @@ def test_a_leak_that_is_not_multiplied(ptm90: Technology, ngspice: Ngspice, tmp_
 
 
 def test_an_ngspice_that_fails_is_not_the_technologys_fault(
-    ptm90: Technology, ngspice: Ngspice, own_temporary: Path
+    ptm90: Technology, ngspice: Ngspice, own_temporary: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(SimulationError, match="a model name is misspelt") as caught:
-        check(changed(ptm90, transistors={"pmos": "pmoss"}), ngspice)
+    (tmp_path / "fails").write_text("#!/bin/sh\nexit 3\n")
+    (tmp_path / "fails").chmod(0o755)
+    with pytest.raises(SimulationError, match="exit code 3") as caught:
+        check(ptm90, replace(ngspice, executable=tmp_path / "fails"))
     assert list(own_temporary.iterdir()) == [caught.value.folder]
 
 

@@ -14,6 +14,7 @@ import pytest
 from pages import Page, report
 
 from spicetrain.array.crossbar import Crossbar
+from spicetrain.assets import netlists_folder
 from spicetrain.datasets import load_dataset
 from spicetrain.errors import ConfigurationError, StorageError
 from spicetrain.pages import read_page
@@ -23,6 +24,7 @@ from spicetrain.spiking.report.waveforms import write_waveform_svg
 from spicetrain.spiking.verification.figures import Layer
 from spicetrain.spiking.verification.spikes_file import write_spikes
 from spicetrain.storage import write_json
+from spicetrain.technology import Technology
 
 SECTIONS = (
     "result", "circuit", "surrogates", "training", "verification", "waveforms", "rasters", "crossbars", "provenance",
@@ -201,6 +203,22 @@ def test_other_conditions_stand_beside_the_figures(run_folder: Path) -> None:
     assert "other conditions" not in report(run_folder).text["result"]
     edit(run_folder, simulated_in=trained | {"fingerprint": "b", "temperature_C": 85.0})
     assert "temperature_C 27.0 in the model, 85.0 in ngspice" in report(run_folder).text["result"]
+
+
+def test_sizes_are_in_the_unit_of_the_technology(tmp_path: Path, ptm90: Technology) -> None:
+    """A library in micrometres; without it, what the circuit's file says."""
+    text = (ptm90.folder / "ptm90.toml").read_text().replace('"ptm90.lib"', f'"{ptm90.library}"')
+    (tmp_path / "own.toml").write_text(text.replace("multiplicity", "geometry_unit_m = 1e-6\nmultiplicity"))
+    circuit = (netlists_folder() / "spiking" / "lif-1r.toml").read_text()
+    (tmp_path / "own-1r.toml").write_text(circuit.replace("w = 4e-6, l = 90e-9", "w = 4.0, l = 0.09"))
+    folder = tmp_path / "run"
+    folder.mkdir()
+    _definition(folder, str(tmp_path / "own-1r.toml"))
+    definition = folder / "experiment.toml"
+    definition.write_text(f'technology = "{tmp_path / "own.toml"}"\n' + definition.read_text())
+    assert "4.00 µm / 90.0 nm" in report(folder).text["circuit"]
+    (tmp_path / "own.toml").unlink()
+    assert "w = 4, l = 0.09" in report(folder).text["circuit"]
 
 
 def test_what_is_damaged_is_refused(run_folder: Path) -> None:

@@ -131,14 +131,20 @@ def test_figures_outside_what_is_asked_fail_after_all_is_written(refused: Callab
 def test_shipped_spiking_experiments_are_what_they_say() -> None:
     named = [name for name in presets() if "snn" in name]
     plain = {f"{data}-snn-{how}" for data in ("mnist", "fashion-mnist") for how in ("regular", "circuit")}
-    assert set(named) == plain | {"mnist-snn-circuit-robust"}
+    assert set(named) == plain | {"mnist-snn-circuit-robust", "mnist-snn-circuit-gf180"}
     for name in named:
         experiment = load_experiment(name)
         assert isinstance(experiment, SpikingExperiment)
-        assert name.removesuffix("-robust") == f"{experiment.dataset.name}-snn-{experiment.training.method}"
+        shown = name.removesuffix("-robust").removesuffix("-gf180")
+        assert shown == f"{experiment.dataset.name}-snn-{experiment.training.method}"
         assert (experiment.training.variation != TrainingVariation()) == name.endswith("-robust")
         assert experiment.network.layers == (784, 100, 10) and experiment.network.steps <= 25
         load_circuit(experiment.circuit.name)
+        foundry = name.endswith("-gf180")
+        assert (experiment.technology, experiment.circuit.name.endswith("-gf180")) == (
+            "gf180mcu" if foundry else "ptm90",
+            foundry,
+        )
 
 
 BAD_CIRCUITS: dict[str, tuple[dict[str, object], str]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySpice.Spice.Netlist import Circuit
 
-from spicetrain.characterization.check import Examined
+from spicetrain.characterization.examined import Examined
 from spicetrain.characterization.probe import Transistor
 from spicetrain.inverter.netlists.cells import add_inverter, inverter
 from spicetrain.technology import Technology

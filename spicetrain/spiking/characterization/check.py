@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spicetrain.characterization.check import Examined
+from spicetrain.characterization.examined import Examined
 from spicetrain.characterization.probe import Transistor
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.technology import Technology

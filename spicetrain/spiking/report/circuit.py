@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from spicetrain.errors import SpicetrainError
 from spicetrain.report.blocks import Block, Paragraph, Section, Table
 from spicetrain.report.page import Page
 from spicetrain.report.units import percent, quantity
 from spicetrain.spiking.circuit import Geometry, Pair, SpikingCircuit
+from spicetrain.technology import load_technology
 
 _ARRAYS = {
     "1r": "Passive array (1R): every device conducts at all times. A row's driver pulls it to its rail for a spike and "
@@ -31,7 +33,12 @@ def spiking_circuit_section(page: Page) -> Section:
         "the end of the integrate phase a latch takes the threshold inverter's answer; a neuron that fired is then "
         "reset by a transistor to rest while the rows rest. Transistors throughout, but for the latch, which is ideal."
     )
-    blocks: list[Block] = [Paragraph(text), _values(page, circuit), _by_layer(page, circuit), _transistors(circuit)]
+    blocks: list[Block] = [
+        Paragraph(text),
+        _values(page, circuit),
+        _by_layer(page, circuit),
+        _transistors(page, circuit),
+    ]
     return Section("circuit", "The circuit", blocks)
 
 
@@ -73,22 +80,36 @@ def _by_layer(page: Page, circuit: SpikingCircuit) -> Table:
     return Table(head, rows, caption)
 
 
-def _transistors(circuit: SpikingCircuit) -> Table:
+def _transistors(page: Page, circuit: SpikingCircuit) -> Table:
+    unit_m = _geometry_unit_m(page)
     drivers = "row drivers" if circuit.array == "1r" else "word-line drivers"
     pairs = {
         "threshold inverter": circuit.neuron.inverter,
         f"{drivers}, excitatory": circuit.excitatory,
         f"{drivers}, inhibitory": circuit.inhibitory,
     } | ({"access": circuit.access} if circuit.access is not None else {})
-    rows = [(name, _size(pair.nmos), _size(pair.pmos)) for name, pair in pairs.items() if isinstance(pair, Pair)]
-    rows += [("leak", _size(circuit.neuron.leak), ""), ("reset, a finger", _size(circuit.neuron.reset), "")]
+    rows = [
+        (name, _size(pair.nmos, unit_m), _size(pair.pmos, unit_m))
+        for name, pair in pairs.items()
+        if isinstance(pair, Pair)
+    ]
+    rows += [("leak", _size(circuit.neuron.leak, unit_m), "")]
+    rows += [("reset, a finger", _size(circuit.neuron.reset, unit_m), "")]
     return Table(("transistors", "nMOS", "pMOS"), rows)
 
 
-def _size(geometry: Geometry) -> str:
-    """W / L; of a technology with other names for them, all that is given."""
-    if {"w", "l"} <= geometry.keys():
-        return f"{quantity(geometry['w'], 'm')} / {quantity(geometry['l'], 'm')}"
+def _geometry_unit_m(page: Page) -> float | None:
+    """What the technology takes a w of 1 for; None where its library is not here, as on another machine."""
+    try:
+        return load_technology(page.experiment.technology).transistors.geometry_unit_m
+    except SpicetrainError:
+        return None
+
+
+def _size(geometry: Geometry, unit_m: float | None) -> str:
+    """W / L; of a technology with other names for them, or an unknown unit, all that is given."""
+    if {"w", "l"} <= geometry.keys() and unit_m is not None:
+        return f"{quantity(unit_m * geometry['w'], 'm')} / {quantity(unit_m * geometry['l'], 'm')}"
     return ", ".join(f"{name} = {value:g}" for name, value in geometry.items())
 
 
