@@ -75,6 +75,9 @@ class Device(Definition):
         """Relative excess of the current over g v at `v` volts; 0 when ohmic."""
         return float(self.current(1.0, v)) / v - 1 if v else 0.0
 
+    def require_range(self, v: float) -> None:
+        """ConfigurationError when nothing is known of the current at -`v` .. `v` volts; a law knows all of it."""
+
     def require_nearly_ohmic(self, v: float) -> None:
         """ConfigurationError when the current at `v` volts exceeds g v by more than a trainer may neglect."""
         excess = abs(self.nonlinearity(v))
