@@ -2,7 +2,8 @@
 
     python docs/synthetic_device.py [--out FOLDER]
 
-Of a known law with known scatter, so that what `spicetrain import-device` finds can be held against it. Nobody measured it.
+Of a known law with known scatter, so that what `spicetrain import-device` finds can be held against it.
+Nobody measured it.
 """
 
 from __future__ import annotations
@@ -40,9 +41,8 @@ def write_programming(path: Path, random: np.random.Generator) -> None:
     """Targets all over the range, each of a device of its own."""
     target = 1e-6 * random.uniform(STATES_US[0], STATES_US[-1], PROGRAMMED)
     found = PROGRAMMING.disturbed(target, random.standard_normal(PROGRAMMED))
-    rows = [
-        f"{1e6 * wanted:.5g},{1e6 * is_:.5g},{k}" for k, (wanted, is_) in enumerate(zip(target, found, strict=True))
-    ]
+    pairs = zip(1e6 * target, 1e6 * found, strict=True)
+    rows = [f"{wanted:.5g},{got:.5g},{k}" for k, (wanted, got) in enumerate(pairs)]
     path.write_text("\n".join(["target_uS,measured_uS,device", *rows]) + "\n")
 
 

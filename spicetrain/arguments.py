@@ -113,9 +113,7 @@ def _add_measured(parser: argparse.ArgumentParser) -> None:
     add("--programming", type=Path, metavar="FILE", help="programming data of the same device")
     add("--range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="siemens, if not those that were measured")
     add("--form", metavar="NAME", help="the form to take (default: the simplest that the data allow)")
-    add(
-        "--read-voltage", type=float, metavar="V", help="TARGET is CrossSim's set.csv, of currents read at this voltage"
-    )
+    add("--read-voltage", type=float, metavar="V", help="TARGET is CrossSim's set.csv, currents read at V volts")
     add("--reset", type=Path, metavar="FILE", help="CrossSim's reset.csv")
 
 

@@ -1,7 +1,8 @@
 """What was published of the shipped devices, written down a second time, in the units of its sources: microsiemens, for
 SONOS nanoamperes; seconds, for SONOS days. The oracle of the presets' tests and the lines of docs/devices.py.
 
-aihwkit: src/aihwkit/inference/noise/pcm.py, reram.py; CrossSim: simulator/devices/custom/RRAM_Milo.py, SONOS.py. SkyWater: sky130_fd_pr_reram__reram_cell.va.
+aihwkit: src/aihwkit/inference/noise/pcm.py, reram.py; CrossSim: simulator/devices/custom/RRAM_Milo.py, SONOS.py.
+SkyWater: sky130_fd_pr_reram__reram_cell.va.
 """
 
 from __future__ import annotations

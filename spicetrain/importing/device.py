@@ -110,15 +110,13 @@ def import_device(request: Request) -> Imported:
     memristor = {"form": form, **ends, **settings}
     if statistics is not None:
         memristor["programming"] = statistics.law.settings
-        notes += _bias(statistics.programmed)
+        notes += [*_bias(statistics.programmed), *_elsewhere(statistics.programmed, device)]
     return Imported(request, memristor, device, told, current, statistics, pulses, notes)
 
 
 def _read(request: Request) -> tuple[Sweeps | None, Programmed | None, Pulses | None]:
     if request.reset is not None and request.read_voltage is None:
-        raise ConfigurationError(
-            "--reset is of CrossSim's files, which hold currents: give --read-voltage, volts, too."
-        )
+        raise ConfigurationError("--reset is of CrossSim's files, which hold currents: give --read-voltage too.")
     first: Sweeps | Programmed | None = None
     pulses = None
     if request.read_voltage is not None:
@@ -191,3 +189,11 @@ def _bias(programmed: Programmed) -> list[str]:
     if abs(mean) < 4 * error:
         return []
     return [f"devices end {mean:+.2%} (+-{error:.2%}) of what was wanted in the mean, which no form of programming has"]
+
+
+def _elsewhere(programmed: Programmed, device: Device) -> list[str]:
+    """That the error was measured in another range than the device's."""
+    low, high = float(programmed.target_S.min()), float(programmed.target_S.max())
+    if low <= device.g_min_S * 1.5 and high >= device.g_max_S / 1.5:
+        return []
+    return [f"programming was measured at {low:.3g} .. {high:.3g} S only: elsewhere its law is extrapolated"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps, rc_context
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 from spicetrain.importing.device import Current, Imported, Statistics
 from spicetrain.importing.pulses import Pulses
 
-_STYLE = {"font.size": 8.0, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
+_STYLE: Any = {"font.size": 8.0, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
 _MEASURED, _FITTED = "#0f7f86", "#c96a00"
 _MOST_DOTS = 4000
 
@@ -45,7 +46,7 @@ def _curves(axes: Axes, imported: Imported, current: Current) -> None:
     for rank, state in enumerate(np.argsort(states_S)):
         colour = _colours(len(states_S))[rank]
         at, i = sweeps.of(int(state))
-        axes.plot(at, 1e6 * abs(i), ".", ms=3, color=colour)
+        axes.plot(at[at != 0], 1e6 * abs(i[at != 0]), ".", ms=3, color=colour)
         axes.plot(v, 1e6 * abs(imported.device.current(float(states_S[state]), v)), lw=1, color=colour)
     axes.set(yscale="log", xlabel="V", ylabel="|I|, µA", title=f"measured, and {current.fit.form}")
 
@@ -80,7 +81,7 @@ def _histogram(axes: Axes, statistics: Statistics) -> None:
     target, law = programmed.target_S, statistics.law.programming()
     sigma = law.disturbed(target, np.ones(len(target))) - target
     n = (programmed.measured_S - target) / sigma
-    axes.hist(n, bins=np.linspace(-5, 5, 51), density=True, color=_MEASURED, alpha=0.6)
+    axes.hist(n, bins=np.linspace(-5, 5, 51).tolist(), density=True, color=_MEASURED, alpha=0.6)
     x = np.linspace(-5, 5, 200)
     axes.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), lw=1, color=_FITTED)
     axes.set(xlabel="error / sigma fitted", ylabel="density", title="and as a normal number")

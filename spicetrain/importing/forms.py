@@ -78,7 +78,7 @@ def fit_laws(sweeps: Sweeps, scatter: Scatter) -> list[Fit]:
 
 
 def chosen(fits: list[Fit]) -> Fit:
-    """Of the laws that will do the one of the least BIC; if none will, the table; without one the law that is least off."""
+    """Of the laws that will do that of the least BIC; if none will, the table; without one the law least off."""
     laws = [fit for fit in fits if fit.form != "table"]
     fine = [fit for fit in laws if fit.will_do]
     if fine:

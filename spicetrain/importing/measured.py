@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spicetrain.errors import ConfigurationError
-from spicetrain.importing.columns import IV, PROGRAMMING, Column, columns_of, require
+from spicetrain.importing.columns import IV, PROGRAMMING, UNITS, Column, columns_of, require
 from spicetrain.importing.read import Columns
 
 Array = NDArray[np.float64]
 
 _LARGEST_SHARE_UNUSED = 0.2
 _LEAST_VOLTAGES = 4
+_LARGEST = {"voltage": 1e3, "current": 10.0, "target": 100.0, "measured": 100.0}
+_LEAST_A = 1e-18  # no meter reads less
 _WRONG_WAY = 0.05  # of a state's largest current
 _LEAST_PROGRAMMED = 20
 
@@ -73,6 +75,7 @@ def measured(columns: Columns) -> Sweeps | Programmed:
 def _sweeps(columns: Columns, known: dict[str, Column]) -> Sweeps:
     v, i = (known[name].factor * columns.numbers(known[name].index) for name in IV)
     texts = columns.texts(known["state"].index) if "state" in known else ["1"] * len(v)
+    _require_sane(columns, known, voltage=v, current=i)
     used, notes = usable(columns, np.isfinite(v) & np.isfinite(i) & np.array([bool(text) for text in texts]))
     lines = np.array(columns.lines)[used]
     v, i = v[used], i[used]
@@ -90,20 +93,20 @@ def _one_state(source: str, label: str, v: Array, i: Array, lines: NDArray, rows
     where = f"{source}, state {label!r}"
     if len(np.unique(abs(v[rows & (v != 0)]))) < _LEAST_VOLTAGES:
         raise ConfigurationError(
-            f"{where}: measured at less than {_LEAST_VOLTAGES} voltages beside 0 V, from which no law can be told. Sweep "
-            "up to what the device sees between the rails."
+            f"{where}: measured at less than {_LEAST_VOLTAGES} voltages beside 0 V, from which no law can be told. "
+            "Sweep up to what the device sees between the rails."
         )
     still = i[rows & (v == 0)]
     offset = float(still.mean()) if len(still) else 0.0
     current = i[rows] - offset
     largest = float(abs(current).max())
-    if largest == 0:
+    if largest < _LEAST_A:
         raise ConfigurationError(f"{where}: every current is 0. The instrument's range may be too coarse.")
     wrong = lines[rows][(v[rows] * current < 0) & (abs(current) > _WRONG_WAY * largest)]
     if len(wrong):
         raise ConfigurationError(
-            f"{where}: current against the voltage, as of a negative resistance, in {shown_lines(wrong)}. The sign of the "
-            "current may be the meter's, or the device switched: leave switching out of the sweep."
+            f"{where}: current against the voltage, as of a negative resistance, in {shown_lines(wrong)}. The sign "
+            "of the current may be the meter's, or the device switched: leave switching out of the sweep."
         )
     if abs(offset) > 1e-3 * largest:
         notes.append(f"state {label}: {offset:.3g} A at 0 V taken off all of its currents")
@@ -115,6 +118,7 @@ def _programmed(columns: Columns, known: dict[str, Column]) -> Programmed:
     time_s = np.zeros(len(target))
     if "time" in known:
         time_s = known["time"].factor * columns.numbers(known["time"].index)
+    _require_sane(columns, known, target=target, measured=found)
     used, notes = usable(columns, np.isfinite(target) & np.isfinite(found) & np.isfinite(time_s))
     lines = np.array(columns.lines)[used]
     target, found, time_s = target[used], found[used], time_s[used]
@@ -126,15 +130,27 @@ def _programmed(columns: Columns, known: dict[str, Column]) -> Programmed:
         raise ConfigurationError(f"{columns.source}: a time before programming in {shown_lines(lines[time_s < 0])}.")
     if len(target) < _LEAST_PROGRAMMED:
         raise ConfigurationError(
-            f"{columns.source}: {len(target)} programmed devices tell no distribution; {_LEAST_PROGRAMMED} are the least."
+            f"{columns.source}: {len(target)} programmed devices tell no distribution; it takes {_LEAST_PROGRAMMED}."
         )
     ratio = float(np.median(found / target))
     if not 0.05 < ratio < 20:
         raise ConfigurationError(
-            f"{columns.source}: measured is {ratio:.3g} times the target in the median. Is a unit in a column's name wrong?"
+            f"{columns.source}: measured is {ratio:.3g} times the target in the median. Is the unit of a column wrong?"
         )
     devices = len(set(np.array(columns.texts(known["device"].index))[used])) if "device" in known else 0
     return Programmed(target, found, time_s, devices, notes)
+
+
+def _require_sane(columns: Columns, known: dict[str, Column], **values: Array) -> None:
+    """ConfigurationError when a number is beyond what any memristor has: then a unit is wrong."""
+    for quantity, numbers in values.items():
+        wild = np.array(columns.lines)[np.nan_to_num(abs(numbers)) > _LARGEST[quantity]]
+        if len(wild):
+            name, unit = columns.names[known[quantity].index], next(iter(UNITS[quantity]))
+            raise ConfigurationError(
+                f"{columns.source}: {name!r} goes beyond {_LARGEST[quantity]:g} {unit} in {shown_lines(wild)}. Is its "
+                "unit right?"
+            )
 
 
 def usable(columns: Columns, good: NDArray) -> tuple[NDArray, list[str]]:

@@ -54,7 +54,7 @@ class Law:
 
 @dataclass(frozen=True)
 class _AtOnce:
-    """Of one time: the keys that are of this time, and what is fixed."""
+    """Of one time: the keys that are of this time, minus the log likelihood, how many parameters."""
 
     keys: dict[str, Any]
     surprise: float
@@ -66,24 +66,26 @@ def fit_programming(programmed: Programmed) -> list[Law]:
 
     Raises ConfigurationError: no error at all, or times that are not the same for many devices.
     """
-    if np.all(programmed.measured_S == programmed.target_S):
+    times = np.unique(programmed.time_s)
+    exact = programmed.measured_S == programmed.target_S
+    if any(np.all(exact[programmed.time_s == time]) for time in times):
         raise ConfigurationError(
             "measured is target in every row: these are no measurements, or the same column twice."
         )
-    times = np.unique(programmed.time_s)
     if len(times) > _MOST_TIMES or min(np.sum(programmed.time_s == time) for time in times) < _LEAST_A_TIME:
         raise ConfigurationError(
             f"{len(times)} different times, or fewer than {_LEAST_A_TIME} rows at one of them: give readings of many "
             f"devices at up to {_MOST_TIMES} common times, or leave time out."
         )
     forms = _FORMS if len(times) == 1 else {name: fit for name, fit in _FORMS.items() if name in _WITH_LATER}
-    laws = []
+    laws, scale_S = [], rounded(float(programmed.target_S.max()), 3)
     for name, fit in forms.items():
-        fits = [fit(one.target_S, one.measured_S) for one in (programmed.at(time) for time in times)]
+        at = [programmed.at(time) for time in times]
+        fits = [fit(one.target_S, one.measured_S, scale_S) for one in at]
         found = [one for one in fits if one is not None]
         if len(found) < len(fits):
             continue
-        settings = {**_fixed(name, float(programmed.target_S.max())), **found[0].keys}
+        settings = {**_fixed(name, scale_S), **found[0].keys}
         if len(times) > 1:
             first_s, later = _times(name, times)
             settings |= first_s
@@ -103,24 +105,24 @@ def best(laws: list[Law]) -> Law:
 
 
 def _times(name: str, times: Array) -> tuple[dict[str, float], list[float]]:
-    """(the key of the first time, the later ones): a polynomial's times are in a logarithm, so that 0 is 1 s, or earlier."""
+    """(the key of the first time, the later ones). A polynomial has them in a logarithm: there 0 is 1 s, or earlier."""
     later = [rounded(time) for time in times[1:]]
     if name == "saturating":
         return {}, later
     return {"time_s": rounded(times[0]) if times[0] > 0 else min(1.0, later[0] / 10)}, later
 
 
-def _fixed(name: str, largest_S: float) -> dict[str, Any]:
+def _fixed(name: str, scale_S: float) -> dict[str, Any]:
     form = name.split()[0]
-    return {"form": form, "scale_S": rounded(largest_S, 3)} if form == "polynomial" else {"form": form}
+    return {"form": form, "scale_S": scale_S} if form == "polynomial" else {"form": form}
 
 
-def _relative(t: Array, m: Array) -> _AtOnce:
+def _relative(t: Array, m: Array, scale_S: float) -> _AtOnce:
     sigma = float(np.sqrt(np.mean((m / t - 1) ** 2)))
     return _AtOnce({"sigma": rounded(sigma)}, _gaussian((m - t), sigma * t), 1)
 
 
-def _lognormal(t: Array, m: Array) -> _AtOnce | None:
+def _lognormal(t: Array, m: Array, scale_S: float) -> _AtOnce | None:
     if np.any(m <= 0):
         return None
     r = np.log(m / t)
@@ -128,7 +130,7 @@ def _lognormal(t: Array, m: Array) -> _AtOnce | None:
     return _AtOnce({"sigma": rounded(sigma)}, _gaussian(r, np.full(len(r), sigma)) + float(np.sum(np.log(m))), 1)
 
 
-def _window(t: Array, m: Array) -> _AtOnce:
+def _window(t: Array, m: Array, scale_S: float) -> _AtOnce:
     """The narrowest that holds all: of each share of g the width besides that it takes."""
     r = abs(m - t)
 
@@ -143,26 +145,26 @@ def _window(t: Array, m: Array) -> _AtOnce:
     return _AtOnce({"half_width": rounded(share * slack), "half_width_S": rounded(width * slack)}, least, 2)
 
 
-def _saturating(t: Array, m: Array) -> _AtOnce | None:
+def _saturating(t: Array, m: Array, scale_S: float) -> _AtOnce | None:
     r, start = m - t, float(np.std(m - t))
     if len(np.unique(t)) < 2:
         return None
 
     def surprise(logs: Array) -> float:
-        sigma_S, scale_S = np.exp(logs)
-        return _gaussian(r, sigma_S * -np.expm1(-t / scale_S))
+        sigma_S, bend_S = np.exp(logs)
+        return _gaussian(r, sigma_S * -np.expm1(-t / bend_S))
 
     bounds = [(np.log(start) - 5, np.log(start) + 5), (np.log(t.max()) - 7, np.log(t.max()) + 3)]
     best = minimize(surprise, np.log([start, np.median(t)]), method="Nelder-Mead", bounds=bounds)
-    sigma_S, scale_S = np.exp(best.x)
-    return _AtOnce({"sigma_S": rounded(sigma_S), "scale_S": rounded(scale_S)}, float(best.fun), 2)
+    sigma_S, bend_S = np.exp(best.x)
+    return _AtOnce({"sigma_S": rounded(sigma_S), "scale_S": rounded(bend_S)}, float(best.fun), 2)
 
 
-def _polynomial(degree: int) -> Callable[[Array, Array], _AtOnce | None]:
-    def fit(t: Array, m: Array) -> _AtOnce | None:
+def _polynomial(degree: int) -> Callable[[Array, Array, float], _AtOnce | None]:
+    def fit(t: Array, m: Array, scale_S: float) -> _AtOnce | None:
         if len(np.unique(t)) <= degree:
             return None
-        x, r = t / rounded(float(t.max()), 3), (m - t) / _UNIT_S
+        x, r = t / scale_S, (m - t) / _UNIT_S
 
         def surprise(coefficients: Array) -> float:
             sigma = polynomial(coefficients.tolist(), x)
@@ -195,7 +197,7 @@ def _gaussian(r: Array, sigma: Array) -> float:
 
 _DEGREES = [f"polynomial of degree {degree}" for degree in range(_LARGEST_DEGREE + 1)]
 _WITH_LATER = {"saturating", *_DEGREES}
-_FORMS: dict[str, Callable[[Array, Array], _AtOnce | None]] = {
+_FORMS: dict[str, Callable[[Array, Array, float], _AtOnce | None]] = {
     "relative": _relative,
     "lognormal": _lognormal,
     "window": _window,

@@ -22,8 +22,8 @@ _BINS = 8
 _LARGEST_SHARE_UNUSED = 0.2
 CANNOT = (
     "Of pulses can be had the range and how a single pulse moves a device. Not to be had: the error that "
-    "program-and-verify leaves (measure target and measured), the I-V (the device is taken as ohmic), drift, read noise "
-    "apart from that of a pulse."
+    "program-and-verify leaves (measure target and measured), the I-V (the device is taken as ohmic), drift, read "
+    "noise apart from that of a pulse."
 )
 
 
@@ -103,7 +103,7 @@ def _updates(kind: str, columns: Columns, read_V: float, notes: list[str]) -> Up
     sign = 1 if kind == "set" else -1
     if sign * np.sum(dg[fine]) <= 0:
         raise ConfigurationError(
-            f"{columns.source}: {kind} pulses that move the conductance by {np.mean(dg[fine]):.3g} S in the mean. The two "
-            "files may be swapped."
+            f"{columns.source}: {kind} pulses that move the conductance by {np.mean(dg[fine]):.3g} S in the mean. The "
+            "two files may be swapped."
         )
     return Updates(kind, g[fine], dg[fine], (float(np.nanmin(trains)), float(np.nanmax(trains))))

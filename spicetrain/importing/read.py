@@ -92,8 +92,8 @@ def _of_text(path: Path, content: bytes, header: bool) -> Columns:
     if any(_is_number(cell, comma) for cell in names):
         if header:
             raise ConfigurationError(
-                f"{path} has no header: its first line is {first[:60]!r}. Name the columns there, with their units, such "
-                "as voltage_V,current_A,state."
+                f"{path} has no header: its first line is {first[:60]!r}. Name the columns there, with their units, "
+                "such as voltage_V,current_A,state."
             )
         names = [str(index) for index in range(1, len(names) + 1)]
     else:
@@ -103,8 +103,8 @@ def _of_text(path: Path, content: bytes, header: bool) -> Columns:
     for number, cells in rows:
         if len(cells) > len(names):
             raise ConfigurationError(
-                f"{path}, line {number}: {len(cells)} cells for {len(names)} columns. Where a comma separates, decimals "
-                "need a point: write 0.1, or separate the columns by semicolons."
+                f"{path}, line {number}: {len(cells)} cells for {len(names)} columns. Where a comma separates, "
+                "decimals need a point: write 0.1, or separate the columns by semicolons."
             )
     padded = [cells + [""] * (len(names) - len(cells)) for _, cells in rows]
     return Columns(names, list(zip(*padded, strict=True)), [number for number, _ in rows], str(path), comma)
@@ -114,7 +114,10 @@ def _cells(line: str, separator: str) -> list[str]:
     """Without the empty ones that a trailing separator makes."""
     if separator == " ":
         return line.split()
-    cells = [cell.strip() for cell in next(csv.reader([line], delimiter=separator))]
+    try:
+        cells = [cell.strip() for cell in next(csv.reader([line], delimiter=separator))]
+    except csv.Error:  # longer than any row of numbers
+        cells = [cell.strip() for cell in line.split(separator)]
     while len(cells) > 1 and not cells[-1]:
         cells.pop()
     return cells
@@ -153,7 +156,7 @@ def _arrays(path: Path, content: bytes, kind: str) -> dict[str, Any]:
         ) from None
     except Exception as error:  # of a damaged file both raise whatever they stumble over
         raise ConfigurationError(
-            f"{path} cannot be read as {kind} ({type(error).__name__}: {error}). It may be cut short, or another format."
+            f"{path} cannot be read as {kind} ({type(error).__name__}: {error}). It may be cut short."
         ) from error
 
 

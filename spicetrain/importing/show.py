@@ -63,8 +63,8 @@ def _table_of_forms(current: Current) -> Table:
     for fit in current.fits:
         table.add_row("->" if fit is current.fit else "", *_row(fit), f"{fit.bic:.0f}")
     table.caption = (
-        f"A law will do up to {LARGEST_MISFIT**0.5:.2f} times the scatter: then it misses less than what scatters. Of those "
-        "the one of the least BIC; else the table."
+        f"A law will do up to {LARGEST_MISFIT**0.5:.2f} times the scatter: then it misses less than what scatters. Of "
+        "those the one of the least BIC; else the table."
     )
     return table
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
@@ -29,14 +31,15 @@ def fit_table(sweeps: Sweeps, scatter: Scatter) -> tuple[Fit | None, str]:
     read = int(np.argmin(abs(grid - grid[-1] / 2)))
     order = np.argsort(laws[:, read])
     rows, members = _uncrossed(laws[order], [[int(state)] for state in order], grid)
-    settings = {
+    states = [rounded(row[read] / grid[read], _DIGITS) for row in rows]
+    settings: dict[str, Any] = {
         "v_read_V": rounded(grid[read]),
         "voltages_V": [rounded(v) for v in grid],
-        "states_S": [rounded(row[read] / grid[read], _DIGITS) for row in rows],
+        "states_S": states,
         "currents_A": [[rounded(i, _DIGITS) for i in row] for row in rows],
     }
     states_S = np.zeros(len(sweeps.labels))
-    for g, of in zip(settings["states_S"], members, strict=True):
+    for g, of in zip(states, members, strict=True):
         states_S[of] = g
     try:
         i_A = table_current(settings, sweeps, states_S)
@@ -44,7 +47,7 @@ def fit_table(sweeps: Sweeps, scatter: Scatter) -> tuple[Fit | None, str]:
         return None, f"no table: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
     merged = len(sweeps.labels) - len(rows)
     note = f"table: {merged} states are one with a neighbour that they cross" if merged else ""
-    return judged("table", settings, states_S, i_A, len(rows) * np.count_nonzero(grid), sweeps, scatter), note
+    return judged("table", settings, states_S, i_A, len(rows) * int(np.count_nonzero(grid)), sweeps, scatter), note
 
 
 def _rising(v: Array, i: Array) -> tuple[Array, Array]:
@@ -70,7 +73,7 @@ def _pooled(v: Array, i: Array) -> tuple[Array, Array]:
 
 
 def _voltages(curves: list[tuple[Array, Array]]) -> Array:
-    """Multiples of one step, with 0, within what all states were measured at; none is negative if one state has none."""
+    """Multiples of one step, with 0, within what all states were measured at; none below 0 if one state has none."""
     low, high = max(v[0] for v, _ in curves), min(v[-1] for v, _ in curves)
     step = max(high, -low) / _STEPS
     if step <= 0 or high < step:

@@ -30,7 +30,7 @@ class Grid:
     @cached_property
     def voltages_V(self) -> Array:
         """[points]"""
-        return self.first_V + self.step_V * np.arange(self.currents_A.shape[1])
+        return self.first_V + self.step_V * np.arange(self.currents_A.shape[1], dtype=np.float64)
 
 
 def grid_of(voltages_V: Sequence[float], states_S: Sequence[float], currents_A: Sequence[Sequence[float]]) -> Grid:
