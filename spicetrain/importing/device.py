@@ -16,11 +16,12 @@ from spicetrain.errors import ConfigurationError, nearest
 from spicetrain.importing.forms import Fit, chosen, device_of, fit_laws, rounded
 from spicetrain.importing.measured import Programmed, Sweeps, measured
 from spicetrain.importing.noise import Scatter, scatter_of
-from spicetrain.importing.programming import Law, best, fit_programming
+from spicetrain.importing.programming import Law, best, fit_programming, in_sigmas
 from spicetrain.importing.pulses import CANNOT, Pulses, read_pulses
 from spicetrain.importing.read import read_columns
 from spicetrain.importing.tabulate import fit_table
 
+_FAR = 6.0  # sigmas
 _APART = 1.01  # conductances that are less apart are one state
 
 
@@ -110,7 +111,7 @@ def import_device(request: Request) -> Imported:
     memristor = {"form": form, **ends, **settings}
     if statistics is not None:
         memristor["programming"] = statistics.law.settings
-        notes += [*_bias(statistics.programmed), *_elsewhere(statistics.programmed, device)]
+        notes += [*_bias(statistics.programmed), *_elsewhere(statistics.programmed, device), *_far(statistics)]
     return Imported(request, memristor, device, told, current, statistics, pulses, notes)
 
 
@@ -197,3 +198,10 @@ def _elsewhere(programmed: Programmed, device: Device) -> list[str]:
     if low <= device.g_min_S * 1.5 and high >= device.g_max_S / 1.5:
         return []
     return [f"programming was measured at {low:.3g} .. {high:.3g} S only: elsewhere its law is extrapolated"]
+
+
+def _far(statistics: Statistics) -> list[str]:
+    """That some devices are no part of the distribution."""
+    far = int(np.sum(abs(in_sigmas(statistics.law, statistics.programmed)) > _FAR))
+    told = f"{far} devices are more than {_FAR:g} sigma off, and widen the law: such as are stuck belong to"
+    return [f"{told} [memristor.stuck], not here"] if far else []

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from spicetrain.importing.device import Current, Imported, Statistics
+from spicetrain.importing.programming import in_sigmas
 from spicetrain.importing.pulses import Pulses
 
 _STYLE: Any = {"font.size": 8.0, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
@@ -77,10 +78,7 @@ def _programming(axes: Axes, statistics: Statistics) -> None:
 
 
 def _histogram(axes: Axes, statistics: Statistics) -> None:
-    programmed = statistics.programmed.at(float(statistics.programmed.time_s.min()))
-    target, law = programmed.target_S, statistics.law.programming()
-    sigma = law.disturbed(target, np.ones(len(target))) - target
-    n = (programmed.measured_S - target) / sigma
+    n = in_sigmas(statistics.law, statistics.programmed)
     axes.hist(n, bins=np.linspace(-5, 5, 51).tolist(), density=True, color=_MEASURED, alpha=0.6)
     x = np.linspace(-5, 5, 200)
     axes.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), lw=1, color=_FITTED)

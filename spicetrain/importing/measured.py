@@ -17,6 +17,7 @@ Array = NDArray[np.float64]
 _LARGEST_SHARE_UNUSED = 0.2
 _LEAST_VOLTAGES = 4
 _LARGEST = {"voltage": 1e3, "current": 10.0, "target": 100.0, "measured": 100.0}
+_LEAST_V = 1e-3  # nothing bends below
 _LEAST_A = 1e-18  # no meter reads less
 _WRONG_WAY = 0.05  # of a state's largest current
 _LEAST_PROGRAMMED = 20
@@ -79,13 +80,17 @@ def _sweeps(columns: Columns, known: dict[str, Column]) -> Sweeps:
     used, notes = usable(columns, np.isfinite(v) & np.isfinite(i) & np.array([bool(text) for text in texts]))
     lines = np.array(columns.lines)[used]
     v, i = v[used], i[used]
-    labels, state = np.unique(np.array(texts)[used], return_inverse=True)
+    names, state = np.unique(np.array(texts)[used], return_inverse=True)
+    labels = names.tolist()
     if "state" not in known:
         notes.append("no column state: all rows are one state")
     for number, label in enumerate(labels):
         i[state == number] = _one_state(columns.source, label, v, i, lines, state == number, notes)
+    reach = float(abs(v).max())
+    if reach < _LEAST_V:
+        raise ConfigurationError(f"{columns.source}: swept up to {reach:.3g} V only. Is the unit of the voltage right?")
     order = np.lexsort((v, state))
-    return Sweeps(v[order], i[order], state[order], [str(label) for label in labels], notes)
+    return Sweeps(v[order], i[order], state[order], labels, notes)
 
 
 def _one_state(source: str, label: str, v: Array, i: Array, lines: NDArray, rows: NDArray, notes: list[str]) -> Array:

@@ -61,6 +61,10 @@ class _AtOnce:
     parameters: int
 
 
+_Form = Callable[[Array, Array, float], _AtOnce | None]
+"""(targets, what was measured, siemens by which a polynomial counts) -> the form fitted; None where it cannot be."""
+
+
 def fit_programming(programmed: Programmed) -> list[Law]:
     """Of every form that can be had, that of the least BIC first. With several times only those that know `later` ones.
 
@@ -78,23 +82,25 @@ def fit_programming(programmed: Programmed) -> list[Law]:
             f"devices at up to {_MOST_TIMES} common times, or leave time out."
         )
     forms = _FORMS if len(times) == 1 else {name: fit for name, fit in _FORMS.items() if name in _WITH_LATER}
-    laws, scale_S = [], rounded(float(programmed.target_S.max()), 3)
-    for name, fit in forms.items():
-        at = [programmed.at(time) for time in times]
-        fits = [fit(one.target_S, one.measured_S, scale_S) for one in at]
-        found = [one for one in fits if one is not None]
-        if len(found) < len(fits):
-            continue
-        settings = {**_fixed(name, scale_S), **found[0].keys}
-        if len(times) > 1:
-            first_s, later = _times(name, times)
-            settings |= first_s
-            settings["later"] = [
-                {"time_s": time, **one.keys} for time, one in zip(later, found[1:], strict=True)
-            ]  # fmt: skip
-        surprise, parameters = sum(one.surprise for one in found), sum(one.parameters for one in found)
-        laws.append(Law(name, settings, surprise, parameters, len(programmed.target_S)))
-    return sorted(laws, key=lambda law: law.bic)
+    laws = [_fit(name, fit, programmed, times) for name, fit in forms.items()]
+    return sorted((law for law in laws if law is not None), key=lambda law: law.bic)
+
+
+def _fit(name: str, fit: _Form, programmed: Programmed, times: Array) -> Law | None:
+    """At all times, or None when it cannot be had at one of them."""
+    scale_S = rounded(float(programmed.target_S.max()), 3)
+    at = [programmed.at(time) for time in times]
+    fits = [fit(one.target_S, one.measured_S, scale_S) for one in at]
+    found = [one for one in fits if one is not None]
+    if len(found) < len(fits):
+        return None
+    settings = {**_fixed(name, scale_S), **found[0].keys}
+    if len(times) > 1:
+        first_s, later_s = _times(name, times)
+        later = [{"time_s": time, **one.keys} for time, one in zip(later_s, found[1:], strict=True)]
+        settings |= {**first_s, "later": later}
+    surprise, parameters = sum(one.surprise for one in found), sum(one.parameters for one in found)
+    return Law(name, settings, surprise, parameters, len(programmed.target_S))
 
 
 def best(laws: list[Law]) -> Law:
@@ -102,6 +108,14 @@ def best(laws: list[Law]) -> Law:
     least = min(law.bic for law in laws)
     likely = [law for law in laws if law.bic < least + _NO_EVIDENCE]
     return min(likely, key=lambda law: (law.parameters, law.bic))
+
+
+def in_sigmas(law: Law, programmed: Programmed) -> Array:
+    """What the devices of the first time are off, in the scale of the law, [rows]."""
+    first = programmed.at(float(programmed.time_s.min()))
+    sigma = law.programming().disturbed(first.target_S, np.ones(len(first.target_S))) - first.target_S
+    off: Array = (first.measured_S - first.target_S) / np.maximum(sigma, np.finfo(np.float64).tiny)
+    return off
 
 
 def _times(name: str, times: Array) -> tuple[dict[str, float], list[float]]:
@@ -142,7 +156,7 @@ def _window(t: Array, m: Array, scale_S: float) -> _AtOnce:
     found = [(*surprise(share), share) for share in shares if surprise(share)[1] > 0 or share > 0]
     least, width, share = min(found)
     slack = 1 + 10.0**-5  # rounding must not leave one outside
-    return _AtOnce({"half_width": rounded(share * slack), "half_width_S": rounded(width * slack)}, least, 2)
+    return _AtOnce({"half_width": min(rounded(share * slack), 1.0), "half_width_S": rounded(width * slack)}, least, 2)
 
 
 def _saturating(t: Array, m: Array, scale_S: float) -> _AtOnce | None:
@@ -155,12 +169,13 @@ def _saturating(t: Array, m: Array, scale_S: float) -> _AtOnce | None:
         return _gaussian(r, sigma_S * -np.expm1(-t / bend_S))
 
     bounds = [(np.log(start) - 5, np.log(start) + 5), (np.log(t.max()) - 7, np.log(t.max()) + 3)]
-    best = minimize(surprise, np.log([start, np.median(t)]), method="Nelder-Mead", bounds=bounds)
+    first = np.clip(np.log([start, np.median(t)]), *np.transpose(bounds))
+    best = minimize(surprise, first, method="Nelder-Mead", bounds=bounds)
     sigma_S, bend_S = np.exp(best.x)
     return _AtOnce({"sigma_S": rounded(sigma_S), "scale_S": rounded(bend_S)}, float(best.fun), 2)
 
 
-def _polynomial(degree: int) -> Callable[[Array, Array, float], _AtOnce | None]:
+def _polynomial(degree: int) -> _Form:
     def fit(t: Array, m: Array, scale_S: float) -> _AtOnce | None:
         if len(np.unique(t)) <= degree:
             return None
@@ -197,7 +212,7 @@ def _gaussian(r: Array, sigma: Array) -> float:
 
 _DEGREES = [f"polynomial of degree {degree}" for degree in range(_LARGEST_DEGREE + 1)]
 _WITH_LATER = {"saturating", *_DEGREES}
-_FORMS: dict[str, Callable[[Array, Array, float], _AtOnce | None]] = {
+_FORMS: dict[str, _Form] = {
     "relative": _relative,
     "lognormal": _lognormal,
     "window": _window,

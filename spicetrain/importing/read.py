@@ -17,7 +17,7 @@ from spicetrain.errors import ConfigurationError
 Array = NDArray[np.float64]
 
 TEXT, ARRAYS = (".csv", ".tsv", ".txt", ".dat"), (".npz", ".mat")
-_SEPARATORS = ";\t,"
+_SEPARATORS = ";\t,|"
 _LARGEST_BYTES = 200_000_000
 
 

@@ -54,7 +54,12 @@ def test_the_shipped_example_gives_its_law_back(capsys: Capture) -> None:
     wanted = 1e-6 * np.polyval([-1.1, 2.2, 0.4], g / 90e-6)
     np.testing.assert_allclose(programming.sigma_S(g), wanted, rtol=0.12)
     shown = capsys.readouterr().out
-    for text in ("882 points of 6 states", "scatter 1.00%", "1500 programmed conductances on 1500 devices", "-> │ sinh"):
+    for text in (
+        "882 points of 6 states",
+        "scatter 1.00%",
+        "1500 programmed conductances on 1500 devices",
+        "-> │ sinh",
+    ):
         assert text in shown
     assert "synthetic-iv.csv" in Path("out/device.toml").read_text().splitlines()[0]
 
@@ -147,10 +152,11 @@ def test_an_offset_of_the_meter_is_taken_off() -> None:
 # Files
 
 
-FORMATS: dict[str, dict[str, str]] = {
+FORMATS: dict[str, dict[str, Any]] = {
     "iv.csv": {},
     "iv.tsv": {"separator": "\t"},
     "iv.txt": {"separator": " "},
+    "iv.dat": {"separator": "|"},
     "semicolons.csv": {"separator": ";"},
     "german.csv": {"separator": ";", "decimal": ","},
 }
@@ -229,9 +235,8 @@ def test_every_form_of_programming_is_told_from_the_others_and_found(form: str) 
 
 def test_later_times_are_of_the_law() -> None:
     random = np.random.default_rng(5)
-    left = Polynomial(
-        form="polynomial", coefficients=(0.5, 1.0), scale_S=1e-4, later=(PolynomialAt(time_s=3600, coefficients=(1, 2)),)
-    )  # fmt: skip
+    later = (PolynomialAt(time_s=3600, coefficients=(1, 2)),)
+    left = Polynomial(form="polynomial", coefficients=(0.5, 1.0), scale_S=1e-4, later=later)
     target = random.uniform(2e-6, 1e-4, 2000)
     n = random.standard_normal(2000)
     measured = [left.disturbed(target, n, time) for time in (1.0, 3600.0)]
@@ -252,6 +257,16 @@ def test_what_no_form_knows_is_said(capsys: Capture) -> None:
     imported("p.csv")
     shown = capsys.readouterr().out
     assert "devices end -5.0" in shown and "taken as ohmic, which nobody measured" in shown
+
+
+def test_stuck_devices_are_no_programming_error(capsys: Capture) -> None:
+    random = np.random.default_rng(7)
+    target = random.uniform(2e-6, 1e-4, 1000)
+    measured = target + 1e-6 * random.standard_normal(1000)
+    measured[:5] = 2e-4
+    write_programming(Path("p.csv"), target, measured)
+    imported("p.csv")
+    assert "5 devices are more than 6 sigma off" in capsys.readouterr().out
 
 
 # Pulses
@@ -278,7 +293,9 @@ def test_pulses_as_crosssim_has_them(capsys: Capture) -> None:
     pulses = import_device(Request(Path("set.csv"), reset=Path("reset.csv"), read_voltage=0.1)).pulses
     assert pulses is not None
     for updates, mean, sigma in zip(pulses.updates, (1e-6, -1e-6), (2e-7, 4e-7), strict=True):
-        assert updates.dg_S.mean() == pytest.approx(mean, rel=0.05) and updates.dg_S.std() == pytest.approx(sigma, rel=0.1)
+        assert updates.dg_S.mean() == pytest.approx(mean, rel=0.05) and updates.dg_S.std() == pytest.approx(
+            sigma, rel=0.1
+        )
         assert sum(count for *_, count in updates.binned()) == 39 * 25
     shown = capsys.readouterr().out
     assert "Not to be had: the error that program-and-verify leaves" in " ".join(shown.split())
