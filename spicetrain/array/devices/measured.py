@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-_INTERVALS = 128  # at least; every device of a flat deck carries them all
+_INTERVALS = 64  # at least; every device of a flat deck carries them all
 _MOST_INTERVALS = 512
 _OFFSET = 1e-6
 _NAMED = 0.05
@@ -20,17 +20,17 @@ _NAMED = 0.05
 
 @dataclass(frozen=True)
 class Grid:
-    """states_S [states + 2], with 0 and twice the last; currents_A [states + 2, points] at first_V + k step_V"""
+    """states_S [states + 2], with 0 and twice the last; currents_A [states + 2, points] at (first + k) step_V"""
 
     states_S: Array
     currents_A: Array
-    first_V: float
+    first: int
     step_V: float
 
     @cached_property
     def voltages_V(self) -> Array:
         """[points]"""
-        return self.first_V + self.step_V * np.arange(self.currents_A.shape[1], dtype=np.float64)
+        return self.step_V * np.arange(self.first, self.first + self.currents_A.shape[1], dtype=np.float64)
 
 
 def grid_of(voltages_V: Sequence[float], states_S: Sequence[float], currents_A: Sequence[Sequence[float]]) -> Grid:
@@ -48,7 +48,7 @@ def grid_of(voltages_V: Sequence[float], states_S: Sequence[float], currents_A: 
     dense = laws(inside) + laws(inside, 1) * (at - inside)  # less than a step beyond the last voltage: straight on
     states = np.array(states_S)
     everything = np.vstack([np.zeros(len(at)), dense, 2 * dense[-1]])
-    return Grid(np.array([0.0, *states, 2 * states[-1]]), everything, ends[0] * step, step)
+    return Grid(np.array([0.0, *states, 2 * states[-1]]), everything, ends[0], step)
 
 
 def require_measured(
@@ -129,4 +129,4 @@ def _step(v: Array) -> float:
     intervals = round(reach / least)
     if intervals <= _MOST_INTERVALS and np.all(abs(multiples - np.round(multiples)) < 1e-6):
         return least / math.ceil(_INTERVALS / intervals)
-    return reach / (2 * _INTERVALS)
+    return reach / (4 * _INTERVALS)

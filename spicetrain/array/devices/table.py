@@ -103,8 +103,9 @@ class Table(Device):
     def add(self, circuit: Circuit, name: str, a: str, b: str, g: float) -> None:
         v = self.grid.voltages_V
         points = zip(v.tolist(), self.current(float(g), v).tolist(), strict=True)
-        law = ",".join(f"{at!r},{i!r}" for at, i in points)
-        circuit.B(name, a, b, current_expression=f"{{pwl(v({a},{b}),{law})}}")
+        law = ",".join(f"{at:.14g},{i:.14g}" for at, i in points)
+        # Without braces: in them ngspice rewrites every number, in fewer digits and more than twice the time.
+        circuit.B(name, a, b, current_expression=f"pwl(v({a},{b}),{law})")
 
     def nonlinearity(self, v: float) -> float:
         """That of the state that bends most."""
@@ -134,7 +135,7 @@ class Table(Device):
         g, v = _alike(g, v)
         index, w, step_S = self._place(g)
         points = self.grid.currents_A.shape[1]
-        x = (v - self.grid.first_V) / self.grid.step_V
+        x = v / self.grid.step_V - self.grid.first
         k = _whole(x, points - 2)
         table, at = _like(self.grid.currents_A.ravel(), v), index * points + k
         ends = (table[at], table[at + 1], table[at + points], table[at + points + 1])

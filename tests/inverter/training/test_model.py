@@ -8,6 +8,7 @@ import torch
 from bent import with_sinh
 from numpy.typing import NDArray
 
+from spicetrain.array.devices.table import Table
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError
 from spicetrain.inverter.definition import NetworkSettings, TrainingSettings
 from spicetrain.inverter.netlists.network import network_deck, saved_nodes
@@ -136,3 +137,21 @@ def test_a_strongly_bent_memristor_is_refused(ptm90: Technology, surface: Curren
     with pytest.raises(ConfigurationError, match=r"ohmic to 0\.001"):
         FittedCircuit(bent(0.16), Surrogates(surface))
     FittedCircuit(bent(0.15), Surrogates(surface))
+
+
+def test_a_memristor_that_was_not_measured_up_to_the_rails_is_refused(
+    ptm90: Technology, surface: CurrentSurface
+) -> None:
+    device, swing_V = ptm90.memristor, ptm90.rails.vdd_V - ptm90.rails.vss_V
+    states_S = [device.g_min_S, device.g_max_S]
+
+    def measured(to_V: float) -> Technology:
+        table = Table(
+            g_min_S=device.g_min_S, g_max_S=device.g_max_S, v_read_V=0.1, voltages_V=(0.0, 0.1, to_V), states_S=states_S,
+            currents_A=[[0.0, 0.1 * g, to_V * g] for g in states_S],
+        )  # fmt: skip
+        return ptm90.changed(memristor=table)
+
+    with pytest.raises(ConfigurationError, match=r"measured up to 0\.4 V only .* may see 0\.5 V"):
+        FittedCircuit(measured(0.8 * swing_V), Surrogates(surface))
+    FittedCircuit(measured(swing_V), Surrogates(surface))
