@@ -143,13 +143,13 @@ def test_a_memristor_that_was_not_measured_up_to_the_rails_is_refused(
     ptm90: Technology, surface: CurrentSurface
 ) -> None:
     device, swing_V = ptm90.memristor, ptm90.rails.vdd_V - ptm90.rails.vss_V
-    states_S = [device.g_min_S, device.g_max_S]
+    states_S = (device.g_min_S, device.g_max_S)
 
     def measured(to_V: float) -> Technology:
         v = (0.0, 0.1, to_V)
         table = Table(
             g_min_S=device.g_min_S, g_max_S=device.g_max_S, v_read_V=0.1, voltages_V=v, states_S=states_S,
-            currents_A=[[g * at for at in v] for g in states_S],
+            currents_A=tuple(tuple(g * at for at in v) for g in states_S),
         )  # fmt: skip
         return ptm90.changed(memristor=table)
 
