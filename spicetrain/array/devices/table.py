@@ -87,10 +87,8 @@ class Table(Device):
         last = len(self.states_S)
         shares = []
         for k, state_S in enumerate(self.states_S, start=1):
-            above = w * (
-                (index == k - 1) + 2 * (index == k) * (k == last)
-            )  # beyond the last state it is all the last's
-            shares.append(state_S * (above + (1 - w) * (index == k)))
+            upper = (index == k - 1) + 2 * (index == k) * (k == last)  # the virtual state is twice the last
+            shares.append(state_S * (w * upper + (1 - w) * (index == k)))
         return list(zip(shares, self.alone, strict=True))
 
     @cached_property
