@@ -137,6 +137,9 @@ def test_a_technology_that_goes_beyond_what_was_measured_is_refused() -> None:
     ODD.require_range(0.9)
     with pytest.raises(ConfigurationError, match=r"measured up to 0\.9 V only .*may see 1 V"):
         DEVICE.require_range(1.0)
+    short = Table(**fields(voltages_V=V[1:].tolist(), currents_A=measured(V[1:]).tolist()))
+    with pytest.raises(ConfigurationError, match=r"measured up to 0\.7 V only"):
+        short.require_range(0.8)
 
 
 ROWS = measured(V).tolist()

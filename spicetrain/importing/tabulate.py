@@ -46,7 +46,7 @@ def fit_table(sweeps: Sweeps, scatter: Scatter) -> tuple[Fit | None, str]:
     except ValidationError as error:
         return None, f"no table: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
     merged = len(sweeps.labels) - len(rows)
-    note = f"table: {merged} states are one with a neighbour that they cross" if merged else ""
+    note = f"table: {merged} of the states taken together with a neighbour that it crosses" if merged else ""
     return judged("table", settings, states_S, i_A, len(rows) * int(np.count_nonzero(grid)), sweeps, scatter), note
 
 

@@ -123,6 +123,29 @@ def test_states_that_are_not_proportional_are_a_table() -> None:
     assert (found.g_min_S, found.g_max_S) == (found.states_S[0], found.states_S[-1])
 
 
+@pytest.mark.parametrize("sweeps", [1, 5])
+def test_the_scatter_is_told_from_the_data_alone(sweeps: int) -> None:
+    """A share of the current, and the meter's nanoampere."""
+    v = np.linspace(-0.5, 0.5, 401 // sweeps)
+    found = import_device(Request(write_iv(Path("iv.csv"), law("sinh", b_per_V=3.0), v, 0.02, sweeps))).current
+    assert found is not None and found.scatter.share == pytest.approx(0.02, rel=0.12)
+    assert 0.3e-9 < found.scatter.floor_A < 3e-9
+
+
+def test_a_table_rises_whatever_the_scatter_and_states_that_cross_are_one() -> None:
+    random = np.random.default_rng(8)
+    states = [unlike(V)[0], 1.001 * unlike(V)[0], unlike(V)[2]]
+    curves = [np.repeat(curve, 2, 0) + 4e-8 * random.standard_normal((2, len(V))) for curve in states]
+    Path("iv.csv").write_text(iv_text(curves, V))
+    found = import_device(Request(Path("iv.csv"), form="table"))
+    table = found.device
+    assert isinstance(table, Table) and len(table.states_S) == 2
+    assert any("1 of the states taken together" in note for note in found.notes)
+    np.testing.assert_allclose(table.current(table.states_S[0], 0.5), unlike(V)[0][0, -1], rtol=0.02)
+    assert found.current is not None
+    np.testing.assert_array_equal(found.current.fit.states_S, np.array(table.states_S)[[0, 0, 1]])
+
+
 def test_a_form_can_be_asked_for(capsys: Capture) -> None:
     Path("iv.csv").write_text(iv_text(unlike(V), V))
     assert imported("iv.csv", "--form", "sinh", "--range", "1e-6", "5e-5").form == "sinh"
