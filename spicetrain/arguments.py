@@ -20,12 +20,14 @@ VERBS = {
     "report": "draw everything a run folder holds on one page",
     "compare": "methods x datasets x seeds: run what is missing, one table and one page of all",
     "technology": "check a technology in ngspice, and draw what its transistors and its inverter do",
+    "import-device": "fit a device to measured I-V, programming errors or pulses, for a technology to name",
     "doctor": "say what this machine has and lacks",
 }
 WITHOUT_SETTINGS = {
     "report": "It draws what the folder holds: settings are of the verbs that fill it.",
     "compare": "Settings are in the TOML.",
     "technology": "Settings are in its TOML.",
+    "import-device": "What it writes is a TOML: change it there.",
     "doctor": "It takes no settings.",
 }
 _SIMULATING = ("run", "characterize", "train", "verify", "calibrate", "compare", "technology")
@@ -59,7 +61,11 @@ Short for the commonest: {short}.
 Exit codes: 0 ok, 2 configuration or input, 3 ngspice missing or unusable, 4 simulation failed,
 5 verification outside its tolerance, 130 interrupted. What is finished is kept; the same command resumes."""
 
-_TARGET = {"compare": "comparison, TOML or a comparison's folder", "technology": "a technology's name, or its TOML"}
+_TARGET = {
+    "compare": "comparison, TOML or a comparison's folder",
+    "technology": "a technology's name, or its TOML",
+    "import-device": "a file of measured columns, .csv, .npz or .mat (docs/devices.md)",
+}
 
 _EXECUTOR = "what gives a concurrent.futures executor, as of a cluster, to simulate on instead of processes here"
 
@@ -94,10 +100,21 @@ def parser_of_verbs() -> argparse.ArgumentParser:
             one.add_argument("--cells", nargs="+", default=(), metavar="NAME", help="only these of its cells")
         if verb == "technology":
             one.add_argument("--corner", metavar="NAME", help="one of its corners, in place of the nominal circuit")
+        if verb == "import-device":
+            _add_measured(one)
         if verb == "netlist":
             one.add_argument("--image", type=int, default=0, metavar="N", help="number of the test image")
             one.add_argument("--form", choices=("flat", "reduced"), default="flat")
     return parser
+
+
+def _add_measured(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--programming", type=Path, metavar="FILE", help="programming data of the same device")
+    add("--range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="siemens, if not those that were measured")
+    add("--form", metavar="NAME", help="the form to take (default: the simplest that the data allow)")
+    add("--read-voltage", type=float, metavar="V", help="TARGET is CrossSim's set.csv, currents read at V volts")
+    add("--reset", type=Path, metavar="FILE", help="CrossSim's reset.csv")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -114,6 +131,8 @@ def targets(verb: str) -> str:
         return f"a comparison ({_names_in(comparisons_folder())}), a TOML or its folder"
     if verb == "technology":
         return f"a technology ({_names_in(netlists_folder() / 'technologies')}) or its TOML"
+    if verb == "import-device":
+        return _TARGET[verb]
     return f"a preset ({_names_in(presets_folder())}), a TOML or a run folder"
 
 

@@ -80,6 +80,8 @@ def _dispatch(arguments: list[str]) -> int:
         _compare(options)
     elif options.verb == "technology":
         _technology(options)
+    elif options.verb == "import-device":
+        _import_device(options)
     elif not (options.verb == "report" and _report_of_comparison(options)):
         run = _open(options, rest, arguments)
         raise_at_ctrl_c()
@@ -239,6 +241,21 @@ def _technology(options: argparse.Namespace) -> None:
         table.add_row(*map(escape, (row.what, row.state, row.figure, row.advice)))
     Console().print(table)
     print(f"All of it in {page}")
+
+
+def _import_device(options: argparse.Namespace) -> None:
+    """What was fitted, and the device's file."""
+    from spicetrain.importing.device import Request, import_device
+    from spicetrain.importing.show import show
+    from spicetrain.importing.write import write
+
+    target, names = Path(options.target), ("programming", "reset", "read_voltage", "form")
+    given = {name: getattr(options, name) for name in names}
+    raise_at_ctrl_c()
+    imported = import_device(Request(target, range_S=options.range, **given))
+    path = write(imported, options.out or Path("runs") / f"device-{target.stem}")
+    show(imported)
+    print(f'{path}: a technology names it, [memristor] preset = "{path.name}", from its own folder')
 
 
 def _netlist(run: Run, options: argparse.Namespace) -> None:

@@ -22,6 +22,16 @@ BENDING: dict[str, dict[str, Any]] = {
     "sinh": {"b_per_V": 4.0},
     "power": {"ratio": 2.8, "v_ref_V": 0.25},
     "poole-frenkel": {"b_per_sqrt_V": 2.0},
+    "table": {
+        "v_read_V": 0.1,
+        "voltages_V": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
+        "states_S": (1e-7, 2e-6, 8e-6),
+        "currents_A": (
+            (0.0, 1e-8, 2.4e-8, 4.2e-8, 6.6e-8, 1e-7),
+            (0.0, 2e-7, 4.4e-7, 7e-7, 1e-6, 1.4e-6),
+            (0.0, 8e-7, 1.6e-6, 2.5e-6, 3.4e-6, 4.4e-6),
+        ),
+    },
 }
 """Of every form that bends, one that bends by tens of percent between the rails."""
 

@@ -2,6 +2,7 @@
 SONOS nanoamperes; seconds, for SONOS days. The oracle of the presets' tests and the lines of docs/devices.py.
 
 aihwkit: src/aihwkit/inference/noise/pcm.py, reram.py; CrossSim: simulator/devices/custom/RRAM_Milo.py, SONOS.py.
+SkyWater: sky130_fd_pr_reram__reram_cell.va.
 """
 
 from __future__ import annotations
@@ -78,6 +79,11 @@ def sonos_read_nA(current: Array) -> Array:
     return 12.58037 * (1 - np.exp(-current / 215.36557))
 
 
+def sky130_uA(v: Array, filament_nm: float) -> Array:
+    """Of a filament that stays as thick as it is, 3.3 .. 4.9 nm."""
+    return 61.4 * np.exp(-(5.0 - filament_nm) / (5.0 - 4.7249)) * np.sinh(v / 0.430)
+
+
 PROGRAMMING: dict[str, dict[float, Callable[[Array], Array]]] = {
     "pcm": {0.0: pcm},
     "rram-wan": {1.0: wan, DAY_S: lambda g: wan(g, 1), 2 * DAY_S: lambda g: wan(g, 2)},
@@ -90,6 +96,9 @@ PROGRAMMING: dict[str, dict[float, Callable[[Array], Array]]] = {
     },
 }
 """Standard deviation, microsiemens, of the conductance wanted, microsiemens, by the seconds since programming."""
+
+WITHOUT_STATISTICS = {"rram-sky130"}
+"""Of these a law was published, and nothing that is random."""
 
 RANGES = {
     "pcm": (0.25, 25.0),

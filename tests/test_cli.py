@@ -21,7 +21,18 @@ from spicetrain.inverter.definition import InverterExperiment
 from spicetrain.run import Run
 from spicetrain.systems import load_experiment, presets
 
-VERBS = ("run", "characterize", "fit-surrogates", "train", "verify", "netlist", "report", "compare", "doctor")
+VERBS = (
+    "run",
+    "characterize",
+    "fit-surrogates",
+    "train",
+    "verify",
+    "netlist",
+    "report",
+    "compare",
+    "import-device",
+    "doctor",
+)
 Capture = pytest.CaptureFixture[str]
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import device_formulas as published
 import numpy as np
 import pytest
-from device_formulas import DAY_S, PROGRAMMING, RANGES
+from device_formulas import DAY_S, PROGRAMMING, RANGES, WITHOUT_STATISTICS
 from numpy.typing import NDArray
 from scipy.stats import norm
 
 from spicetrain.array.built import built
 from spicetrain.array.crossbar import Crossbar
-from spicetrain.array.device import Device
+from spicetrain.array.device import STATISTICS, Device
 from spicetrain.array.devices.presets import devices_folder, load_preset
 from spicetrain.array.variation import ArrayStatistics, disturbed
 from spicetrain.draw import Draw
@@ -54,13 +54,21 @@ def require_moments(found_uS: Array, mean_uS: Array, sigma_uS: Array) -> None:
 
 
 def test_all_that_ship_are_looked_at_here() -> None:
-    assert {path.stem for path in devices_folder().glob("*.toml")} == set(PROGRAMMING)
+    assert {path.stem for path in devices_folder().glob("*.toml")} == set(PROGRAMMING) | WITHOUT_STATISTICS
     for name in PROGRAMMING:
         memristor = device(name)
         np.testing.assert_allclose((memristor.g_min_S, memristor.g_max_S), np.multiply(RANGES[name], 1e-6), rtol=1e-12)
         assert (memristor.drift is not None) == (name in DRIFTED)
         assert (memristor.read_noise is not None) == (name in NOISY)
         assert memristor.programming is not None and (memristor.levels, memristor.stuck) == (None, None)
+
+
+def test_the_law_of_skywaters_cell_is_the_published_one_from_its_thinnest_filament_to_its_thickest() -> None:
+    of = device("rram-sky130")
+    v = np.linspace(-1, 1, 21)
+    for g, filament_nm in ((of.g_min_S, 3.3), (of.g_max_S, 4.9)):
+        np.testing.assert_allclose(of.current(g, v), 1e-6 * published.sky130_uA(v, filament_nm), rtol=1e-5, atol=1e-20)
+    assert all(getattr(of, name) is None for name in STATISTICS)
 
 
 @pytest.mark.parametrize(("name", "time_s"), CASES)

@@ -80,6 +80,7 @@ def test_what_the_wheel_carries(built: Path) -> None:
         "spicetrain/_assets/netlists/technologies/ptm90.toml",
         "spicetrain/_assets/netlists/technologies/ptm90.lib",
         "spicetrain/_assets/netlists/devices/rram-wan.toml",
+        "spicetrain/_assets/netlists/devices/rram-sky130.toml",
         "spicetrain/_assets/characterization/smoke.toml",
     } <= names
     assert [n for n in names if n.split("/")[0] not in ("spicetrain", "spicetrain-0.1.0.dist-info")] == []
@@ -92,6 +93,7 @@ def test_the_sdist_carries_the_project_without_the_images(built: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "LICENSE", "scripts/setup", "tests/test_wheel.py", "data/SOURCES.toml"} <= names
+    assert "data/devices/synthetic-iv.csv" in names
     assert [n for n in names if n.endswith((".gz", ".pyc"))] == []
 
 

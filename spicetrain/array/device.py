@@ -68,6 +68,11 @@ class Device(Definition):
         """dI/dg there, volts; a device whose current is not proportional to g has its own."""
         return self.current(g * 0 + 1, v)
 
+    @property
+    def proportional(self) -> bool:
+        """Whether the current is proportional to g at every voltage: n equal devices in parallel are one of n g."""
+        return True
+
     def parts(self, g: Any) -> list[tuple[Any, Device]]:
         """(conductances shaped as g, a device proportional to them) that stand in parallel in its place: of a device
         that is proportional to g, itself. Differentiable in `g`."""
@@ -80,6 +85,9 @@ class Device(Definition):
     def nonlinearity(self, v: float) -> float:
         """Relative excess of the current over g v at `v` volts; 0 when ohmic."""
         return float(self.current(1.0, v)) / v - 1 if v else 0.0
+
+    def require_range(self, v: float) -> None:
+        """ConfigurationError when nothing is known of the current at -`v` .. `v` volts; a law knows all of it."""
 
     def require_nearly_ohmic(self, v: float) -> None:
         """ConfigurationError when the current at `v` volts exceeds g v by more than a trainer may neglect."""

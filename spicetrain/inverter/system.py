@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from spicetrain.characterization.characterize import characterize
 from spicetrain.characterization.plan import Plan
 from spicetrain.characterization.sweep import Subject
+from spicetrain.errors import ConfigurationError
 from spicetrain.experiment import Experiment
 from spicetrain.inverter.characterization.check import examined
 from spicetrain.inverter.characterization.current_surface import ShiftedSurfacePlan
@@ -21,6 +22,7 @@ from spicetrain.inverter.verification.summary import InverterSummary
 from spicetrain.netlists.cells import Form
 from spicetrain.runfolder import TABLES as TABLES_FOLDER
 from spicetrain.system import Bench, Column, System
+from spicetrain.technology import Technology
 from spicetrain.variation import VariationSettings, require_statistics, statistics_of
 from spicetrain.verification.chips import chip_images
 from spicetrain.verification.conditions import conditions_of
@@ -70,6 +72,7 @@ class InverterSystem(System):
         require_fit(experiment.network, experiment.training, bench.dataset)
         require_images(experiment.verification, bench.dataset)
         require_energy(experiment.energy, bench.dataset, conditions.simulated)
+        require_device(experiment, bench.technology)
         require_tables(experiment.training.method, experiment.characterization.plan)
         require_variation(bench)
 
@@ -246,10 +249,20 @@ def require_variation(bench: Bench) -> None:
         require_images(experiment.calibration, bench.dataset, "calibration")
 
 
+def require_device(experiment: InverterExperiment, technology: Technology) -> None:
+    """ConfigurationError when the device was not measured up to the rails, or bias pairs are not n times one."""
+    device, rails, pairs = technology.memristor, technology.rails, experiment.network.bias_pairs
+    device.require_range(rails.vdd_V - rails.vss_V)
+    if pairs > 1 and not device.proportional:
+        raise ConfigurationError(
+            f"network.bias_pairs = {pairs}, but devices of memristor.form = {device.form!r} do not conduct in "
+            "proportion to their conductance: equal ones in parallel are no device of the sum. Take bias_pairs = 1."
+        )
+
+
 def require_tables(method: str, plan: str) -> None:
     """ConfigurationError when the plan does not measure what the method needs."""
     from spicetrain.characterization.plan import load_plan
-    from spicetrain.errors import ConfigurationError
 
     sections: Mapping[str, Any] = load_plan(plan, TABLES).sections
     missing = [name for name in METHODS[method].surrogates if name not in sections]

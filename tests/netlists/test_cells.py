@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -78,12 +80,22 @@ def test_another_supply_can_be_named(ptm90: Technology, ngspice: Ngspice) -> Non
 
 
 V = np.linspace(-0.5, 0.5, 9)
-LAWS: dict[str, tuple[dict[str, float], NDArray]] = {
+LAWS: dict[str, tuple[dict[str, Any], NDArray]] = {
     "ohmic": ({"b_per_V": 0.05}, V),
     "sinh": ({"b_per_V": 3.0}, np.sinh(3 * V) / 3),
     # I(2 V) is 5 I(V), and at 0.2 V it is g V: to a hundred-thousandth, which is what the millivolt at 0 leaves.
     "power": ({"ratio": 5.0, "v_ref_V": 0.2}, V * (np.abs(V) / 0.2) ** (np.log2(5) - 1)),
     "poole-frenkel": ({"b_per_sqrt_V": 2.0}, V * np.exp(2 * (np.sqrt(np.abs(V)) - 0.01))),
+    # Two states of one shape, which every conductance then has: at the voltages measured exactly.
+    "table": (
+        {
+            "v_read_V": 0.5,
+            "voltages_V": V[4:].tolist(),
+            "states_S": [1e-7, 1e-5],
+            "currents_A": [(g * 0.5 * np.sinh(3 * V[4:]) / np.sinh(1.5)).tolist() for g in (1e-7, 1e-5)],
+        },
+        0.5 * np.sinh(3 * V) / np.sinh(1.5),
+    ),
 }
 
 

@@ -11,12 +11,13 @@ from spicetrain.array.devices.ohmic import Ohmic
 from spicetrain.array.devices.poole_frenkel import PooleFrenkel
 from spicetrain.array.devices.power import Power
 from spicetrain.array.devices.sinh import Sinh
+from spicetrain.array.devices.table import Table
 from spicetrain.errors import nearest
 from spicetrain.registry import Registry
 from spicetrain.schema import parse_nested
 
 DEVICES: Registry[type[Device]] = Registry(
-    "device", {"ohmic": Ohmic, "sinh": Sinh, "power": Power, "poole-frenkel": PooleFrenkel}
+    "device", {"ohmic": Ohmic, "sinh": Sinh, "power": Power, "poole-frenkel": PooleFrenkel, "table": Table}
 )
 
 

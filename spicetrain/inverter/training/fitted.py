@@ -23,7 +23,8 @@ from spicetrain.technology import Technology
 class FittedCircuit:
     """A technology and what was fitted of it.
 
-    DomainError when the surface was not measured up to the technology's rails, between which every node stays.
+    DomainError when the surface was not measured up to the technology's rails, between which every node stays;
+    ConfigurationError when the memristors were not.
     """
 
     technology: Technology
@@ -34,6 +35,7 @@ class FittedCircuit:
 
     def __post_init__(self) -> None:
         rails = self.technology.rails
+        self.technology.memristor.require_range(rails.vdd_V - rails.vss_V)
         corners = torch.tensor([rails.vss_V, rails.vdd_V], dtype=torch.float64)
         require_inside(self.surrogates.current_surface, corners, corners)
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from spicetrain.errors import ArchitectureMismatch
+from spicetrain.array.devices.table import Table
+from spicetrain.errors import ArchitectureMismatch, ConfigurationError
 from spicetrain.inverter.definition import NetworkSettings, TrainingSettings
 from spicetrain.inverter.netlists.network import network_deck, saved_nodes
 from spicetrain.inverter.network import Network
@@ -125,3 +126,22 @@ def test_a_network_of_another_shape_is_not_assigned(ptm90: Technology, circuit: 
     model = TrainableNetwork(NetworkSettings(layers=(4, 3, 3)), TrainingSettings(), circuit)
     with pytest.raises(ArchitectureMismatch, match="other.safetensors holds a 4-2-3"):
         model.assign(random_network(ptm90, 4, 2, 3), "other.safetensors")
+
+
+def test_a_memristor_that_was_not_measured_up_to_the_rails_is_refused(
+    ptm90: Technology, surface: CurrentSurface
+) -> None:
+    device, swing_V = ptm90.memristor, ptm90.rails.vdd_V - ptm90.rails.vss_V
+    states_S = (device.g_min_S, device.g_max_S)
+
+    def measured(to_V: float) -> Technology:
+        v = (0.0, 0.1, to_V)
+        table = Table(
+            g_min_S=device.g_min_S, g_max_S=device.g_max_S, v_read_V=0.1, voltages_V=v, states_S=states_S,
+            currents_A=tuple(tuple(g * at for at in v) for g in states_S),
+        )  # fmt: skip
+        return ptm90.changed(memristor=table)
+
+    with pytest.raises(ConfigurationError, match=r"measured up to 0\.4 V only .* may see 0\.5 V"):
+        FittedCircuit(measured(0.8 * swing_V), Surrogates(surface))
+    FittedCircuit(measured(swing_V), Surrogates(surface))
