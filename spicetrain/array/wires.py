@@ -1,0 +1,110 @@
+"""The wires of a crossbar, as it is laid out: every row and every column a chain of equal segments from cell to cell.
+
+Row wires lie in the order p0, n0, p1, n1 ..., a pair's positive and negative row beside each other, and the two bias
+rows last; columns in their order. A row's source feeds its wire through `feed`, a column is sensed by gates, which draw
+no current: what leads there drops nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from spicetrain.array.crossbar import Array, Crossbar
+from spicetrain.schema import Definition
+
+Place = Literal["one end", "both ends", "middle"]
+REFERENCE_C = 27.0
+
+
+class Segments(NamedTuple):
+    """Wires at one temperature: ohms of a segment, of what feeds a row; where rows are driven and columns sensed."""
+
+    row_ohm: float
+    column_ohm: float
+    feed_ohm: float
+    rows_driven: Place = "one end"
+    columns_sensed: Place = "one end"
+
+    def driven(self, columns: int) -> tuple[int, ...]:
+        """The columns at which every row is fed."""
+        return _places(self.rows_driven, columns, first=True)
+
+    def sensed(self, rows: int) -> tuple[int, ...]:
+        """The rows at which every column is sensed; where there are two, they are tied."""
+        return _places(self.columns_sensed, rows, first=False)
+
+
+def _places(place: Place, count: int, *, first: bool) -> tuple[int, ...]:
+    if place == "middle":
+        return (count // 2,)
+    if place == "both ends" and count > 1:
+        return 0, count - 1
+    return (0,) if first else (count - 1,)
+
+
+class Wires(Definition):
+    """The [wires] of a technology. A segment's resistance is given, or follows from the sheet's.
+
+    row_ohm, column_ohm        of a segment, from one cell to the next, at 27 degrees
+    row_sheet_ohm, row_width_m, column_sheet_ohm, column_width_m, pitch_m   ohm per square; a segment is pitch_m long
+    tc_per_K                   by which a resistance grows
+    feed_ohm                   contact and driver, between a row's source and its wire; None: a row's segment
+    row_F, column_F            of a segment to ground
+    rows_driven                where the sources are: at the first column, at both ends, at the middle column
+    columns_sensed             where the gates are: behind the last row, at both ends, which are tied, at the middle row
+    """
+
+    row_ohm: float | None = Field(default=None, gt=0)
+    column_ohm: float | None = Field(default=None, gt=0)
+    row_sheet_ohm: float | None = Field(default=None, gt=0)
+    row_width_m: float | None = Field(default=None, gt=0)
+    column_sheet_ohm: float | None = Field(default=None, gt=0)
+    column_width_m: float | None = Field(default=None, gt=0)
+    pitch_m: float | None = Field(default=None, gt=0)
+    tc_per_K: float = Field(default=0.0, ge=0, lt=0.1)
+    feed_ohm: float | None = Field(default=None, gt=0)
+    row_F: float = Field(default=0.0, ge=0)
+    column_F: float = Field(default=0.0, ge=0)
+    rows_driven: Place = "one end"
+    columns_sensed: Place = "one end"
+
+    @model_validator(mode="after")
+    def _one_way_or_the_other(self) -> Self:
+        for side in ("row", "column"):
+            ohm, sheet, width = (getattr(self, f"{side}_{what}") for what in ("ohm", "sheet_ohm", "width_m"))
+            whole = None not in (sheet, width, self.pitch_m)
+            if (ohm is None) != whole or (ohm is not None and (sheet, width) != (None, None)):
+                raise ValueError(
+                    f"wires: give {side}_ohm, or {side}_sheet_ohm and {side}_width_m and pitch_m; given are {side}_ohm "
+                    f"= {ohm}, {side}_sheet_ohm = {sheet}, {side}_width_m = {width}, pitch_m = {self.pitch_m}"
+                )
+        return self
+
+    def at(self, temperature_C: float) -> Segments:
+        """The resistances at a temperature. The feed's does not depend on it."""
+        warmer = 1 + self.tc_per_K * (temperature_C - REFERENCE_C)
+        row, column = (warmer * self._segment_ohm(side) for side in ("row", "column"))
+        feed = row if self.feed_ohm is None else self.feed_ohm
+        return Segments(row, column, feed, self.rows_driven, self.columns_sensed)
+
+    def _segment_ohm(self, side: str) -> float:
+        ohm = getattr(self, f"{side}_ohm")
+        if ohm is None:
+            ohm = getattr(self, f"{side}_sheet_ohm") * self.pitch_m / getattr(self, f"{side}_width_m")
+        return float(ohm)
+
+
+def row_wires(crossbar: Crossbar) -> Array:
+    """The conductances [row wires, columns] in the order of the wires, bias rows last."""
+    pairs = np.stack((crossbar.pos, crossbar.neg), 1).reshape(-1, crossbar.columns)
+    return np.concatenate((pairs, crossbar.bias_pos[None], crossbar.bias_neg[None]))
+
+
+def row_voltages(v_pos: NDArray, v_neg: NDArray, high_V: float, low_V: float) -> Array:
+    """Of all row wires in their order, [samples, row wires], of the pairs' [samples, rows]."""
+    bias = np.tile([high_V, low_V], (len(v_pos), 1))
+    return np.concatenate((np.stack((v_pos, v_neg), 2).reshape(len(v_pos), -1), bias), 1)
