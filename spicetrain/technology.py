@@ -18,6 +18,7 @@ from spicetrain import assets, include_tree
 from spicetrain.array.device import STATISTICS
 from spicetrain.array.devices import AnyDevice
 from spicetrain.array.devices.presets import with_preset
+from spicetrain.array.wires import Segments, Wires
 from spicetrain.errors import TechnologyError, nearest
 from spicetrain.mismatch import Mismatch
 from spicetrain.rails import Rails
@@ -106,11 +107,17 @@ class Technology(Definition):
     inverter: UnitInverter
     memristor: AnyDevice
     mismatch: Mismatch | None = None
+    wires: Wires | None = None
     folder: Path
 
     def changed(self, **values: object) -> Self:
         """The same at another temperature, between other rails, from another section ...; values are not checked."""
         return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, **values})
+
+    @property
+    def segments(self) -> Segments | None:
+        """Its crossbars' wires at its temperature; None: ideal ones."""
+        return None if self.wires is None else self.wires.at(self.temperature_C)
 
     def at_corner(self, name: str) -> Self:
         """The same with the library's section of a corner. TechnologyError when there is no such corner."""
@@ -148,6 +155,8 @@ class Technology(Definition):
         nominal = self.model_dump(exclude={"folder", "description", "mismatch", "corners"})
         for name in STATISTICS:
             nominal["memristor"].pop(name, None)
+        if nominal["wires"] is None:
+            del nominal["wires"]
         for name, nothing in _LATER.items():
             if nominal["transistors"][name] == nothing:
                 del nominal["transistors"][name]
