@@ -22,13 +22,14 @@ from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.array.device import Device
+from spicetrain.array.wired import WiredCrossbar
 from spicetrain.rails import Rails
 
 # b times half the swing: below it a device is ohmic to 3e-7, and differences of exponentials lose more in float32.
 _STRAIGHT = 1e-3
 
-Gradients = tuple[Tensor, Tensor, Tensor, Tensor]
-"""With respect to pos, neg, bias_pos, bias_neg."""
+Gradients = tuple[Tensor, ...]
+"""With respect to what the crossbar is given by: pos, neg, bias_pos, bias_neg, or the fields of a WiredCrossbar."""
 
 
 class Tangent(Protocol):
@@ -77,6 +78,58 @@ def coupling(g: Conductances, rails: Rails, device: Device | None) -> Coupling:
     return _Any(g, rails, device)
 
 
+class WiredCoupling:
+    """Of a crossbar with wires, in the fast form of `wired`: columns are sums of row voltages, rows deliver to a mean
+    of the columns. What a correction adds to the currents, Y, is in the equations but not in their slopes."""
+
+    def __init__(self, crossbar: WiredCrossbar, rails: Rails, correction_S: Tensor | None = None):
+        self.T_n, self.T_p, self.t_bias, self.b_n, self.b_p = crossbar
+        self.mid_V, self.half_V, self.Y = rails.mid_V, rails.half_swing_V, correction_S
+        self.G_n, self.G_p = self.b_n.sum(1), self.b_p.sum(1)
+        self.S = torch.ones_like(self.t_bias)
+        pairs = [(self.T_n, self.b_n), (self.T_p, self.b_p), (self.T_p, self.b_n)]
+        self.outer = torch.cat([(x[:, :, None] * y[:, None, :]).flatten(1) for x, y in pairs])
+
+    def floating(self, v_n: Tensor, v_p: Tensor) -> Tensor:
+        above = torch.addmm(self.t_bias, v_n - self.mid_V, self.T_n).addmm_(v_p - self.mid_V, self.T_p)
+        return above.add_(self.mid_V)
+
+    def tangent(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Tangent:
+        return self
+
+    def currents(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        n, p, c = v_n - self.mid_V, v_p - self.mid_V, v_col - self.mid_V
+        into_n = (c @ self.b_n.T).addcmul_(self.G_n, n, value=-1)
+        into_p = (c @ self.b_p.T).addcmul_(self.G_p, p, value=-1)
+        if self.Y is not None:
+            bias = n.new_tensor([self.half_V, -self.half_V]).expand(len(n), 2)
+            more = torch.cat((torch.stack((n, p), 2).flatten(1), bias), 1) @ self.Y
+            into_n.sub_(more[:, :-2:2])
+            into_p.sub_(more[:, 1:-2:2])
+        return into_n, into_p, torch.addmm(self.t_bias, n, self.T_n).addmm_(p, self.T_p).sub_(c)
+
+    def to_columns(self, x_n: Tensor, x_p: Tensor) -> Tensor:
+        return (x_n @ self.T_n).addmm_(x_p, self.T_p)
+
+    def to_rows(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        return y @ self.b_n.T, y @ self.b_p.T
+
+    def matrix(self, a: Tensor, b: Tensor, t: Tensor, *, rough: bool) -> Tensor:
+        return _matrix(a, b, t, self.outer, self.S)
+
+    def gradients(self, l_n: Tensor, l_p: Tensor, l_c: Tensor, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Gradients:
+        n, p, c = v_n - self.mid_V, v_p - self.mid_V, v_col - self.mid_V
+        of_b = [(l_row * v).sum(0)[:, None] - l_row.T @ c for l_row, v in ((l_n, n), (l_p, p))]
+        return -(n.T @ l_c), -(p.T @ l_c), -l_c.sum(0), *of_b
+
+
+def _matrix(a: Tensor, b: Tensor, t: Tensor, outer: Tensor, S: Tensor) -> Tensor:
+    columns = len(S)
+    A = (torch.cat([a, b, t], dim=1) @ outer).neg_().view(-1, columns, columns)
+    A.diagonal(dim1=1, dim2=2).add_(S)
+    return A
+
+
 class _Ohmic:
     def __init__(self, g: Conductances, rails: Rails):
         self.g_n, self.g_p, self.rails = g.pos, g.neg, rails
@@ -103,10 +156,7 @@ class _Ohmic:
         return y @ self.g_n.T, y @ self.g_p.T
 
     def matrix(self, a: Tensor, b: Tensor, t: Tensor, *, rough: bool) -> Tensor:
-        columns = len(self.S)
-        A = (torch.cat([a, b, t], dim=1) @ self.outer).neg_().view(-1, columns, columns)
-        A.diagonal(dim1=1, dim2=2).add_(self.S)
-        return A
+        return _matrix(a, b, t, self.outer, self.S)
 
     def gradients(self, l_n: Tensor, l_p: Tensor, l_c: Tensor, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Gradients:
         return (

@@ -27,7 +27,6 @@ from spicetrain.errors import SimulationError
 Array = NDArray[np.float64]
 
 _AT_ONCE = 8_000_000  # cells x right sides
-_TOLERANCE = 1e-11  # of the energy's root: rounding leaves some 1e-13
 _STEPS = 2000
 _NEWTON_STEPS, _NEWTON_NEAR_V = 50, 1e-12
 
@@ -40,7 +39,14 @@ class MeshVoltages(NamedTuple):
     sensed: Array
 
 
-class _Chains:
+def feeds_of(segments: Segments, columns: int) -> Array:
+    """What a row wire is tied to its source by at each column, [columns] siemens."""
+    feeds = np.zeros(columns)
+    feeds[list(segments.driven(columns))] = 1 / segments.feed_ohm
+    return feeds
+
+
+class Chains:
     """Wires side by side, [wires, nodes], each a chain of segments with conductances to elsewhere at its nodes; `tied`
     joins both ends of each."""
 
@@ -97,7 +103,8 @@ class _Chains:
 
 @dataclass(frozen=True)
 class Mesh:
-    """g [rows, columns] siemens, in the order of the wires; load_S at every sensed end, to 0 V.
+    """g [rows, columns] siemens, in the order of the wires; load_S at every sensed end, to 0 V; solved to `tolerance`
+    of the energy's root, below 1e-11 of which rounding stands.
 
     Raises SimulationError when a conductance is 0, negative or NaN.
     """
@@ -105,19 +112,17 @@ class Mesh:
     g: Array
     segments: Segments
     load_S: ArrayLike = 0.0
+    tolerance: float = 1e-11
 
     @cached_property
-    def _rows(self) -> _Chains:
-        to_elsewhere = self.g.astype(np.float64)
-        for k in self.segments.driven(self.g.shape[1]):
-            to_elsewhere[:, k] += self._feed_S
-        return _Chains(1 / self.segments.row_ohm, to_elsewhere)
+    def _rows(self) -> Chains:
+        return Chains(1 / self.segments.row_ohm, self.g + feeds_of(self.segments, self.g.shape[1]))
 
     @cached_property
-    def _columns(self) -> _Chains:
+    def _columns(self) -> Chains:
         to_elsewhere = self._g_T.copy()
         to_elsewhere[:, self._sensed[0]] += np.asarray(self.load_S, dtype=np.float64)
-        return _Chains(1 / self.segments.column_ohm, to_elsewhere, tied=len(self._sensed) > 1)
+        return Chains(1 / self.segments.column_ohm, to_elsewhere, tied=len(self._sensed) > 1)
 
     @cached_property
     def _g_T(self) -> Array:
@@ -215,7 +220,7 @@ class Mesh:
         residual = right - self._schur(u)
         p = z = self._columns.solve(residual)
         decline = _inner(residual, z)
-        enough = _TOLERANCE**2 * np.maximum(_inner(right, u), np.finfo(float).tiny)
+        enough = self.tolerance**2 * np.maximum(_inner(right, u), np.finfo(float).tiny)
         for _ in range(_STEPS):
             if np.all(decline <= enough):
                 return u

@@ -26,21 +26,24 @@ gradient is that of the implicit function linearized there, which asks of the su
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
-from spicetrain.array.coupling import Tangent, coupling
+from spicetrain.array.coupling import Coupling, Tangent, WiredCoupling, coupling
 from spicetrain.array.device import Device
+from spicetrain.array.wired import WiredCrossbar
 from spicetrain.inverter.surrogates.current_surface import Mismatch
 from spicetrain.inverter.training.inverters import Inverters
 from spicetrain.inverter.training.newton import Tolerance, convergence_of, iterate, mismatch_gradient, unshifted
 from spicetrain.inverter.training.tabulated import Current
 from spicetrain.inverter.training.voltages import Convergence
+from spicetrain.rails import Rails
 
 
 class _Stage:
@@ -48,14 +51,13 @@ class _Stage:
 
     def __init__(
         self,
-        g: Conductances,
+        crossbar: Coupling,
         m_n: Tensor,
         m_p: Tensor,
         inverters: Inverters,
-        device: Device | None = None,
         mismatch: Mismatch | None = None,
     ):
-        self.crossbar, self.m_n, self.m_p = coupling(g, inverters.rails, device), m_n, m_p
+        self.crossbar, self.m_n, self.m_p = crossbar, m_n, m_p
         self.mismatch = () if mismatch is None else (mismatch,)
         self.ground_S, self.i_ground = inverters.ground_S, inverters.i_ground
 
@@ -140,21 +142,18 @@ class _SolveStage(torch.autograd.Function):
     def forward(
         ctx: Any,
         v_in: Tensor,
-        g_n: Tensor,
-        g_p: Tensor,
-        b_pos: Tensor,
-        b_neg: Tensor,
         m_n: Tensor,
         m_p: Tensor,
         shift: Tensor | None,
         factor: Tensor | None,
         inverters: Inverters,
-        device: Device | None,
         tolerance: Tolerance,
         given: tuple[Tensor, Tensor, Tensor] | None,
+        couple: Callable[..., Coupling],
+        *crossbar: Tensor,
     ) -> tuple[Any, ...]:
         mismatch = None if shift is None else Mismatch(shift, factor)
-        stage = _Stage(Conductances(g_n, g_p, b_pos, b_neg), m_n, m_p, inverters, device, mismatch)
+        stage = _Stage(couple(*crossbar), m_n, m_p, inverters, mismatch)
         if given is None:
             solution, linear, taken = _newton(stage, inverters, v_in, tolerance)
         else:
@@ -186,11 +185,11 @@ class _SolveStage(torch.autograd.Function):
             of_mismatch = mismatch_gradient(ctx.inverters, l_m, *at, mismatch)
         return (
             -l_n * linear.dn_in,
-            *s.gradients(l_n, l_p, l_c, v_n, v_p, v_col),
             -(l_n * linear.i_n).sum(0),
             -(l_p * linear.i_p).sum(0),
             *of_mismatch,
             *(None,) * 4,
+            *s.gradients(l_n, l_p, l_c, v_n, v_p, v_col),
         )
 
 
@@ -206,13 +205,14 @@ class StageSolution:
 
 def solve_stage(
     v_in: Tensor,
-    g: Conductances,
+    g: Conductances | WiredCrossbar,
     sizes: Tensor,
     inverters: Inverters,
     tolerance: Tolerance,
     given: tuple[Tensor, Tensor, Tensor] | None = None,
     mismatch: Mismatch | None = None,
     device: Device | None = None,
+    correction_S: Tensor | None = None,
 ) -> StageSolution:
     """A stage solved, differentiable in v_in, conductances, sizes and mismatch.
 
@@ -222,10 +222,25 @@ def solve_stage(
     given  v_n, v_p, v_col, solved elsewhere with these v_in: returned as they are, with the gradient there
     mismatch  [2 (n, p), 2 (first, second inverter), samples or 1, rows]; with inverters that take one
     device    whose law the crossbar has; None: an ohmic one's
+    correction_S  of a crossbar with wires: `Correction.Y`
 
     Equations: see the module. Nothing is raised for a sample that does not converge: `convergence` counts it.
     """
     of = (None, None) if mismatch is None else mismatch
-    answer = _SolveStage.apply(v_in, *g, sizes[:, 0], sizes[:, 1], *of, inverters, device, tolerance, given)
+    couple = partial(_coupled, type(g), inverters.rails, device, correction_S)
+    answer = _SolveStage.apply(v_in, sizes[:, 0], sizes[:, 1], *of, inverters, tolerance, given, couple, *g)
     v_n, v_p, v_col, step, taken = answer
     return StageSolution(v_n, v_p, v_col, convergence_of(step, taken, tolerance))
+
+
+def _coupled(
+    kind: type[Conductances | WiredCrossbar],
+    rails: Rails,
+    device: Device | None,
+    correction_S: Tensor | None,
+    *tensors: Tensor,
+) -> Coupling:
+    crossbar = kind(*tensors)
+    if isinstance(crossbar, WiredCrossbar):
+        return WiredCoupling(crossbar, rails, correction_S)
+    return coupling(crossbar, rails, device)

@@ -1,0 +1,141 @@
+"""A crossbar with its wires for the trainer: what its columns stand at and its rows are loaded by; differentiable.
+
+`Mesh` is exact and takes seconds; a step of training has milliseconds. Fast is the mesh to second order in the wires:
+with a the share that a cell has in its column's end (its column's wire alone), 1 - delta what is left of its row's
+voltage at it (its row's wire alone, columns at mid-rail) and R the resistance that two columns share of a row,
+
+    v_col = (1 - K)^-1 (a (1 - delta))' v_row        K_jk = R_jk sum_i a_ij c_ij g_ik,   c = delta / (g R)
+
+and a row delivers  sum_j g_ij (1 - delta_ij) (v_row_i - v_col_j).  All voltages from mid-rail. What the mesh has beyond
+that hardly moves with g: it is measured now and then, and added (`Correction`); measured at g itself, it makes the fast
+form exact.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spicetrain.array.conductances import Conductances
+from spicetrain.array.mesh import Chains, Mesh, feeds_of
+from spicetrain.array.wires import Segments
+from spicetrain.rails import Rails
+
+ROUGHLY = 1e-5  # of the mesh, where only a correction is wanted of it
+
+
+class Correction(NamedTuple):
+    """What the mesh has beyond the fast form: T [row wires, columns]; Y [row wires, row wires] siemens, None of rows
+    that sources drive."""
+
+    T: Tensor
+    Y: Tensor | None
+
+
+class WiredCrossbar(NamedTuple):
+    """Voltages from mid-rail. T_n, T_p [rows, columns] and t_bias [columns] volts: v_col = v_n T_n + v_p T_p + t_bias;
+    b_n, b_p [rows, columns] siemens: a row of a pair delivers b 1 v_row - b v_col."""
+
+    T_n: Tensor
+    T_p: Tensor
+    t_bias: Tensor
+    b_n: Tensor
+    b_p: Tensor
+
+
+def wired(g: Conductances, segments: Segments, rails: Rails, correction: Correction | None = None) -> WiredCrossbar:
+    """The fast form, with a correction if there is one. Differentiable in g, the correction being held."""
+    cells = _row_wires(g)
+    T, b = _fast(cells, segments)
+    if correction is not None:
+        T = T + correction.T
+    t_bias = rails.half_swing_V * (T[-2] - T[-1])
+    return WiredCrossbar(T[:-2:2], T[1:-2:2], t_bias, b[:-2:2], b[1:-2:2])
+
+
+@torch.no_grad()
+def correction(g: Conductances, segments: Segments, *, loads: bool, near: float = ROUGHLY) -> Correction:
+    """What the mesh has beyond the fast form at g.
+
+    loads  inverters drive the rows: what they deliver is wanted too
+    near   to which the mesh is solved; in float64 far below it, `Mesh`'s own
+    """
+    cells = _row_wires(g)
+    T, b = _fast(cells.double(), segments)
+    mesh = Mesh(cells.double().cpu().numpy(), segments, tolerance=near)
+    off_T = torch.from_numpy(mesh.transfer()).to(T) - T
+    if not loads:
+        return Correction(off_T.to(cells.dtype), None)
+    fast_Y = torch.diag(b.sum(1)) - b @ (T + off_T).T
+    off_Y = torch.from_numpy(mesh.conductance()).to(T) - fast_Y
+    return Correction(off_T.to(cells.dtype), off_Y.to(cells.dtype))
+
+
+def _row_wires(g: Conductances) -> Tensor:
+    """In the order of `wires.row_wires`."""
+    pairs = torch.stack((g.pos, g.neg), 1).reshape(-1, g.pos.shape[1])
+    return torch.cat((pairs, g.bias_pos[None], g.bias_neg[None]))
+
+
+def _fast(cells: Tensor, segments: Segments) -> tuple[Tensor, Tensor]:
+    """(T, b), [row wires, columns] both."""
+    shared = torch.as_tensor(_shared_ohm(segments, cells.shape[1])).to(cells)
+    into_end: Tensor = _IntoEnd.apply(cells, segments)
+    delta: Tensor = _RowDrop.apply(cells, segments)
+    a = into_end * cells
+    left = a * (1 - delta)
+    K = shared * ((a * delta / (cells @ shared)).T @ cells)
+    unit = torch.eye(len(shared), dtype=cells.dtype, device=cells.device)
+    T = torch.linalg.solve(unit - K, left.T).T
+    return T, cells * (1 - delta)
+
+
+def _shared_ohm(segments: Segments, columns: int) -> Any:
+    """R [columns, columns]: what a current into a row wire at one column makes of its voltage at another, ohms."""
+    to_elsewhere = feeds_of(segments, columns)[None]
+    chains = Chains(1 / segments.row_ohm, to_elsewhere)
+    return chains.solve(np.eye(columns)[:, None])[:, 0]
+
+
+class _IntoEnd(torch.autograd.Function):
+    """[row wires, columns] ohms: what a current into a cell's column node makes of the column's sensed end."""
+
+    @staticmethod
+    def forward(ctx: Any, cells: Tensor, segments: Segments) -> Tensor:
+        rows, columns = cells.shape
+        sensed = segments.sensed(rows)
+        chains = Chains(1 / segments.column_ohm, _float64(cells.T), tied=len(sensed) > 1)
+        into = np.zeros((1, columns, rows))
+        into[..., sensed[0]] = 1.0
+        ctx.chains, ctx.found = chains, chains.solve(into)
+        return torch.from_numpy(ctx.found[0].T).to(cells)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
+        (up,) = upstream
+        back = ctx.chains.solve(_float64(up.T)[None])
+        return torch.from_numpy(-(back * ctx.found)[0].T).to(up), None
+
+
+class _RowDrop(torch.autograd.Function):
+    """[row wires, columns]: by what share of the source's voltage a row is lower at a cell, its columns at mid-rail."""
+
+    @staticmethod
+    def forward(ctx: Any, cells: Tensor, segments: Segments) -> Tensor:
+        g = _float64(cells)
+        ctx.chains = Chains(1 / segments.row_ohm, g + feeds_of(segments, g.shape[1]))
+        ctx.delta = ctx.chains.solve(g[None])
+        return torch.from_numpy(ctx.delta[0]).to(cells)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
+        (up,) = upstream
+        back = ctx.chains.solve(_float64(up)[None])
+        return torch.from_numpy((back * (1 - ctx.delta))[0]).to(up), None
+
+
+def _float64(of: Tensor) -> Any:
+    return np.ascontiguousarray(of.detach().cpu().numpy(), dtype=np.float64)
