@@ -45,14 +45,17 @@ class ConditionSet(Definition):
 
 
 class TrainingConditions(ConditionSet):
-    """The conditions that a network is trained for, one drawn for each minibatch; none, unless some are given.
+    """The conditions that a network is trained for, drawn anew for each minibatch; none, unless some are given.
 
-    nominal_share  of the minibatches meets the nominal circuit, whether the combinations have it or not; the others
-                   meet all other combinations equally often
+    nominal_share  of the draws meets the nominal circuit, whether the combinations have it or not; the others meet all
+                   other combinations equally often
+    per_minibatch  so many draws for every minibatch, among which its samples are divided: one condition alone pulls the
+                   network its own way
     after_epochs   first trained so long in the nominal circuit alone
     """
 
     nominal_share: float = Field(default=0.2, ge=0, lt=1)
+    per_minibatch: int = Field(default=4, ge=1, le=1000)
     after_epochs: int = Field(default=0, ge=0)
 
 

@@ -1,4 +1,4 @@
-"""Training for several operating conditions: every minibatch meets the circuit of one of them."""
+"""Training for several operating conditions: every minibatch meets the circuit of some of them."""
 
 from __future__ import annotations
 

@@ -121,13 +121,21 @@ class InverterTask(Task):
             self.model.settle_sizes()
 
     def loss(self, images: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
+        if self.under is None:
+            return self._loss(images, labels, random, 0)
+        parts = self.settings.conditions.per_minibatch
+        shares = zip(images.chunk(parts), labels.chunk(parts), strict=True)
+        losses = [len(x) * self._loss(x, y, random, self.under.draw(random)) for x, y in shares]
+        return torch.stack(losses).sum() / len(images)
+
+    def _loss(self, images: Tensor, labels: Tensor, random: torch.Generator, under: int) -> Tensor:
+        """Under one of the model's circuits."""
         given = None
         if self.simulate is not None:
             began = time.perf_counter()
             given = self.simulate(self.model.network(self.identity.values), images.cpu().numpy())
             self.simulating_s += time.perf_counter() - began
         drawn = None if self.draws is None else (self.draws, random)
-        under = 0 if self.under is None else self.under.draw(random)
         prediction = self.model.voltages(images, given, drawn, under)
         self.trained = self.trained + prediction.convergence
         loss = cross_entropy((prediction.outputs - self.mid_V) / self.settings.logit_V, labels)

@@ -42,5 +42,5 @@ class Fitting:
         technology, files = condition.technology, self.folder(condition)
         at_work, subject = simulator.changed(timeout_s=self.timeout_s), Subject(technology)
         characterize(subject, self.plan, at_work, files / TABLES, examined=examined(technology))
-        fit_surrogates(files / TABLES, technology, self.settings, files.folder)
+        fit_surrogates(files / TABLES, technology, self.settings, files.folder, plots=False)
         return Surrogates.load(files / SURROGATES)
