@@ -20,21 +20,22 @@ _COLUMNS = ("condition", "corner", "accuracy_spice")
 
 def conditions_table(ours: pd.DataFrame, root: Path, dataset: str) -> Table | None:
     """Accuracy in ngspice of every cell: nominal, mean and worst, by corner; None when there is no grid."""
-    found = {name: figures for name, _, figures in _verified(ours, root, dataset)}
-    corners = list(dict.fromkeys(corner for figures in found.values() for corner in figures.by_corner))
-    if not corners:
+    found = {name: (summary, figures) for name, _, summary, figures in _verified(ours, root, dataset)}
+    if not found:
         return None
+    corners = list(dict.fromkeys(corner for _, figures in found.values() for corner in figures.by_corner))
+    corners = corners if len(corners) > 1 else []
     rows = [
         (
             name,
-            "" if figures.nominal is None else percent(figures.nominal),
+            percent(summary.accuracy_spice),
             percent(figures.accuracy_mean),
             f"{percent(figures.accuracy_min)} ({figures.worst.replace('_', ' ')})",
             *(_mean_and_worst(figures.by_corner.get(corner)) for corner in corners),
         )
-        for name, figures in found.items()
+        for name, (summary, figures) in found.items()
     ]
-    count = max(figures.count for figures in found.values())
+    count = max(figures.count for _, figures in found.values())
     caption = f"{dataset}: accuracy in SPICE under {count} conditions; by corner mean / worst."
     return Table(("cell", "nominal", "mean", "worst", *corners), rows, caption)
 
@@ -43,7 +44,7 @@ def conditions_drawing(ours: pd.DataFrame, root: Path, dataset: str) -> Drawing 
     """Accuracy in ngspice of every cell under every condition, corner by corner; None when there is no grid."""
     found = {
         name: frame
-        for name, files, _ in _verified(ours, root, dataset)
+        for name, files, _, _ in _verified(ours, root, dataset)
         if (frame := files.frame(TABLE, _COLUMNS)) is not None
     }
     if not found:
@@ -64,15 +65,17 @@ def conditions_drawing(ours: pd.DataFrame, root: Path, dataset: str) -> Drawing 
     return Drawing(svg(figure, "Accuracy under every condition"), caption)
 
 
-def _verified(ours: pd.DataFrame, root: Path, dataset: str) -> Iterator[tuple[str, RunFolder, GridFigures]]:
-    """(name, folder, figures) of the cells that were verified over a grid."""
+def _verified(
+    ours: pd.DataFrame, root: Path, dataset: str
+) -> Iterator[tuple[str, RunFolder, InverterSummary, GridFigures]]:
+    """(name, folder, summary, figures) of the cells that were verified over a grid."""
     of_it = ours[ours["dataset"] == dataset]
     several = of_it["seed"].nunique() > 1
     for _, cell in of_it.iterrows():
         files = RunFolder(root / str(cell.folder))
         summary = InverterSummary.of(files.json(SUMMARY, (), "verify"))
         if summary is not None and summary.grid is not None:
-            yield f"{cell.cell}, seed {cell.seed}" if several else str(cell.cell), files, summary.grid
+            yield f"{cell.cell}, seed {cell.seed}" if several else str(cell.cell), files, summary, summary.grid
 
 
 def _mean_and_worst(figures: ConditionFigures | None) -> str:
