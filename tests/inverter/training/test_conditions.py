@@ -147,6 +147,8 @@ def test_the_same_seed_meets_the_same_conditions(tmp_path: Path) -> None:
     of_fits = one.about["conditions_surrogates"]
     assert list(of_fits) == ["tt_85C_0.9x", "tt_85C_1x", "sf_85C_0.9x", "sf_85C_1x"]
     assert len(set(of_fits.values())) == 4
+    for line in metrics(tmp_path / "0"):
+        assert 0 <= line["conditions_min"] <= line["conditions_mean"] <= 1
 
 
 def test_every_condition_is_met_with_its_share() -> None:
