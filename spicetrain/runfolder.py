@@ -23,6 +23,7 @@ SURROGATES, FIT = "surrogates.safetensors", "surrogates.json"
 CHECKPOINT, METRICS, NETWORK = "checkpoint.safetensors", "metrics.jsonl", "network.safetensors"
 SUMMARY, VERIFICATION, WAVEFORMS, REPORT = "summary.json", "verification.parquet", "waveforms.parquet", "report.html"
 CALIBRATION, CALIBRATED = "calibration", "calibration/chips.parquet"
+CONDITIONS = "conditions"  # a folder each of those that the circuit is fitted under besides
 SCRATCH = ".verification"
 
 

@@ -20,6 +20,8 @@ _OF_ALL = (
     Column("agreement", "agreement", "percent"),
     Column("chips, mean", "chips_mean", "percent"),
     Column("chips, worst", "chips_min", "percent"),
+    Column("conditions, mean", "conditions_mean", "percent"),
+    Column("conditions, worst", "conditions_min", "percent"),
     Column("calibrated, mean", "calibrated_mean", "percent"),
     Column("calibrated, worst", "calibrated_min", "percent"),
     Column("energy per inference", "energy_per_inference_J", "J", cost=True),
@@ -70,6 +72,8 @@ def _row(cell: Cell) -> dict[str, Any]:
         row |= {column.key: getattr(summary, column.key, None) for column in _FIGURES if column not in _OF_THE_MACHINE}
         if (chips := getattr(summary, "chips", None)) is not None:
             row |= {"chips_mean": chips.accuracy_mean, "chips_min": chips.accuracy_min}
+        if (grid := getattr(summary, "grid", None)) is not None:
+            row |= {"conditions_mean": grid.accuracy_mean, "conditions_min": grid.accuracy_min}
     calibrated = files.frame(CALIBRATED, ("accuracy_model",))
     if calibrated is not None:
         accuracy = calibrated["accuracy_model"]

@@ -7,15 +7,20 @@ from pathlib import Path
 
 from spicetrain.errors import ConfigurationError, SpicetrainError
 from spicetrain.run import Run
-from spicetrain.runfolder import FIT, TABLES, RunFolder
+from spicetrain.runfolder import CONDITIONS, FIT, TABLES, RunFolder
 from spicetrain.storage import copy_into
 
 
 def provide(run: Run, root: Path) -> None:
     """Give `run` its characterization and surrogates: kept, copied from a folder of the comparison at `root` that has
-    the same, or made."""
-    if (run.folder / FIT).exists():
-        return
+    the same, or made; and what such folders have fitted under other operating conditions."""
+    if not (run.folder / FIT).exists():
+        _measured_and_fitted(run, root)
+    for other in _of_the_same(run, root):
+        _take_conditions(run, other)
+
+
+def _measured_and_fitted(run: Run, root: Path) -> None:
     for other in _of_the_same(run, root):
         try:
             adopt(run, other)
@@ -43,6 +48,16 @@ def adopt(run: Run, other: Run) -> None:
     with run.room("fit-surrogates", seed=run.experiment.surrogates.seed, copied_from=str(other.folder)):
         fit = [path for path in other.folder.glob("surrogates*") if path.name != FIT]
         copy_into(run.folder, [*fit, other.files / FIT])  # the last, by which it is recognised
+
+
+def _take_conditions(run: Run, other: Run) -> None:
+    """Copy what is fitted there under conditions that this folder has nothing of; whoever needs one sees by its key
+    whether it is the one."""
+    for fit in sorted(other.folder.glob(f"{CONDITIONS}/*/{FIT}")):
+        ours = run.files / CONDITIONS / fit.parent.name
+        if not (ours / FIT).exists():
+            copy_into(ours / TABLES, (fit.parent / TABLES).glob("*.parquet"))
+            copy_into(ours, [*(path for path in fit.parent.glob("surrogates*") if path.name != FIT), fit])
 
 
 def _of_the_same(run: Run, root: Path) -> Iterator[Run]:

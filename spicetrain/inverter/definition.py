@@ -10,11 +10,13 @@ from pydantic import Field, model_validator
 from spicetrain.draw import MOST_CHIPS
 from spicetrain.experiment import Experiment, absolute
 from spicetrain.inverter.methods import METHODS, Method
+from spicetrain.operating import ConditionSet, TrainingConditions
 from spicetrain.registry import Registry
 from spicetrain.schema import Definition
 from spicetrain.training.settings import LoopSettings, Positive
 from spicetrain.variation import VariationSettings
-from spicetrain.verification.settings import Tolerance, VerificationBase, Volts
+from spicetrain.verification.conditions import ConditionSettings
+from spicetrain.verification.settings import Share, Tolerance, VerificationBase, Volts
 
 _ABSOLUTE = ("error_mean_max_V", "error_max_max_V", "flat_error_max_V")
 Trains = Literal["all", "last", "biases"]
@@ -81,6 +83,7 @@ class TrainingSettings(LoopSettings):
     forward        "model": the method's own view; "spice": every minibatch simulated in ngspice, the backward pass
                    through kcl's Jacobian at the simulated operating point
     initial        network.safetensors of another run to start from
+    conditions     corners, temperatures and supplies that the network is trained for besides the nominal ones
     """
 
     methods: ClassVar[Registry[Method]] = METHODS
@@ -92,10 +95,14 @@ class TrainingSettings(LoopSettings):
     power_weight_per_W: float = Field(default=0.0, ge=0)
     forward: Literal["model", "spice"] = "model"
     initial: Path | None = None
+    conditions: TrainingConditions = Field(default_factory=TrainingConditions)
 
     def trained_as(self) -> dict[str, Any]:
-        """Without the rule of a sizing that it does not ask for."""
-        return {key: value for key, value in super().trained_as().items() if key != "erim" or self.sizing == "erim"}
+        """Without the rule of a sizing that it does not ask for, and without conditions where there are none: then it
+        is what it was before there were any."""
+        unasked = {"erim"} if self.sizing != "erim" else set()
+        unasked |= set() if self.conditions else {"conditions"}
+        return {key: value for key, value in super().trained_as().items() if key not in unasked}
 
 
 class VerificationSettings(VerificationBase):
@@ -104,6 +111,7 @@ class VerificationSettings(VerificationBase):
     netlist         "reduced": the first crossbar as exact Thevenin sources; "flat": every device
     hidden          keep the voltages of every inner node as well
     error_mean_max, error_max_max   of the output error, as a share of the rails' swing
+    grid_accuracy_min  of the accuracy under the worst condition of the grid
     flat_error_max  of the largest difference between flat and reduced, likewise: the two are the same circuit
     """
 
@@ -111,9 +119,20 @@ class VerificationSettings(VerificationBase):
     netlist: Literal["reduced", "flat"] = "reduced"
     flat_images: int = Field(default=3, ge=0)
     hidden: bool = False
+    grid: ConditionSet = Field(default_factory=ConditionSet)
     error_mean_max: Tolerance | None = None
     error_max_max: Tolerance | None = None
     flat_error_max: Tolerance = 1e-5
+    grid_accuracy_min: Share | None = None
+
+    @model_validator(mode="after")
+    def _one_kind_of_conditions(self) -> Self:
+        if self.grid and self.conditions != ConditionSettings():
+            raise ValueError(
+                "verification.conditions and verification.grid are both given: the one simulates the network under "
+                "other conditions than it is modelled in, the other models it under each. Give one of them"
+            )
+        return self
 
 
 class EnergySettings(Definition):

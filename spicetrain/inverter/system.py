@@ -20,6 +20,7 @@ from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.verification.summary import InverterSummary
 from spicetrain.netlists.cells import Form
+from spicetrain.operating import conditions_in
 from spicetrain.runfolder import TABLES as TABLES_FOLDER
 from spicetrain.system import Bench, Column, System
 from spicetrain.technology import Technology
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from spicetrain.inverter.surrogates.store import Surrogates
     from spicetrain.inverter.training.voltages import Simulate
+    from spicetrain.inverter.verification.fitting import Fitting
     from spicetrain.inverter.verification.verify import Verification
     from spicetrain.report.blocks import Block, Section, Table
     from spicetrain.report.page import Page
@@ -63,16 +65,20 @@ class InverterSystem(System):
         return experiment.training.forward == "spice"
 
     def require(self, bench: Bench) -> None:
+        from spicetrain.inverter.training.conditions import training_conditions
         from spicetrain.inverter.training.loop import require_fit
         from spicetrain.inverter.verification.energy import require_energy
         from spicetrain.inverter.verification.verify import require_images
 
         experiment = _experiment(bench)
         conditions = conditions_of(bench.technology, experiment.verification.conditions)
+        under = [*conditions_in(bench.technology, experiment.verification.grid)]
+        under += training_conditions(experiment.training, bench.technology)
+        for technology in (bench.technology, *(one.technology for one in under)):
+            require_device(experiment, technology)
         require_fit(experiment.network, experiment.training, bench.dataset)
         require_images(experiment.verification, bench.dataset)
         require_energy(experiment.energy, bench.dataset, conditions.simulated)
-        require_device(experiment, bench.technology)
         require_tables(experiment.training.method, experiment.characterization.plan)
         require_variation(bench)
 
@@ -105,12 +111,18 @@ class InverterSystem(System):
         return spice_forward(bench.technology, bench.simulator)
 
     def train(self, bench: Bench, surrogates: Surrogates, simulate: Simulate | None) -> Network:
+        from spicetrain.inverter.training.conditions import FittedCondition, training_conditions
         from spicetrain.inverter.training.loop import train
 
-        experiment = _experiment(bench)
+        experiment, technology = _experiment(bench), bench.technology
+        fitting = _fitting(bench, mismatch=statistics_of(technology, experiment.training.variation).transistors)
+        fitted = [
+            FittedCondition(condition, fitting.under(condition, bench.simulator))
+            for condition in training_conditions(experiment.training, technology)
+        ]
         return train(
-            experiment.network, experiment.training, bench.dataset, bench.technology, surrogates, bench.files.folder,
-            simulate=simulate,
+            experiment.network, experiment.training, bench.dataset, technology, surrogates, bench.files.folder,
+            simulate=simulate, fitted=fitted,
         )  # fmt: skip
 
     def load_network(self, path: Path) -> Network:
@@ -283,7 +295,27 @@ def _verification(bench: Bench, network: Network, surrogates: Surrogates) -> Ver
 
     experiment = _experiment(bench)
     conditions = conditions_of(bench.technology, experiment.verification.conditions)
-    return Verification(network, conditions, surrogates, bench.dataset, experiment.verification, experiment.energy)
+    fitting = _fitting(bench, network.about["method"]) if experiment.verification.grid else None
+    return Verification(
+        network, conditions, surrogates, bench.dataset, experiment.verification, experiment.energy, fitting
+    )
+
+
+def _fitting(bench: Bench, method: str | None = None, *, mismatch: bool = False) -> Fitting:
+    """Of the tables that the method (None: that of the training) needs, with the gates beyond the rails for
+    mismatch."""
+    from spicetrain.characterization.plan import load_plan
+    from spicetrain.inverter.verification.fitting import Fitting
+
+    experiment = _experiment(bench)
+    asked, needed = (
+        experiment.characterization,
+        {"current_surface", *METHODS[method or experiment.training.method].surrogates},
+    )
+    sections = {name: one for name, one in load_plan(asked.plan, TABLES).sections.items() if name in needed}
+    if mismatch:
+        sections.setdefault(SHIFTED, ShiftedSurfacePlan())
+    return Fitting(Plan(sections, TABLES), experiment.surrogates, asked.timeout_s, bench.files)
 
 
 SYSTEM = InverterSystem()

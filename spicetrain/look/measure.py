@@ -16,11 +16,11 @@ from spicetrain.errors import SimulationError
 from spicetrain.inverter.netlists.cells import add_inverter, new_circuit
 from spicetrain.look.rails import Proposal, propose_rails
 from spicetrain.netlists.cells import VDD, VSS, Kind, models_only, text_of, transistor
+from spicetrain.operating import scaled
 from spicetrain.rails import Rails
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.simulator import Simulator
 from spicetrain.technology import Technology
-from spicetrain.verification.conditions import scaled
 
 Name = TypeVar("Name")
 Geometry = Mapping[str, float]

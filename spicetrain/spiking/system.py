@@ -9,6 +9,7 @@ from spicetrain.characterization.characterize import characterize
 from spicetrain.characterization.plan import Plan
 from spicetrain.characterization.sweep import Subject
 from spicetrain.netlists.cells import Form
+from spicetrain.operating import scaled
 from spicetrain.runfolder import TABLES as TABLES_FOLDER
 from spicetrain.spiking.characterization.check import examined
 from spicetrain.spiking.characterization.chip_law import chip_law
@@ -19,7 +20,7 @@ from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.verification.summary import SpikingSummary
 from spicetrain.system import Bench, Column, System
 from spicetrain.variation import statistics_of
-from spicetrain.verification.conditions import conditions_of, scaled
+from spicetrain.verification.conditions import conditions_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
+from spicetrain.operating import Celsius, Scale, scaled
 from spicetrain.rails import Rails
 from spicetrain.schema import Definition
 from spicetrain.technology import Technology, load_technology
-
-Celsius = Annotated[float, Field(gt=-273.15, lt=500)]
 
 
 class ConditionSettings(Definition):
@@ -28,7 +27,7 @@ class ConditionSettings(Definition):
     corner: str | None = None
     section: str | None = None
     temperature_C: Celsius | None = None
-    vdd_scale: Annotated[float, Field(gt=0, le=10)] = 1.0
+    vdd_scale: Scale = 1.0
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
@@ -80,13 +79,6 @@ def conditions_of(modelled: Technology, settings: ConditionSettings) -> Conditio
     simulated = simulated.changed(**changes)
     assert simulated.model_files  # of that section, or it raises
     return Conditions(modelled, simulated, settings.vdd_scale)
-
-
-def scaled(rails: Rails, factor: float, middle_V: float | None = None) -> Rails:
-    """The rails, their distance from `middle_V` (None: their own middle) by `factor`."""
-    middle = rails.mid_V if middle_V is None else middle_V
-    low, high = (middle + factor * (v - middle) for v in (rails.vss_V, rails.vdd_V))
-    return Rails(vdd_V=high, vss_V=low)
 
 
 def _recorded(technology: Technology, rails: Rails) -> dict[str, Any]:

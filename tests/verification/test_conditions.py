@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from spicetrain.errors import TechnologyError
+from spicetrain.operating import scaled
 from spicetrain.rails import Rails
 from spicetrain.technology import Technology
-from spicetrain.verification.conditions import ConditionSettings, conditions_of, scaled
+from spicetrain.verification.conditions import ConditionSettings, conditions_of
 
 
 def test_nothing_asked_is_the_same_technology(ptm90: Technology) -> None:

@@ -6,6 +6,7 @@ from spicetrain.inverter.report.circuit import circuit_section
 from spicetrain.inverter.report.comparison import verification_section
 from spicetrain.inverter.report.energy import energy_section
 from spicetrain.inverter.report.fits import surrogates_section
+from spicetrain.inverter.report.grid import grid_section
 from spicetrain.inverter.report.learning import solver_blocks
 from spicetrain.inverter.report.worst import Inputs, worst_chip_blocks, worst_section
 from spicetrain.inverter.verification.chips import WORST
@@ -32,6 +33,7 @@ def inverter_sections(page: Page) -> list[Section]:
         training_section(page, solver_blocks),
         verification_section(page, outputs, classes),
         chips_section(page, figures, worst_chip_blocks(chip, outputs, inputs, classes)),
+        grid_section(page),
         energy_section(page),
         conductances_section(page),
         worst_section(page, outputs, inputs, classes, why_not),

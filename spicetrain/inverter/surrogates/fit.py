@@ -52,7 +52,12 @@ _FITS = {
 
 
 def fit_surrogates(
-    characterization_folder: Path, technology: Technology, settings: SurrogateSettings, folder: Path
+    characterization_folder: Path,
+    technology: Technology,
+    settings: SurrogateSettings,
+    folder: Path,
+    *,
+    plots: bool = True,
 ) -> dict[str, Any]:
     """Fit every surrogate whose table is in `characterization_folder`; what is returned is written as surrogates.json.
 
@@ -74,7 +79,10 @@ def fit_surrogates(
     pending = [name for name in keys if name not in reports]
     with track("fit-surrogates", sum(_FITS[name].steps(settings) for name in pending), "steps") as bar:
         for name in pending:
-            surrogates[name], reports[name] = _fit(name, tables[name], technology, settings, bar, folder)
+            surrogates[name], reports[name] = _fit(name, tables[name], technology, settings, bar)
+            if plots:
+                table = read_measured(tables[name], technology)
+                save_plot(folder / f"surrogates-{name}.png", _FITS[name].plot(table, surrogates[name]))
             reports[name]["key"] = keys[name]
             save_surrogates(folder / SURROGATES, surrogates, reports)
     summary = {
@@ -91,7 +99,7 @@ def fit_surrogates(
 
 
 def _fit(
-    name: str, path: Path, technology: Technology, settings: SurrogateSettings, bar: Track, folder: Path
+    name: str, path: Path, technology: Technology, settings: SurrogateSettings, bar: Track
 ) -> tuple[Surrogate, dict[str, Any]]:
     start = time.perf_counter()
     fit = _FITS[name]
@@ -101,7 +109,6 @@ def _fit(
     report: dict[str, Any] = {"errors": errors, "domain": _domain(surrogate, fit.inputs)}
     if isinstance(surrogate, CurrentSurface) and fit.required:
         report["monotonicity"] = certify(surrogate).to_json()
-    save_plot(folder / f"surrogates-{name}.png", fit.plot(table, surrogate))
     report |= {
         "table": path.name,
         "table_sha256": sha256_of_file(path),

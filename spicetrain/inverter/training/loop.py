@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,12 @@ from spicetrain.inverter.definition import NetworkSettings, TrainingSettings, tr
 from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.store import Surrogates
+from spicetrain.inverter.training.conditions import (
+    ConditionDraws,
+    FittedCondition,
+    require_fitted,
+    training_conditions,
+)
 from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import TrainableNetwork
 from spicetrain.inverter.training.variation import TrainingDraws, training_statistics
@@ -26,6 +33,8 @@ from spicetrain.technology import Technology
 from spicetrain.training.checkpoint import Identity
 from spicetrain.training.common import Part, device_of, parts_of, require_dataset
 from spicetrain.training.loop import Task, train_epochs
+
+_JUDGED = 500  # images under every condition after an epoch: of twenty conditions they cost what all test images do
 
 
 def train(
@@ -37,17 +46,21 @@ def train(
     folder: Path,
     *,
     simulate: Simulate | None = None,
+    fitted: Sequence[FittedCondition] = (),
 ) -> Network:
     """Train a network on `dataset`; the network as it is programmed, conductances in siemens.
 
     folder    gets metrics.jsonl and checkpoint.safetensors, see `train_epochs`
     simulate  what solves the forward passes with settings.forward "spice"; the accuracies are kcl's all the same
+    fitted    of what `training_conditions` says, in its order; a line of metrics.jsonl then has conditions_mean and
+              conditions_min besides, accuracies on the first 500 images kept out, of the test where there are none
 
     Raises ArchitectureMismatch (dataset, checkpoint or `initial` of another shape), ConfigurationError (no CUDA, more
-    validation images than there are, a load that ERIM's largest inverter does not carry when sizes are settled),
-    StorageError (folder), and what `simulate` raises.
+    validation images than there are, a load that ERIM's largest inverter does not carry when sizes are settled, what
+    `training_conditions` refuses), StorageError (folder), and what `simulate` raises.
     """
     require_fit(shape, settings, dataset)
+    require_fitted(training_conditions(settings, technology), fitted)
     if settings.forward == "spice" and simulate is None:
         raise ConfigurationError(
             "training.forward = 'spice', but train() was given nothing to simulate with: it starts no process itself. "
@@ -57,12 +70,12 @@ def train(
     if settings.threads:
         torch.set_num_threads(settings.threads)
     circuit = FittedCircuit(technology, surrogates, torch.float32, device)
-    model = TrainableNetwork(shape, settings, circuit)
+    model = TrainableNetwork(shape, settings, circuit, [one.circuit(circuit.dtype, device) for one in fitted])
     initial = None if settings.initial is None else Network.load(settings.initial)
     if initial is not None:
         model.assign(initial, str(settings.initial))
     parts = parts_of(dataset, settings.validation, device)
-    identity = _identity(shape, settings, dataset, circuit, initial)
+    identity = _identity(shape, settings, dataset, circuit, initial, fitted)
     data = parts.pop("train")
     task = InverterTask(model, settings, parts, identity, simulate if settings.forward == "spice" else None)
     train_epochs(task, settings, data, dataset.image_shape, folder)
@@ -89,11 +102,15 @@ class InverterTask(Task):
         varying = training_statistics(settings, model.circuit.technology)
         self.chips = TrainingDraws(model.circuit.technology, varying) if varying else None
         self.draws: TrainingDraws | None = None
+        others, asked = len(model.circuits) - 1, settings.conditions
+        self.conditions = ConditionDraws(others, asked.nominal_share) if others else None
+        self.under: ConditionDraws | None = None
 
     def begin(self, epoch: int) -> None:
         self.trained, self.judged, self.last = Convergence(), Convergence(), Convergence()
         self.simulating_s = 0.0
         self.draws = self.chips if epoch >= self.settings.variation.after_epochs else None
+        self.under = self.conditions if epoch >= self.settings.conditions.after_epochs else None
         self.set_sizes(epoch)
 
     def set_sizes(self, done: int) -> None:
@@ -107,17 +124,26 @@ class InverterTask(Task):
             self.model.settle_sizes()
 
     def loss(self, images: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
+        if self.under is None:
+            return self._loss(images, labels, random, 0)
+        parts = self.settings.conditions.per_minibatch
+        shares = zip(images.chunk(parts), labels.chunk(parts), strict=True)
+        losses = [len(x) * self._loss(x, y, random, self.under.draw(random)) for x, y in shares]
+        return torch.stack(losses).sum() / len(images)
+
+    def _loss(self, images: Tensor, labels: Tensor, random: torch.Generator, under: int) -> Tensor:
+        """Under one of the model's circuits."""
         given = None
         if self.simulate is not None:
             began = time.perf_counter()
             given = self.simulate(self.model.network(self.identity.values), images.cpu().numpy())
             self.simulating_s += time.perf_counter() - began
         drawn = None if self.draws is None else (self.draws, random)
-        prediction = self.model.voltages(images, given, drawn)
+        prediction = self.model.voltages(images, given, drawn, under)
         self.trained = self.trained + prediction.convergence
         loss = cross_entropy((prediction.outputs - self.mid_V) / self.settings.logit_V, labels)
         if self.settings.power_weight_per_W:
-            loss = loss + self.settings.power_weight_per_W * self.model.rail_power(prediction.layers).mean()
+            loss = loss + self.settings.power_weight_per_W * self.model.rail_power(prediction.layers, under).mean()
         return loss
 
     def stepped(self, epoch: int) -> dict[str, object]:
@@ -126,12 +152,18 @@ class InverterTask(Task):
 
     @torch.no_grad()
     def accuracies(self) -> dict[str, float]:
-        return {f"accuracy_{name}": self._accuracy(*part) for name, part in self.parts.items()}
+        found = {f"accuracy_{name}": self._accuracy(*part) for name, part in self.parts.items()}
+        if self.conditions is None:
+            return found
+        inputs, labels = self.parts.get("validation", self.parts["test"])
+        few = inputs[:_JUDGED], labels[:_JUDGED]
+        shares = [self._accuracy(*few, under) for under in range(1, len(self.model.circuits))]
+        return found | {"conditions_mean": sum(shares) / len(shares), "conditions_min": min(shares)}
 
-    def _accuracy(self, inputs: Tensor, labels: Tensor) -> float:
+    def _accuracy(self, inputs: Tensor, labels: Tensor, under: int = 0) -> float:
         right = 0
         for x, y in zip(inputs.split(500), labels.split(500), strict=True):
-            prediction = self.model.voltages(x)
+            prediction = self.model.voltages(x, under=under)
             self.judged = self.judged + prediction.convergence
             right += int((prediction.outputs.argmax(1) == y).sum())
         return right / len(inputs)
@@ -161,6 +193,7 @@ def _identity(
     dataset: Dataset,
     circuit: FittedCircuit,
     initial: Network | None,
+    fitted: Sequence[FittedCondition],
 ) -> Identity:
     """What must be the same for a checkpoint to go on; a longer training is another one, for the schedule's sake."""
     values = {
@@ -173,6 +206,8 @@ def _identity(
         **settings.trained_as(),
         "initial": None if initial is None else initial.fingerprint,  # wherever it lies
     }
+    if fitted:
+        values["conditions_surrogates"] = {one.condition.name: one.surrogates.fingerprint for one in fitted}
     defaults = TrainingSettings(method=settings.method).trained_as() | {"bias_pairs": 1}
     return Identity(values, defaults, training_of_today)
 

@@ -32,9 +32,18 @@ from spicetrain.training.settings import NoSettings
 
 
 class TrainableNetwork(nn.Module):
-    """Crossbars with trainable conductances and inverters of given sizes, seen through one method."""
+    """Crossbars with trainable conductances and inverters of given sizes, seen through one method.
 
-    def __init__(self, settings: NetworkSettings, training: TrainingSettings, circuit: FittedCircuit):
+    further  the same circuit under other operating conditions, in the circuit's precision and on its device
+    """
+
+    def __init__(
+        self,
+        settings: NetworkSettings,
+        training: TrainingSettings,
+        circuit: FittedCircuit,
+        further: Sequence[FittedCircuit] = (),
+    ):
         super().__init__()
         self.settings, self.circuit, self.method, self.sizing = settings, circuit, training.method, training.sizing
         self.erim = training.erim
@@ -56,9 +65,10 @@ class TrainableNetwork(nn.Module):
         self.inverters = nn.ModuleList(InverterSizes(columns, 2, size, sizing) for columns, size in hidden)
         self.inverters.append(InverterSizes(last[0], 1, last[1], "fixed"))
         self.to(device=circuit.device, dtype=circuit.dtype)
-        self.predictor: Predictor = method.predictor(
-            circuit, self.sizes, settings.ground_S, training.of(training.method)
-        )
+        self.circuits, own = (circuit, *further), training.of(training.method)
+        self.predictors: list[Predictor] = [
+            method.predictor(one, self.sizes, settings.ground_S, own) for one in self.circuits
+        ]
         self.solver = KCL.predictor(circuit, self.sizes, settings.ground_S, NoSettings())
 
     @property
@@ -74,22 +84,24 @@ class TrainableNetwork(nn.Module):
         inputs: Tensor,
         given: Sequence[LayerVoltages] | None = None,
         drawn: tuple[TrainingDraws, torch.Generator] | None = None,
+        under: int = 0,
     ) -> Prediction:
         """Of every layer, [samples, columns] each, for inputs [samples, rows] in 0..1.
 
         given  what a simulator of the circuit answers for them: then these, with kcl's gradient at them
         drawn  chips to be drawn for them, and from which random numbers
+        under  which of `circuits` it is
         """
-        signal = row_signal(inputs, self.settings.encoding, self.circuit.rails)
+        signal = row_signal(inputs, self.settings.encoding, self.circuits[under].rails)
         crossbars, sizes = [crossbar() for crossbar in self.crossbars], self.sizes
         if drawn is not None:
             chips, random = drawn
             mismatch = chips.mismatch(sizes, len(inputs), random)
             with_mismatch = {} if mismatch is None else {"mismatch": mismatch}
             drawn_crossbars = chips.crossbars(crossbars, self.settings.bias_pairs, random)
-            return self.predictor(drawn_crossbars, sizes, signal, **with_mismatch)
+            return self.predictors[under](drawn_crossbars, sizes, signal, **with_mismatch)
         if given is None:
-            return self.predictor(crossbars, sizes, signal)
+            return self.predictors[under](crossbars, sizes, signal)
         given = [layer.to(self.circuit.dtype, self.circuit.device) for layer in given]
         solved: Prediction = self.solver(crossbars, sizes, signal, given)
         return solved
@@ -99,10 +111,10 @@ class TrainableNetwork(nn.Module):
         crossbars = [crossbar() for crossbar in self.crossbars]
         return extrapolation(self.circuit, self.method, crossbars, self.sizes, self.settings.ground_S)
 
-    def rail_power(self, layers: Sequence[LayerVoltages]) -> Tensor:
-        """Static power drawn from the rails, [samples], watts."""
-        loads = [crossbar() for crossbar in self.crossbars[1:]]
-        return rail_power(layers, loads, self.sizes, self.circuit.technology, self.circuit.surface)
+    def rail_power(self, layers: Sequence[LayerVoltages], under: int = 0) -> Tensor:
+        """Static power drawn from the rails of one of `circuits`, [samples], watts."""
+        loads, circuit = [crossbar() for crossbar in self.crossbars[1:]], self.circuits[under]
+        return rail_power(layers, loads, self.sizes, circuit.technology, circuit.surface)
 
     @torch.no_grad()
     def size_for_loads(self) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from spicetrain.array.layered import shape_text
 from spicetrain.inverter.definition import VerificationSettings
 from spicetrain.inverter.methods import METHODS
-from spicetrain.inverter.verification.summary import InverterSummary
+from spicetrain.inverter.verification.summary import GridFigures, InverterSummary
 from spicetrain.verification.chips import chips_rows, limits_of
 from spicetrain.verification.limits import Limit, asked, require
 
@@ -21,6 +21,7 @@ _MODEL = (
     "method that neglects the load"
 )
 _TRAINING = "too few epochs, or a method that neglects the load"
+_CONDITIONS = "a network that was not trained for them ([training.conditions]), or conditions that it cannot bridge"
 _FLAT = "devices that do not reduce, or ngspice's own tolerances on a large array: look at the outputs of both"
 
 
@@ -58,10 +59,49 @@ def require_within(summary: InverterSummary, settings: VerificationSettings) -> 
                 "error_max_V / swing", summary.error_max_V / swing_V, settings.error_max_max, "at most", None, _MODEL
             ),
             *limits_of(summary.chips, settings.yield_min, agreement_min),
+            *_limits_of_grid(summary.grid, settings, claims),
             Limit("solver_unconverged", summary.solver_unconverged, 0, "at most", None, _MODEL),
             Limit("flat.difference_max_V / swing", different, settings.flat_error_max, "at most", None, _FLAT),
         )
     )
+
+
+def _limits_of_grid(grid: GridFigures | None, settings: VerificationSettings, claims: bool) -> list[Limit]:
+    """What is asked under every condition; nothing where there are none."""
+    if grid is None:
+        return []
+    error_max = asked(settings.error_mean_max, CLAIMED_ERROR if claims else None)
+    agreement_min = asked(settings.agreement_min, CLAIMED_AGREEMENT if claims else None)
+    least, images = settings.grid_accuracy_min, grid.images
+    return [
+        Limit("grid.accuracy_min", grid.accuracy_min, least, "at least", images, _CONDITIONS),
+        Limit("grid.agreement_min", grid.agreement_min, agreement_min, "at least", images, _MODEL),
+        Limit("grid.error_mean_V / swing", grid.error_mean_worst, error_max, "at most", None, _MODEL),
+        Limit("grid.solver_unconverged", grid.solver_unconverged, 0, "at most", None, _MODEL),
+    ]
+
+
+def grid_rows(grid: GridFigures) -> list[tuple[str, str]]:
+    """For a terminal: rows (figure, value)."""
+    rows = [
+        (f"{grid.count} conditions in SPICE, mean", f"{grid.accuracy_mean:.2%}"),
+        (f"worst, {grid.worst}", f"{grid.accuracy_min:.2%}"),
+    ]
+    for what, by in (("", grid.by_corner), (" C", grid.by_temperature_C), (" of the supply", grid.by_vdd_scale)):
+        if len(by) > 1:
+            rows += [
+                (f"at {name}{what}, mean / worst", f"{one.accuracy_mean:.2%} / {one.accuracy_min:.2%}")
+                for name, one in by.items()
+            ]
+    return [
+        *rows,
+        ("conditions, agreement, least", f"{grid.agreement_min:.2%}"),
+        ("conditions, output error, mean / max", f"{grid.error_mean_V * 1e6:.1f} / {grid.error_max_V * 1e6:.1f} uV"),
+        (
+            "conditions, static power, least .. most",
+            f"{grid.static_power_min_W * 1e6:.4g} .. {grid.static_power_max_W * 1e6:.4g} uW",
+        ),
+    ]
 
 
 def summary_rows(summary: InverterSummary) -> tuple[str, list[tuple[str, str]]]:
@@ -79,6 +119,8 @@ def summary_rows(summary: InverterSummary) -> tuple[str, list[tuple[str, str]]]:
         rows.append((f"flat - reduced, max of {flat.images} images", f"{flat.difference_max_V * 1e6:.2f} uV"))
     if summary.chips is not None:
         rows += chips_rows(summary.chips)
+    if summary.grid is not None:
+        rows += grid_rows(summary.grid)
     rows += [(f"outside the measured {name}", f"{number:,}") for name, number in summary.extrapolated.items()]
     if energy is not None:
         rows += [

@@ -39,6 +39,45 @@ class EnergyFigures(Record):
     seconds_ngspice: float
 
 
+class ConditionFigures(Record):
+    """Accuracy in ngspice over several conditions."""
+
+    count: int
+    accuracy_mean: float
+    accuracy_min: float
+
+
+class GridFigures(Record):
+    """The network under every condition of a grid, each simulated in ngspice and modelled by a fit of its own.
+
+    nominal        accuracy under the nominal condition, where it is one of them
+    worst          the condition of the least accuracy, by name
+    by_*           of the conditions that have a corner, a temperature, a supply in common
+    agreement_min  of model and SPICE, under the condition where it is least
+    error_*        |model - SPICE|: mean of all, largest mean as a share of the condition's own swing, largest of all
+    static_power_* of the rails, mean over images, as in EnergyFigures
+    """
+
+    count: int
+    images: int
+    nominal: float | None = None
+    accuracy_mean: float
+    accuracy_min: float
+    worst: str
+    by_corner: dict[str, ConditionFigures]
+    by_temperature_C: dict[str, ConditionFigures]
+    by_vdd_scale: dict[str, ConditionFigures]
+    agreement_min: float
+    error_mean_V: float
+    error_mean_worst: float
+    error_max_V: float
+    solver_unconverged: int
+    static_power_min_W: float
+    static_power_mean_W: float
+    static_power_max_W: float
+    seconds_ngspice: float
+
+
 class InverterSummary(Summary):
     """error_*_V             |model - SPICE| over all outputs of all images
     swing_V                between the rails that were simulated
@@ -56,3 +95,4 @@ class InverterSummary(Summary):
     flat: FlatFigures | None = None
     energy: EnergyFigures | None = None
     chips: ChipFigures | None = None
+    grid: GridFigures | None = None

@@ -24,8 +24,10 @@ from spicetrain.inverter.training.voltages import LayerVoltages, Prediction
 from spicetrain.inverter.verification.chips import WORST, Population, forget_chips, verify_chips
 from spicetrain.inverter.verification.energy import ENERGY, Energy, measure_energy, require_energy
 from spicetrain.inverter.verification.figures import compare
+from spicetrain.inverter.verification.fitting import Fitting
+from spicetrain.inverter.verification.grid import TABLE, Grid, forget_grid, verify_grid
 from spicetrain.inverter.verification.simulate_network import SimulatedVoltages, simulate_network
-from spicetrain.inverter.verification.summary import FlatFigures, InverterSummary
+from spicetrain.inverter.verification.summary import FlatFigures, GridFigures, InverterSummary
 from spicetrain.inverter.verification.tables import HIDDEN, TRANSIENT, write_tables, write_transient
 from spicetrain.keyed import Recipe, cached_json
 from spicetrain.runfolder import SUMMARY, VERIFICATION, WAVEFORMS, RunFolder
@@ -44,6 +46,7 @@ class Verification:
 
     surrogates  by which the network's own method predicts, of the technology it was trained in
     energy      with images: energy and delay are measured in time, too
+    fitting     how the inverter is fitted under the conditions of settings.grid
     """
 
     network: Network
@@ -52,6 +55,7 @@ class Verification:
     dataset: Dataset
     settings: VerificationSettings
     energy: EnergySettings = field(default_factory=EnergySettings)
+    fitting: Fitting | None = None
 
     @cached_property
     def method(self) -> str:
@@ -70,11 +74,13 @@ class Verification:
         """Names of the files that it writes besides the summary."""
         hidden = [HIDDEN] if self.settings.hidden else []
         chips = [CHIPS, WORST] if self.settings.chips else []
-        return [VERIFICATION, *hidden, *chips, *([TRANSIENT, WAVEFORMS] if self.energy.images else [])]
+        grid = [TABLE] if self.settings.grid else []
+        return [VERIFICATION, *hidden, *chips, *grid, *([TRANSIENT, WAVEFORMS] if self.energy.images else [])]
 
     def key(self, simulator: Simulator) -> str:
         """Of everything that the figures depend on."""
-        further = {"chips": self._population_key()} if self.settings.chips else {}
+        further: dict[str, Any] = {"chips": self._population_key()} if self.settings.chips else {}
+        further |= {"grid": self.grid.key(simulator)} if self.settings.grid else {}
         return _VERIFICATION.key(
             network=self.network, simulated=self.conditions.simulated, surrogates=self.surrogates, dataset=self.dataset,
             chosen=self.settings.model_dump(include={"images", "netlist", "flat_images", "hidden"}),
@@ -95,6 +101,17 @@ class Verification:
         inputs, labels = self.dataset.test_inputs[:images], self.dataset.test_labels[:images]
         return Population(self.network, self.conditions, self.surrogates, statistics, inputs, labels)
 
+    @cached_property
+    def grid(self) -> Grid:
+        """The conditions that are asked for, ConfigurationError when it is not said how to fit under them."""
+        if self.fitting is None:
+            raise ConfigurationError(
+                "verification.grid is asked for, but this Verification was not told how to fit the inverter under its "
+                "conditions: give it fitting=, or call Run.verify, which does."
+            )
+        technology = self.conditions.modelled
+        return Grid(self.network, technology, self.fitting, self.dataset, self.settings, self.energy)
+
     def require(self) -> None:
         """ConfigurationError, ArchitectureMismatch: what cannot be verified."""
         self.network.require_layers(
@@ -105,6 +122,8 @@ class Verification:
         require_energy(self.energy, self.dataset, self.conditions.simulated)
         if self.settings.chips:
             _ = self.population  # that there is one
+        if self.settings.grid:
+            _ = self.grid.conditions  # likewise
 
     def predict(self) -> Prediction:
         """As the network's own method has it, in float64, in the technology it was trained in."""
@@ -141,6 +160,11 @@ def verify(asked: Verification, simulator: Simulator, files: RunFolder) -> Inver
         chips = verify_chips(asked.population, settings, settings.netlist, simulator, files)
     else:
         forget_chips(files)
+    grid: GridFigures | None = None
+    if settings.grid:
+        grid = verify_grid(asked.grid, simulator, files)
+    else:
+        forget_grid(files)
     write_tables(files, asked.labels, outputs, spice, model_V)
     write_transient(files, asked.dataset.test_labels, energy)
     figures: dict[str, Any] = {
@@ -155,6 +179,7 @@ def verify(asked: Verification, simulator: Simulator, files: RunFolder) -> Inver
         "flat": flat,
         "energy": None if energy is None else energy.figures,
         "chips": chips,
+        "grid": grid,
         "seconds_ngspice": spice.seconds_ngspice,
         "seconds_total": time.perf_counter() - started,
         "ngspice_version": simulator.version,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from spicetrain.datasets import Dataset
 from spicetrain.errors import ConfigurationError
 from spicetrain.keyed import Recipe, cached_json
+from spicetrain.operating import scaled
 from spicetrain.runfolder import SUMMARY, VERIFICATION, WAVEFORMS, RunFolder
 from spicetrain.spice.simulator import Simulator
 from spicetrain.spiking.characterization.chip_law import chip_law
@@ -34,7 +35,7 @@ from spicetrain.spiking.verification.tables import drawn_neurons, write_images, 
 from spicetrain.storage import sha256_of_file, write_json
 from spicetrain.technology import Technology
 from spicetrain.verification.chips import CHIPS, chip_images, conditions_asked, statistics_asked, write_chips
-from spicetrain.verification.conditions import Conditions, scaled
+from spicetrain.verification.conditions import Conditions
 
 _VERIFICATION = Recipe("spiking verification", 2)
 
