@@ -15,6 +15,7 @@ any other law needs device by device.
 from __future__ import annotations
 
 import math
+from copy import copy
 from typing import Protocol
 
 import torch
@@ -54,6 +55,11 @@ class Tangent(Protocol):
         rough  a third of the work will do: more steps follow
         """
 
+    @property
+    def adjoint(self) -> Tangent:
+        """With the slopes of currents into rows and into columns in each other's place."""
+        return self  # of a crossbar without wires they are the same
+
     def gradients(self, l_n: Tensor, l_p: Tensor, l_c: Tensor, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Gradients:
         """Of -(l_n into_n + l_p into_p + l_c into_c) there, summed over samples."""
 
@@ -78,7 +84,7 @@ def coupling(g: Conductances, rails: Rails, device: Device | None) -> Coupling:
     return _Any(g, rails, device)
 
 
-class WiredCoupling:
+class WiredCoupling(Tangent):
     """Of a crossbar with wires, in the fast form of `wired`: columns are sums of row voltages, rows deliver to a mean
     of the columns. What a correction adds to the currents, Y, is in the equations but not in their slopes."""
 
@@ -103,7 +109,7 @@ class WiredCoupling:
         into_p = (c @ self.b_p.T).addcmul_(self.G_p, p, value=-1)
         if self.Y is not None:
             bias = n.new_tensor([self.half_V, -self.half_V]).expand(len(n), 2)
-            more = torch.cat((torch.stack((n, p), 2).flatten(1), bias), 1) @ self.Y
+            more = torch.cat((torch.stack((n, p), 2).flatten(1), bias), 1) @ self.Y.T
             into_n.sub_(more[:, :-2:2])
             into_p.sub_(more[:, 1:-2:2])
         return into_n, into_p, torch.addmm(self.t_bias, n, self.T_n).addmm_(p, self.T_p).sub_(c)
@@ -113,6 +119,12 @@ class WiredCoupling:
 
     def to_rows(self, y: Tensor) -> tuple[Tensor, Tensor]:
         return y @ self.b_n.T, y @ self.b_p.T
+
+    @property
+    def adjoint(self) -> Tangent:
+        other = copy(self)
+        other.T_n, other.T_p, other.b_n, other.b_p = self.b_n, self.b_p, self.T_n, self.T_p
+        return other
 
     def matrix(self, a: Tensor, b: Tensor, t: Tensor, *, rough: bool) -> Tensor:
         return _matrix(a, b, t, self.outer, self.S)
@@ -130,7 +142,7 @@ def _matrix(a: Tensor, b: Tensor, t: Tensor, outer: Tensor, S: Tensor) -> Tensor
     return A
 
 
-class _Ohmic:
+class _Ohmic(Tangent):
     def __init__(self, g: Conductances, rails: Rails):
         self.g_n, self.g_p, self.rails = g.pos, g.neg, rails
         self.G_n, self.G_p = g.row_sums()
@@ -222,7 +234,7 @@ class _Sinh:
         return _SinhTangent(self, self.rows(v_n, v_p), self.columns(v_col))
 
 
-class _SinhTangent:
+class _SinhTangent(Tangent):
     """rows [2 (E, R), 2 (n, p), samples, rows], columns [2 (R, E), samples, columns]."""
 
     def __init__(self, of: _Sinh, rows: Tensor, columns: Tensor):
@@ -317,13 +329,19 @@ class _Any:
         return pos, neg, bias_pos, bias_neg
 
 
-class _AnyTangent:
+class _AnyTangent(Tangent):
     """s [samples, 2 rows, columns], slopes; bias [samples, columns]."""
 
     def __init__(self, of: _Any, s: Tensor, bias: Tensor):
-        self.currents, self.gradients, self.s = of.currents, of.gradients, s
+        self.of, self.s = of, s
         self.G_n, self.G_p = s.sum(2).tensor_split(2, 1)
         self.S = s.sum(1) + bias
+
+    def currents(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self.of.currents(v_n, v_p, v_col)
+
+    def gradients(self, l_n: Tensor, l_p: Tensor, l_c: Tensor, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Gradients:
+        return self.of.gradients(l_n, l_p, l_c, v_n, v_p, v_col)
 
     def to_columns(self, x_n: Tensor, x_p: Tensor) -> Tensor:
         return (torch.cat((x_n, x_p), 1)[:, None] @ self.s)[:, 0]

@@ -13,6 +13,7 @@ form exact.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,8 @@ from spicetrain.array.mesh import Chains, Mesh, feeds_of
 from spicetrain.array.wires import Segments
 from spicetrain.rails import Rails
 
-ROUGHLY = 1e-5  # of the mesh, where only a correction is wanted of it
+# How near the mesh is solved, for a correction that will change and for a last one.
+ROUGHLY, EXACTLY = 1e-5, 1e-11
 
 
 class Correction(NamedTuple):
@@ -54,6 +56,17 @@ def wired(g: Conductances, segments: Segments, rails: Rails, correction: Correct
         T = T + correction.T
     t_bias = rails.half_swing_V * (T[-2] - T[-1])
     return WiredCrossbar(T[:-2:2], T[1:-2:2], t_bias, b[:-2:2], b[1:-2:2])
+
+
+def driven_columns(crossbar: WiredCrossbar, signal: Tensor, rails: Rails) -> Tensor:
+    """Column voltages [samples, columns], ideal sources driving the pairs at mid-rail +- signal [samples, rows]."""
+    return rails.mid_V + torch.addmm(crossbar.t_bias, signal, crossbar.T_n - crossbar.T_p)
+
+
+@torch.no_grad()
+def corrections(crossbars: Sequence[Conductances], segments: Segments, *, near: float = ROUGHLY) -> list[Correction]:
+    """Of all crossbars of a network; inverters drive those from the second on."""
+    return [correction(g, segments, loads=layer > 0, near=near) for layer, g in enumerate(crossbars)]
 
 
 @torch.no_grad()

@@ -26,6 +26,8 @@ class Method:
     knows_circuit  it claims to predict what ngspice says: a verification judges it by that unless told otherwise
     takes_mismatch  the function takes `mismatch`, a current_surface.Mismatch a crossbar, besides: it can be trained
                    under mismatch
+    takes_wires    it knows the wires of crossbars, and the function takes `corrections`, a wired.Correction a crossbar;
+                   to another method wires are ideal
     """
 
     predictor: Callable[..., Callable[..., Any]]
@@ -35,6 +37,7 @@ class Method:
     extrapolation: Callable[..., Any] | None = None
     knows_circuit: bool = False
     takes_mismatch: bool = False
+    takes_wires: bool = False
 
 
 _TRAINING = "spicetrain.inverter.training"

@@ -13,6 +13,8 @@ from torch import Tensor
 from spicetrain.array.columns import open_columns
 from spicetrain.array.conductances import Conductances
 from spicetrain.array.device import Device
+from spicetrain.array.wired import Correction, driven_columns, wired
+from spicetrain.array.wires import Segments
 from spicetrain.inverter.methods import Method
 from spicetrain.inverter.surrogates.current_surface import Mismatch
 from spicetrain.inverter.training.fitted import FittedCircuit
@@ -33,6 +35,8 @@ def kcl_voltages(
     tolerance: Tolerance,
     given: Sequence[LayerVoltages] | None = None,
     mismatch: Sequence[Mismatch] | None = None,
+    wires: Segments | None = None,
+    corrections: Sequence[Correction] | None = None,
 ) -> Prediction:
     """Voltages of every layer, volts, differentiable in conductances, sizes, signal and mismatch.
 
@@ -43,15 +47,23 @@ def kcl_voltages(
                gradient is kcl's, linearized at them; nothing is solved
     mismatch   per crossbar of the inverters behind it, [2 (n, p), 2 (of a pair), samples or 1, columns], of the last
                [2, 1, samples or 1, columns]; with inverters that take one
+    wires      of every crossbar, whose devices are then ohmic; None: ideal ones
+    corrections  of every crossbar, by `wired.correction`; without them its fast form
     """
-    layers, convergence = [], Convergence()
-    v_col = open_columns(crossbars[0], signal, inverters.rails, device)
+    layers, convergence, rails = [], Convergence(), inverters.rails
+    held: Sequence[Correction | None] = corrections or [None] * len(crossbars)
+    if wires is None:
+        v_col = open_columns(crossbars[0], signal, rails, device)
+    else:
+        v_col = driven_columns(wired(crossbars[0], wires, rails, held[0]), signal, rails)
     if given is not None:
         v_col = given[0].v_col + (v_col - v_col.detach())
     for index, (crossbar, size) in enumerate(zip(crossbars[1:], sizes[:-1], strict=True)):
         known = None if given is None else _stage_voltages(given[index], given[index + 1])
-        of_stage = None if mismatch is None else mismatch[index]
-        stage = solve_stage(v_col, crossbar, size, inverters, tolerance, known, of_stage, device)
+        of_stage, beyond = None if mismatch is None else mismatch[index], held[index + 1]
+        laid_out = crossbar if wires is None else wired(crossbar, wires, rails, beyond)
+        more_S = None if beyond is None else beyond.Y
+        stage = solve_stage(v_col, laid_out, size, inverters, tolerance, known, of_stage, device, more_S)
         layers.append(LayerVoltages(v_col, stage.v_n, stage.v_p))
         v_col, convergence = stage.v_col, convergence + stage.convergence
     known_out, last = (
@@ -70,7 +82,7 @@ def _stage_voltages(layer: LayerVoltages, following: LayerVoltages) -> tuple[Ten
 def kcl(
     circuit: FittedCircuit, sizes: Sequence[Tensor], ground_S: float, settings: Definition
 ) -> Callable[..., Prediction]:
-    """The method's predictor; see methods.Method. It takes `given` besides, as kcl_voltages does."""
+    """The method's predictor; see methods.Method. It takes `given` and `corrections` besides, as kcl_voltages does."""
 
     def predictor(
         crossbars: Sequence[Conductances],
@@ -78,13 +90,17 @@ def kcl(
         signal: Tensor,
         given: Sequence[LayerVoltages] | None = None,
         mismatch: Sequence[Mismatch] | None = None,
+        corrections: Sequence[Correction] | None = None,
     ) -> Prediction:
         inverters = circuit.inverters if mismatch is None else circuit.mismatched_inverters
         grounded = replace(inverters, ground_S=ground_S)
         device = circuit.technology.memristor
-        return kcl_voltages(crossbars, sizes, signal, grounded, device, circuit.tolerance, given, mismatch)
+        return kcl_voltages(
+            crossbars, sizes, signal, grounded, device, circuit.tolerance, given, mismatch,
+            circuit.technology.segments, corrections,
+        )  # fmt: skip
 
     return predictor
 
 
-KCL = Method(kcl, ratios=False, knows_circuit=True, takes_mismatch=True)
+KCL = Method(kcl, ratios=False, knows_circuit=True, takes_mismatch=True, takes_wires=True)

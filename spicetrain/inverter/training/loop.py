@@ -112,6 +112,7 @@ class InverterTask(Task):
         self.draws = self.chips if epoch >= self.settings.variation.after_epochs else None
         self.under = self.conditions if epoch >= self.settings.conditions.after_epochs else None
         self.set_sizes(epoch)
+        self.model.correct_wires()
 
     def set_sizes(self, done: int) -> None:
         """Before the next epoch: sizes change in the first half, and are then whole and kept."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spicetrain.array.conductances import Conductances
+from spicetrain.array.wired import EXACTLY, Correction, corrections
 from spicetrain.errors import ConfigurationError
 from spicetrain.inverter.chip import InverterMismatch
 from spicetrain.inverter.definition import NetworkSettings, TrainingSettings
@@ -69,6 +71,7 @@ class TrainableNetwork(nn.Module):
         self.predictors: list[Predictor] = [
             method.predictor(one, self.sizes, settings.ground_S, own) for one in self.circuits
         ]
+        self.corrections: list[Correction] | None = None
         self.solver = KCL.predictor(circuit, self.sizes, settings.ground_S, NoSettings())
 
     @property
@@ -94,17 +97,25 @@ class TrainableNetwork(nn.Module):
         """
         signal = row_signal(inputs, self.settings.encoding, self.circuits[under].rails)
         crossbars, sizes = [crossbar() for crossbar in self.crossbars], self.sizes
+        further: dict[str, Any] = {} if self.corrections is None else {"corrections": self.corrections}
         if drawn is not None:
             chips, random = drawn
             mismatch = chips.mismatch(sizes, len(inputs), random)
-            with_mismatch = {} if mismatch is None else {"mismatch": mismatch}
+            further |= {} if mismatch is None else {"mismatch": mismatch}
             drawn_crossbars = chips.crossbars(crossbars, self.settings.bias_pairs, random)
-            return self.predictors[under](drawn_crossbars, sizes, signal, **with_mismatch)
+            return self.predictors[under](drawn_crossbars, sizes, signal, **further)
         if given is None:
-            return self.predictors[under](crossbars, sizes, signal)
+            return self.predictors[under](crossbars, sizes, signal, **further)
         given = [layer.to(self.circuit.dtype, self.circuit.device) for layer in given]
-        solved: Prediction = self.solver(crossbars, sizes, signal, given)
+        solved: Prediction = self.solver(crossbars, sizes, signal, given, **further)
         return solved
+
+    @torch.no_grad()
+    def correct_wires(self) -> None:
+        """Measure what the mesh of the wires has beyond the fast form, at the conductances as they are now."""
+        segments = self.circuit.technology.segments
+        if segments is not None and METHODS[self.method].takes_wires:
+            self.corrections = corrections([crossbar() for crossbar in self.crossbars], segments)
 
     def extrapolation(self) -> Extrapolation:
         """What the method now asks of the surrogates outside their domain."""
@@ -211,10 +222,13 @@ def predict(
     sizes = [torch.as_tensor(size, dtype=circuit.dtype, device=circuit.device) for size in network.sizes]
     chosen = METHODS[method]
     predictor = chosen.predictor(circuit, sizes, network.ground_S, settings or chosen.settings())
-    parts, with_mismatch = [], {} if mismatch is None else {"mismatch": [mismatch_in(circuit, of) for of in mismatch]}
+    further: dict[str, Any] = {} if mismatch is None else {"mismatch": [mismatch_in(circuit, of) for of in mismatch]}
+    segments, parts = circuit.technology.segments, []
+    if segments is not None and chosen.takes_wires:
+        further["corrections"] = corrections(crossbars, segments, near=EXACTLY)
     for start in range(0, len(inputs), batch):
         x = torch.as_tensor(np.asarray(inputs[start : start + batch]), dtype=circuit.dtype, device=circuit.device)
-        parts.append(predictor(crossbars, sizes, row_signal(x, network.encoding, circuit.rails), **with_mismatch))
+        parts.append(predictor(crossbars, sizes, row_signal(x, network.encoding, circuit.rails), **further))
     convergence = sum((part.convergence for part in parts), Convergence())
     layers = [_joined(layers) for layers in zip(*(part.layers for part in parts), strict=True)]
     return Prediction(layers, convergence, extrapolation(circuit, method, crossbars, sizes, network.ground_S))

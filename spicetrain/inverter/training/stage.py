@@ -170,7 +170,7 @@ class _SolveStage(torch.autograd.Function):
         up_n, up_p, up_c, *_ = upstream
         v_n, v_p, v_col = ctx.saved_tensors
         stage, linear = ctx.stage, ctx.linear
-        a, b, t, s = linear.a, linear.b, linear.t, linear.s
+        a, b, t, s = linear.a, linear.b, linear.t, linear.s.adjoint
         # Adjoint of the Newton system: J' (l_n, l_p, l_c) = upstream; then d/dtheta = -l . dF/dtheta.
         right = -up_c - s.to_columns(a * up_n + t * up_p, b * up_p)
         l_c = linear.solve(right, transposed=True)
@@ -189,7 +189,7 @@ class _SolveStage(torch.autograd.Function):
             -(l_p * linear.i_p).sum(0),
             *of_mismatch,
             *(None,) * 4,
-            *s.gradients(l_n, l_p, l_c, v_n, v_p, v_col),
+            *linear.s.gradients(l_n, l_p, l_c, v_n, v_p, v_col),
         )
 
 
