@@ -10,6 +10,7 @@ from pydantic import Field
 from spicetrain.datasets import DATASETS
 from spicetrain.schema import Definition
 from spicetrain.surrogates.settings import SurrogateSettings
+from spicetrain.technology import Technology, load_technology
 
 
 class DatasetSettings(Definition):
@@ -40,6 +41,10 @@ class Experiment(Definition):
     network: Any
     training: Any
     verification: Any
+
+    def load_technology(self) -> Technology:
+        """The technology as the experiment has it. TechnologyError when it cannot be had."""
+        return load_technology(self.technology)
 
     @classmethod
     def of_today(cls, content: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,6 @@ from spicetrain.spice.simulator import Simulator
 from spicetrain.storage import read_json, sha256_of_file, write_atomic
 from spicetrain.system import Network, System
 from spicetrain.systems import default_folder, load_experiment, require_same_training, system_of
-from spicetrain.technology import load_technology
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +64,7 @@ class Run:
             raise ConfigurationError(f"{self.folder} is a file, not a run folder: choose another with --out.")
         self._ngspice, self._workers, self._executor = ngspice, workers, executor
         self.calibrating = False
-        self.technology = load_technology(experiment.technology)
+        self.technology = experiment.load_technology()
 
     @classmethod
     def open(cls, target: str | Path, folder: str | Path | None = None, **options: Any) -> Self:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from spicetrain.characterization.characterize import characterize
 from spicetrain.characterization.plan import Plan
 from spicetrain.characterization.sweep import Subject
+from spicetrain.errors import ConfigurationError
 from spicetrain.netlists.cells import Form
 from spicetrain.operating import scaled
 from spicetrain.runfolder import TABLES as TABLES_FOLDER
@@ -54,6 +55,11 @@ class SpikingSystem(System):
         from spicetrain.spiking.verification.verify import require_spiking_verification
 
         experiment, circuit, technology = _experiment(bench), circuit_of(bench), bench.technology
+        if technology.wires is not None:
+            raise ConfigurationError(
+                f"The technology {technology.name!r} has [wires], which the spiking system's arrays do not know yet: "
+                "what it trained would not be what was built. Leave [wires] out, or train the inverter system."
+            )
         if circuit.array == "1r":  # of a 1t1r the cells are measured, whatever the device does
             technology.memristor.require_nearly_ohmic(circuit.rails.vdd_V - circuit.rails.vss_V)
         conditions = conditions_of(technology, experiment.verification.conditions)
