@@ -18,6 +18,7 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = (
     "characterization_share",
     "chips",
+    "mesh",
     "surrogate_fit",
     "training_quality",
     "training_step",

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
+from spicetrain.array.wires import Wires
 from spicetrain.operating import Celsius, Scale, scaled
 from spicetrain.rails import Rails
 from spicetrain.schema import Definition
@@ -21,6 +22,7 @@ class ConditionSettings(Definition):
     section        another section of its library, where it names no corners
     temperature_C  of all devices
     vdd_scale      the rails' distance from their middle, by this factor
+    wires          of every crossbar
     """
 
     technology: str | None = None
@@ -28,6 +30,7 @@ class ConditionSettings(Definition):
     section: str | None = None
     temperature_C: Celsius | None = None
     vdd_scale: Scale = 1.0
+    wires: Wires | None = None
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
@@ -76,6 +79,8 @@ def conditions_of(modelled: Technology, settings: ConditionSettings) -> Conditio
         changes["temperature_C"] = settings.temperature_C
     if settings.vdd_scale != 1:
         changes["rails"] = scaled(simulated.rails, settings.vdd_scale)
+    if settings.wires is not None:
+        changes["wires"] = settings.wires
     simulated = simulated.changed(**changes)
     assert simulated.model_files  # of that section, or it raises
     return Conditions(modelled, simulated, settings.vdd_scale)

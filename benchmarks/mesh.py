@@ -1,0 +1,94 @@
+"""The exact mesh of a crossbar's wires: one solution and its gradient, over the array's size and the wires' resistance.
+Target: 1,000 x 1,000 cells in a minute.
+
+Beside it, where badcrossbar is installed (pip install badcrossbar), that simulator on the very same network: rows
+driven through one segment, columns grounded through one. Both answers must be the same, and their times are one run's.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import resource
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import finish, parser, seconds
+from numpy.typing import NDArray
+
+from spicetrain.array.mesh import Mesh
+from spicetrain.array.wires import Segments
+
+TARGET_S, LARGEST = 60.0, 1000
+SAME = 1e-6  # of the largest voltage
+
+
+def main() -> None:
+    arguments = parser("mesh", __doc__)
+    arguments.add_argument("--sizes", type=int, nargs="+", default=[30, 100, 300, LARGEST], help="rows = columns")
+    arguments.add_argument("--ohms", type=float, nargs="+", default=[1.0, 10.0, 100.0], help="of a segment")
+    arguments.add_argument("--peer-up-to", type=int, default=100, help="the largest array given to badcrossbar")
+    options = arguments.parse_args()
+    Mesh(problem(5)[0], Segments(1.0, 1.0, 1.0)).columns(problem(5)[1])  # LAPACK is loaded
+    rows, curves, met = {}, dict[str, dict[int, float]](), True
+    peer = importlib.util.find_spec("badcrossbar") is not None
+    for size in options.sizes:
+        for ohm in options.ohms:
+            g, v_rows = problem(size)
+            mesh = Mesh(g, Segments(ohm, ohm, ohm), 1 / ohm)
+            taken_s = seconds(lambda mesh=mesh, v_rows=v_rows: mesh.gradient(v_rows, np.ones((1, v_rows.shape[1]))))  # type: ignore[misc]
+            curves.setdefault(f"ours, {ohm:g} ohm", {})[size] = taken_s
+            text = f"{taken_s:.3g} s"
+            met &= size < LARGEST or taken_s <= TARGET_S
+            if peer and size <= options.peer_up_to:
+                theirs, their_s = by_badcrossbar(g, v_rows, ohm)
+                ours = mesh.columns(v_rows) / ohm
+                assert np.abs(ours - theirs).max() < SAME / ohm, "the two simulators disagree"
+                curves.setdefault(f"badcrossbar, {ohm:g} ohm", {})[size] = their_s
+                text += f"; badcrossbar, without a gradient, {their_s:.3g} s: {their_s / taken_s:.0f} times"
+            rows[f"{size} x {size}, {ohm:g} ohm"] = text
+    rows["badcrossbar"] = "beside ours" if peer else "not installed"
+    largest_kB = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    rows["memory"] = f"{largest_kB / 1e6:.2f} GB at most"
+    draw(curves, options.out.with_suffix(".png"))
+    result: dict[str, Any] = {"seconds": curves, "memory_kB": largest_kB}
+    finish(options.out, "one solution of the mesh and its gradient", rows, result, met)
+
+
+def problem(size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Conductances as a trained crossbar has them, most of them small; voltages [1, rows]."""
+    rng = np.random.default_rng(size)
+    return 1.2e-7 + 7.7e-6 * rng.uniform(size=(size, size)) ** 6, rng.uniform(-0.25, 0.25, (1, size))
+
+
+def by_badcrossbar(g: NDArray, v_rows: NDArray, ohm: float) -> tuple[NDArray, float]:
+    """(currents of the columns [1, columns], seconds)."""
+    import badcrossbar  # type: ignore[import-not-found]
+
+    found = []
+
+    def job() -> None:
+        found.append(badcrossbar.compute(v_rows.T, 1 / g, ohm).currents.output)
+
+    job_s = seconds(job)
+    return np.atleast_2d(found[0]), job_s
+
+
+def draw(curves: dict[str, dict[int, float]], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6, 4), layout="constrained")
+    for name, by_size in curves.items():
+        axes.loglog(list(by_size), list(by_size.values()), "o-" if name.startswith("ours") else "s--", label=name)
+    axes.set(xlabel="rows = columns", ylabel="seconds")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    main()
