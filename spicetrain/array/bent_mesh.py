@@ -17,7 +17,7 @@ from spicetrain.errors import SimulationError
 
 _STEPS, _HALVINGS = 100, 40
 _NEAR_V = 1e-12
-_ROUNDING_V = 1e-10  # below it a step that no longer shrinks is the linear solver's rounding
+_ROUNDING_V = 1e-7  # from here on a step is far less than half of the last one, until only rounding is left
 _UPHILL = 0.5  # of the slope at a step's beginning
 
 

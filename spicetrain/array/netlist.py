@@ -58,9 +58,7 @@ def _add_with_wires(
     circuit.raw_spice += "".join(_wires(layer, names, heads, crossbar.columns, segments))
 
 
-def _wires(
-    layer: int, names: Sequence[str], heads: Sequence[str], columns: int, segments: Segments
-) -> Iterator[str]:
+def _wires(layer: int, names: Sequence[str], heads: Sequence[str], columns: int, segments: Segments) -> Iterator[str]:
     """The lines of all segments and feeds."""
     sensed = segments.sensed(len(names))
     for wire, head in zip(names, heads, strict=True):
