@@ -26,7 +26,7 @@ _PATIENCE_S = 120.0
 _LARGEST = largest_square(_PATIENCE_S)
 _KLU_ADVICE = (
     "Only large flat arrays need it, crossbars with wires above all: without it an image of "
-    f"{_LARGEST} x {_LARGEST} cells with wires takes {time_text(_PATIENCE_S)}, and one of twice as many rows and columns "
+    f"{_LARGEST} x {_LARGEST} cells with wires takes {time_text(_PATIENCE_S)}, of twice as many rows and columns "
     f"{sparse_seconds(2, 2) / sparse_seconds(1, 1):.0f} times as long. {KLU_ADVICE}"
 )
 _CODE_MODELS_ADVICE = (

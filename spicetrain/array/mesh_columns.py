@@ -1,4 +1,4 @@
-"""Where the columns of a crossbar with wires float when ideal sources drive its rows, whatever the devices; in numpy."""
+"""Where the columns of a crossbar with wires float when ideal sources drive its rows, of any devices; in numpy."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Tables of a technology that ship under a name: netlists/<kind>s/<name>.toml, or a TOML of one's own.
 
-A technology says `[memristor] preset = "..."`, or `[wires] preset = "..."`; its own keys stand in place of the preset's.
+A technology says `[memristor] preset = "..."`, `[wires] preset = "..."`; its own keys stand in place of the preset's.
 """
 
 from __future__ import annotations

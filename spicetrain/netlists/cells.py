@@ -13,9 +13,9 @@ from spicetrain.technology import Technology
 VDD, VSS = "vdd", "vss"
 Kind = Literal["nmos", "pmos"]
 Form = Literal["reduced", "mesh", "flat"]
-"""Of a netlist. flat: every device, and every segment of wires that resist. reduced, without such wires: columns as what
-they are to the rest of the circuit. mesh, with them: the first crossbar's columns where the exact mesh of its wires puts
-them, of all further ones every device and segment."""
+"""Of a netlist. flat: every device, and every segment of wires that resist. reduced, without such wires: columns as
+what they are to the rest of the circuit. mesh, with them: the first crossbar's columns where the exact mesh lets them
+float, of all further crossbars every device and segment."""
 
 
 def models_only(technology: Technology) -> Circuit:

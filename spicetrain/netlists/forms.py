@@ -48,8 +48,8 @@ def too_large(
         return None
     rows, columns = max(wired, key=lambda shape: sparse_seconds(*shape))
     return (
-        f"{form} with wires, up to {rows} x {columns} cells, takes an ngspice without KLU some {time_text(seconds)} for "
-        "the first image"
+        f"{form} with wires, up to {rows} x {columns} cells, takes an ngspice without KLU some {time_text(seconds)} "
+        "for the first image"
     )
 
 

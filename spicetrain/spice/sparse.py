@@ -1,8 +1,8 @@
 """How long ngspice's own matrix solver, Sparse, takes for a crossbar with wires; KLU takes a hundredth of it.
 
 Measured with ngspice 39, one image of a flat deck, seconds: 128 x 32 cells 1.3, 256 x 32 3.7, 768 x 32 37, 128 x 64 11,
-256 x 64 60, 128 x 128 69, 1568 x 10 1.2. The law here is within a factor of 1.8 of all of them; every further image takes
-0.4 of the first.
+256 x 64 60, 128 x 128 69, 1568 x 10 1.2. The law here is within a factor of 1.8 of all of them; every further
+image takes 0.4 of the first.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ from spicetrain.technology import Technology
 def spice_forward(technology: Technology, simulator: Simulator) -> Iterator[Simulate]:
     """(network, inputs [samples, rows] in 0..1) -> the voltages of every layer as ngspice has them, float64.
 
-    Every call is one index sweep a core, over equal shares of the samples, of the technology's plain form. The worker processes
-    stay until the context ends, and no ngspice outlives it.
+    Every call is one index sweep a core, over equal shares of the samples, of the technology's plain form. The worker
+    processes stay until the context ends, and no ngspice outlives it.
     SimulationError when ngspice fails; its deck is kept and named.
     """
     with simulator.persistent_workers() as run:

@@ -11,7 +11,7 @@ from spicetrain.verification.summary import Record, Summary
 
 
 class FlatFigures(Record):
-    """Every device against the netlist of the verification, on the first images: the largest difference of an output."""
+    """Every device against the verification's netlist, on the first images: the largest difference of an output."""
 
     images: int
     difference_max_V: float
