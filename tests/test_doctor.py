@@ -53,7 +53,7 @@ def test_lack_of_klu_is_a_warning_and_of_code_models_a_fault(monkeypatch: pytest
     found = by_name(findings := examine())
     assert found["ngspice KLU solver"].state == "warn"
     advice = found["ngspice KLU solver"].advice
-    assert "bookworm-backports" in advice and "130 x 130 cells with wires takes 2 minutes" in advice
+    assert "bookworm-backports" in advice and "126 x 126 cells with wires takes 2 minutes" in advice
     assert print_findings(findings) == 0
     pretend(monkeypatch, code_models=False)
     found = by_name(findings := examine())
