@@ -38,7 +38,8 @@ from spicetrain.training.settings import NoSettings
 TARGET, BENDING_TARGET = 12.0, 1.25
 BEND_PER_V = 4.0
 CLOCKED: dict[tuple[Any, str], str] = {
-    (torch.linalg, "solve"): "linear solves",
+    (torch.linalg, "lu_factor"): "linear solves",
+    (torch.linalg, "lu_solve"): "linear solves",
     (coupling._Ohmic, "__init__"): "conductance products",
     (coupling._Ohmic, "matrix"): "Newton matrices",
 }
@@ -176,14 +177,14 @@ def shares_of(
     vars(seen)["inverters"] = replace(
         whole, current=clocked("surface", whole.current), coarse=clocked("coarse surface", whole.coarse)
     )
-    unclocked, model.predictor = model.predictor, METHODS["kcl"].predictor(seen, model.sizes, 0.0, NoSettings())
+    unclocked, model.predictors = model.predictors, [METHODS["kcl"].predictor(seen, model.sizes, 0.0, NoSettings())]
     for owner, name, function in plain:
         setattr(owner, name, clocked(CLOCKED[owner, name], function))
     try:
         spent.clear()
         total = sum(seconds(step) for _ in range(rounds))
     finally:
-        vars(seen)["inverters"], model.predictor = whole, unclocked
+        vars(seen)["inverters"], model.predictors = whole, unclocked
         for owner, name, function in plain:
             setattr(owner, name, function)
     parts = dict(spent) | {"first crossbar": first_crossbar_s(model, batches) * rounds}

@@ -107,7 +107,7 @@ def parser_of_verbs() -> argparse.ArgumentParser:
             _add_measured(one)
         if verb == "netlist":
             one.add_argument("--image", type=int, default=0, metavar="N", help="number of the test image")
-            one.add_argument("--form", choices=("flat", "reduced"), default="flat")
+            one.add_argument("--form", choices=("flat", "reduced", "mesh"), default="flat")
     return parser
 
 

@@ -14,17 +14,20 @@ from typing import Literal
 from spicetrain.assets import data_folder, dataset_sources, netlists_folder
 from spicetrain.datasets.sources import read_sources
 from spicetrain.errors import ConfigurationError, NgspiceError, StorageError, TechnologyError
-from spicetrain.spice.ngspice import NEEDS_OSDI, find_ngspice
+from spicetrain.spice.ngspice import NEEDS_OSDI, Ngspice, find_ngspice
+from spicetrain.spice.sparse import KLU_ADVICE, largest_square, sparse_seconds, time_text
 from spicetrain.storage import cache_folder, require_writable
 from spicetrain.technology import load_technology
 
 State = Literal["ok", "warn", "lack"]
 
 _ENOUGH_MEMORY_GIB = 4.0
+_PATIENCE_S = 120.0
+_LARGEST = largest_square(_PATIENCE_S)
 _KLU_ADVICE = (
-    "Only large flat arrays, with wire resistance above all, need KLU (200 times faster there). "
-    "Debian 12: apt-get install -t bookworm-backports ngspice has it (version 46). Or name another in "
-    "$SPICETRAIN_NGSPICE."
+    "Only large flat arrays need it, crossbars with wires above all: without it an image of "
+    f"{_LARGEST} x {_LARGEST} cells with wires takes {time_text(_PATIENCE_S)}, of twice as many rows and columns "
+    f"{sparse_seconds(2, 2) / sparse_seconds(1, 1):.0f} times as long. {KLU_ADVICE}"
 )
 _CODE_MODELS_ADVICE = (
     "Sweeps over an image index need the XSPICE code models. Install the distribution's ngspice whole: its "
@@ -92,10 +95,16 @@ def _ngspice(executable: str | Path | None) -> list[Finding]:
         return [Finding("ngspice", "lack", "not usable", str(error))]
     return [
         Finding("ngspice", "ok", f"version {found.version} ({found.executable})"),
-        _capability("ngspice KLU solver", found.klu, "warn", _KLU_ADVICE),
+        _klu(found),
         _capability("ngspice OSDI", found.osdi, "warn", f"It loads no compiled models, {NEEDS_OSDI}"),
         _capability("ngspice code models", found.code_models, "lack", _CODE_MODELS_ADVICE),
     ]
+
+
+def _klu(found: Ngspice) -> Finding:
+    if not found.klu:
+        return _capability("ngspice KLU solver", False, "warn", _KLU_ADVICE)
+    return Finding("ngspice KLU solver", "ok", "yes: flat netlists with wires of 784 x 100 pairs, too")
 
 
 def _capability(what: str, present: bool, otherwise: State, advice: str) -> Finding:

@@ -175,11 +175,11 @@ class Run:
             return self.system.verify(bench, network, self.surrogates())
 
     def netlist(self, image: int, form: Form = "flat") -> Path:
-        """Write the deck of one test image for plain ngspice: network.cir (reduced) or network-flat-<image>.cir."""
+        """Write the deck of one test image for plain ngspice: network.cir or, flat, network-flat-<image>.cir."""
         network, images = self.network(), len(self.dataset.test_inputs)
         if not 0 <= image < images:
             raise ConfigurationError(f"There is no test image {image}: {self.dataset.name} has 0 .. {images - 1}.")
-        path = self.files / ("network.cir" if form == "reduced" else f"network-flat-{image}.cir")
+        path = self.files / ("network.cir" if form != "flat" else f"network-flat-{image}.cir")
         text = self.system.deck(self, network, image, form)
         with write_atomic(path) as temporary:
             temporary.write_text(text)

@@ -17,7 +17,8 @@ from pydantic import Field, field_validator
 from spicetrain import assets, include_tree
 from spicetrain.array.device import STATISTICS
 from spicetrain.array.devices import AnyDevice
-from spicetrain.array.devices.presets import with_preset
+from spicetrain.array.devices.presets import DEVICE_PRESETS
+from spicetrain.array.wire_presets import WIRE_PRESETS
 from spicetrain.array.wires import Segments, Wires
 from spicetrain.errors import TechnologyError, nearest
 from spicetrain.mismatch import Mismatch
@@ -177,8 +178,8 @@ class Technology(Definition):
 def load_technology(name: str | Path) -> Technology:
     """A shipped technology by name, or a user's by the path of its TOML file.
 
-    `[memristor] preset = "..."` takes a device of netlists/devices, or of a TOML beside the file; its own keys stand in
-    place of the preset's.
+    `[memristor] preset = "..."` takes a device of netlists/devices, or of a TOML beside the file, `[wires] preset =
+    "..."` wires of netlists/wires; keys of its own stand in place of the preset's.
 
     Raises TechnologyError: unknown name, missing file, library or file it includes, unknown key, impossible value.
     """
@@ -186,8 +187,9 @@ def load_technology(name: str | Path) -> Technology:
     content = read_toml(path)
     if "folder" in content:
         raise TechnologyError(f"{path}: 'folder' is not a key; library paths are relative to the file.")
-    if isinstance(content.get("memristor"), dict):
-        content["memristor"] = with_preset(content["memristor"], path)
+    for kind in (DEVICE_PRESETS, WIRE_PRESETS):
+        if isinstance(content.get(kind.table), dict):
+            content[kind.table] = kind.applied(content[kind.table], path)
     technology = parse(Technology, content | {"folder": path.resolve().parent}, str(path), TechnologyError)
     models = technology.transistors
     beginning = "the TOML file" if models.package is None else f"the package {models.package}"

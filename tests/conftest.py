@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -26,6 +27,18 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def ngspice() -> Ngspice:
     """Required, never skipped."""
     return find_ngspice()
+
+
+@pytest.fixture(params=[None, "SPICETRAIN_NGSPICE_KLU"], ids=["found", "klu"], scope="session")
+def either_ngspice(request: pytest.FixtureRequest) -> Ngspice:
+    """The one that is found, and one with KLU where $SPICETRAIN_NGSPICE_KLU names it."""
+    if request.param is None:
+        return find_ngspice()
+    if not os.environ.get(request.param):
+        pytest.skip(f"${request.param} names no ngspice with KLU")
+    found = find_ngspice(os.environ[request.param])
+    assert found.klu
+    return found
 
 
 @pytest.fixture(scope="session")

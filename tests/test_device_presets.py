@@ -247,7 +247,7 @@ BASE = "[memristor]\ng_min_S = 1e-6\ng_max_S = 1e-5\n"
         ('[memristor]\npreset = "none.toml"', "There is no device preset"),
         ('[memristor]\npreset = "nested.toml"', "nested.toml: a device preset names no other one"),
         ('[memristor]\npreset = "wrong.toml"', "wrong.toml: memristor.programming.sigma = -1"),
-        ("[memristor]\npreset = 3", "memristor.preset = 3 is not the name of a device"),
+        ("[memristor]\npreset = 3", "memristor.preset = 3 is not the name of a device preset"),
         ('[memristor]\npreset = "pcm"\ng_max_S = 1e-9', "g_min_S = 2.5e-07 is not below memristor.g_max_S = 1e-09"),
         ('[memristor]\npreset = "pcm"\ngmax_S = 1e-4', "'memristor.gmax_S'. Did you mean 'g_max_S'?"),
         (

@@ -52,11 +52,12 @@ def test_lack_of_klu_is_a_warning_and_of_code_models_a_fault(monkeypatch: pytest
     pretend(monkeypatch, klu=False)
     found = by_name(findings := examine())
     assert found["ngspice KLU solver"].state == "warn"
-    assert "bookworm-backports" in found["ngspice KLU solver"].advice
+    advice = found["ngspice KLU solver"].advice
+    assert "bookworm-backports" in advice and "126 x 126 cells with wires takes 2 minutes" in advice
     assert print_findings(findings) == 0
     pretend(monkeypatch, code_models=False)
     found = by_name(findings := examine())
-    assert found["ngspice KLU solver"] == Finding("ngspice KLU solver", "ok", "yes")
+    assert found["ngspice KLU solver"].state == "ok" and found["ngspice KLU solver"].value.startswith("yes")
     assert found["ngspice code models"].state == "lack"
     assert print_findings(findings) == 3
 

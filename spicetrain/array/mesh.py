@@ -141,9 +141,12 @@ class Mesh:
         parts = [self._solved(*self._driven(v_rows[part])).sensed for part in self._parts(len(v_rows))]
         return np.concatenate(parts)
 
-    def nodes(self, v_rows: Array) -> MeshVoltages:
-        """The same with all nodes: the memory of 2 rows x columns numbers a sample."""
-        return self._solved(*self._driven(v_rows))
+    def nodes(self, v_rows: Array, through: ArrayLike = 0.0) -> MeshVoltages:
+        """The same with all nodes: the memory of 2 rows x columns numbers a sample. `through` [samples, rows, columns]:
+        amperes besides those of g, from the row's node to the column's."""
+        into_rows, into_columns = self._driven(v_rows)
+        further = np.broadcast_to(through, into_rows.shape)
+        return self._solved(into_rows - further, into_columns + further.swapaxes(1, 2))
 
     def transfer(self) -> Array:
         """T [rows, columns]: columns(v) = v T. By as many solutions as there are columns."""

@@ -1,22 +1,38 @@
-"""A crossbar in a deck: every device, or its columns as what they are when ideal sources hold its rows."""
+"""A crossbar in a deck: every device, and its wires where they resist; or its columns as what they are when ideal
+sources hold its rows.
+
+Nodes: c<layer>_<j> where column j is sensed. With wires also w<layer>_<wire>_<j>, row wire <wire> at column j, and
+u<layer>_<wire>_<j>, column j at that row wire; wires are 0p, 0n, 1p, 1n, ..., bp, bn, in the order of `row_wires`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.array.device import Device
+from spicetrain.array.wires import Segments, row_wires
 
 Pair = tuple[str, str]
 """Nodes of a positive and of a negative row."""
 
 
 def add_crossbar(
-    circuit: Circuit, layer: int, crossbar: Crossbar, rows: Sequence[Pair], bias: Pair, device: Device
+    circuit: Circuit,
+    layer: int,
+    crossbar: Crossbar,
+    rows: Sequence[Pair],
+    bias: Pair,
+    device: Device,
+    segments: Segments | None = None,
 ) -> None:
-    """Every device of a crossbar, from its `rows` and `bias` nodes to the columns c<layer>_<j>."""
+    """Every device of a crossbar, from its `rows` and `bias` nodes to the columns c<layer>_<j>; with `segments` every
+    segment of its wires and every feed, too."""
+    if segments is not None:
+        _add_with_wires(circuit, layer, crossbar, [*(node for pair in rows for node in pair), *bias], device, segments)
+        return
     sides = (("p", crossbar.pos, crossbar.bias_pos, bias[0]), ("n", crossbar.neg, crossbar.bias_neg, bias[1]))
     # Column by column: written row by row, ngspice's Sparse needs eight times as long to order the matrix.
     for j in range(crossbar.columns):
@@ -26,6 +42,44 @@ def add_crossbar(
                 device.add(circuit, f"m{layer}_{i}_{j}{sign}", node, column, float(g[i, j]))
         for sign, _, g_bias, rail in sides:
             device.add(circuit, f"b{layer}_{j}{sign}", rail, column, float(g_bias[j]))
+
+
+def _add_with_wires(
+    circuit: Circuit, layer: int, crossbar: Crossbar, heads: Sequence[str], device: Device, segments: Segments
+) -> None:
+    """`heads`: what drives the row wires, in their order."""
+    g, names = row_wires(crossbar), wire_names(crossbar.rows)
+    sensed = segments.sensed(len(g))
+    for j in range(crossbar.columns):
+        for k, wire in enumerate(names):
+            column = _column_node(layer, names, k, j, sensed)
+            device.add(circuit, f"m{layer}_{wire}_{j}", f"w{layer}_{wire}_{j}", column, float(g[k, j]))
+    # As text: there are twice as many as devices.
+    circuit.raw_spice += "".join(_wires(layer, names, heads, crossbar.columns, segments))
+
+
+def _wires(layer: int, names: Sequence[str], heads: Sequence[str], columns: int, segments: Segments) -> Iterator[str]:
+    """The lines of all segments and feeds."""
+    sensed = segments.sensed(len(names))
+    for wire, head in zip(names, heads, strict=True):
+        for j in segments.driven(columns):
+            yield f"Rf{layer}_{wire}_{j} {head} w{layer}_{wire}_{j} {segments.feed_ohm!r}\n"
+        for j in range(columns - 1):
+            yield f"Rw{layer}_{wire}_{j} w{layer}_{wire}_{j} w{layer}_{wire}_{j + 1} {segments.row_ohm!r}\n"
+    for j in range(columns):
+        nodes = [_column_node(layer, names, k, j, sensed) for k in range(len(names))]
+        for wire, one, other in zip(names, nodes, nodes[1:], strict=False):
+            if one != other:  # tied
+                yield f"Ru{layer}_{wire}_{j} {one} {other} {segments.column_ohm!r}\n"
+
+
+def _column_node(layer: int, names: Sequence[str], k: int, j: int, sensed: tuple[int, ...]) -> str:
+    return f"c{layer}_{j}" if k in sensed else f"u{layer}_{names[k]}_{j}"
+
+
+def wire_names(rows: int) -> list[str]:
+    """Of the row wires of a crossbar with so many row pairs, in their order."""
+    return [*(f"{i}{sign}" for i in range(rows) for sign in "pn"), "bp", "bn"]
 
 
 def add_sinh_column(

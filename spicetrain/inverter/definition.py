@@ -110,15 +110,17 @@ class TrainingSettings(LoopSettings):
 class VerificationSettings(VerificationBase):
     """How a trained network is verified; see VerificationBase for the rest.
 
-    netlist         "reduced": the first crossbar as exact Thevenin sources; "flat": every device
+    netlist         "reduced": the first crossbar as exact Thevenin sources; "mesh", of a technology with [wires]: as
+                    sources where the exact mesh of its wires lets its columns float; "flat": every device, and every
+                    segment of wires. None: mesh with wires, reduced without
     hidden          keep the voltages of every inner node as well
     error_mean_max, error_max_max   of the output error, as a share of the rails' swing
     grid_accuracy_min  of the accuracy under the worst condition of the grid
-    flat_error_max  of the largest difference between flat and reduced, likewise: the two are the same circuit
+    flat_error_max  of the largest difference between flat and the other netlist, likewise: the two are the same circuit
     """
 
     images: int = Field(default=1000, ge=1)
-    netlist: Literal["reduced", "flat"] = "reduced"
+    netlist: Literal["reduced", "mesh", "flat"] | None = None
     flat_images: int = Field(default=3, ge=0)
     hidden: bool = False
     grid: ConditionSet = Field(default_factory=ConditionSet)

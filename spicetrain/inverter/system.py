@@ -20,6 +20,7 @@ from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.verification.summary import InverterSummary
 from spicetrain.netlists.cells import Form
+from spicetrain.netlists.forms import form_of, plain_form, require_size
 from spicetrain.operating import conditions_in
 from spicetrain.runfolder import TABLES as TABLES_FOLDER
 from spicetrain.system import Bench, Column, System
@@ -79,6 +80,9 @@ class InverterSystem(System):
         require_fit(experiment.network, experiment.training, bench.dataset)
         require_images(experiment.verification, bench.dataset)
         require_energy(experiment.energy, bench.dataset, conditions.simulated)
+        form = form_of(conditions.simulated, experiment.verification.netlist)
+        layers, timeout_s = experiment.network.layers, experiment.verification.timeout_s
+        require_size(form, conditions.simulated, layers, bench.simulator.ngspice, timeout_s)
         require_tables(experiment.training.method, experiment.characterization.plan)
         require_variation(bench)
 
@@ -129,15 +133,14 @@ class InverterSystem(System):
         return Network.load(path)
 
     def plain_form(self, bench: Bench) -> Form:
-        return "reduced"
+        return plain_form(_simulated_in(bench))
 
     def deck(self, bench: Bench, network: Network, image: int, form: Form) -> str:
         from spicetrain.inverter.netlists.network import network_deck
 
         inputs = bench.dataset.test_inputs
         network.require_layers((inputs.shape[1], *network.layers[1:]), "network.safetensors")
-        conditions = conditions_of(bench.technology, bench.experiment.verification.conditions)
-        return network_deck(network, conditions.simulated, inputs[image : image + 1], form).text()
+        return network_deck(network, _simulated_in(bench), inputs[image : image + 1], form).text()
 
     def verify(self, bench: Bench, network: Network, surrogates: Surrogates) -> InverterSummary:
         from spicetrain.inverter.verification.verify import verify
@@ -290,6 +293,10 @@ def require_tables(method: str, plan: str) -> None:
 def _experiment(bench: Bench) -> InverterExperiment:
     assert isinstance(bench.experiment, InverterExperiment)
     return bench.experiment
+
+
+def _simulated_in(bench: Bench) -> Technology:
+    return conditions_of(bench.technology, bench.experiment.verification.conditions).simulated
 
 
 def _verification(bench: Bench, network: Network, surrogates: Surrogates) -> Verification:

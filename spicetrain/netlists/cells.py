@@ -12,8 +12,10 @@ from spicetrain.technology import Technology
 
 VDD, VSS = "vdd", "vss"
 Kind = Literal["nmos", "pmos"]
-Form = Literal["reduced", "flat"]
-"""Of a netlist: every device, or its columns as what they are to the rest of the circuit."""
+Form = Literal["reduced", "mesh", "flat"]
+"""Of a netlist. flat: every device, and every segment of wires that resist. reduced, without such wires: columns as
+what they are to the rest of the circuit. mesh, with them: the first crossbar's columns where the exact mesh lets them
+float, of all further crossbars every device and segment."""
 
 
 def models_only(technology: Technology) -> Circuit:

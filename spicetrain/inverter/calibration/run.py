@@ -16,6 +16,7 @@ from spicetrain.inverter.network import Network
 from spicetrain.inverter.training.voltages import LayerVoltages
 from spicetrain.inverter.verification.spice_forward import measured_voltages
 from spicetrain.keyed import Recipe
+from spicetrain.netlists.forms import plain_form
 from spicetrain.runfolder import CALIBRATED, CALIBRATION, RunFolder
 from spicetrain.spice.simulator import Simulator
 from spicetrain.storage import write_atomic
@@ -83,7 +84,7 @@ def _in_ngspice(asked: Calibration, number: int, network: Network, simulator: Si
     """The chip as it is after that writing, model and ngspice image for image."""
     population = asked.population
     chip = asked.written(population.chip(number), network, number, asked.settings.steps + 1)
-    figures = population.simulated(chip, "reduced", simulator)
+    figures = population.simulated(chip, plain_form(population.conditions.simulated), simulator)
     return {name: figures[name] for name in _SIMULATED}
 
 

@@ -1,4 +1,5 @@
-"""The whole inverter-based memristive network, every device of it (flat) or with its first crossbar reduced.
+"""The whole inverter-based memristive network, every device of it (flat) or with its first crossbar reduced, or with
+wires solved beforehand (mesh).
 
 Nodes: x0_p, x0_n input rows; c0_3 column 3 of crossbar 0; n0_3, p0_3 behind its first and second inverter; o_2 output.
 """
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.array.crossbar import Crossbar
+from spicetrain.array.mesh_columns import mesh_columns
 from spicetrain.array.netlist import add_crossbar, add_open_column, add_sinh_column
 from spicetrain.array.open_column import open_column_voltage, sinh_sums
 from spicetrain.inverter.chip import InverterMismatch
 from spicetrain.inverter.netlists.cells import MID, Of, add_ground_resistor, add_inverter, new_circuit
 from spicetrain.inverter.network import Network, encode
 from spicetrain.netlists.cells import VDD, VSS, Form, text_of
+from spicetrain.netlists.forms import form_of
 from spicetrain.netlists.index_source import add_index, add_lookup, sweep
 from spicetrain.spice.deck import Deck
 from spicetrain.technology import Technology
@@ -39,7 +42,10 @@ def network_deck(
 
     reduced: the first crossbar as what it is when ideal sources hold its rows, exactly. A column of ohmic devices is
     one source behind one resistor (Thevenin); of (g / b) sinh(b v), one current of two sums over its rows; of any other
-    law, a source at the voltage where it floats. flat: every device.
+    law, a source at the voltage where it floats. mesh: a column of the first crossbar is a source at the voltage where
+    the exact mesh of its wires lets it float. flat: every device, and every segment of wires.
+
+    ConfigurationError when the technology's wires do not allow the form; SimulationError when a mesh is not solved.
     """
     circuit = new_circuit(technology, mismatched=mismatch is not None)
     add_index(circuit)
@@ -50,7 +56,7 @@ def network_deck(
         sweep(len(inputs)),
         saves,
         points=len(inputs),
-        large=form == "flat",
+        large=form == "flat" or technology.segments is not None,
         temperature_C=technology.temperature_C,
     )
 
@@ -64,18 +70,21 @@ def add_network(
     drive: Drive,
     mismatch: Sequence[InverterMismatch] | None = None,
 ) -> None:
-    """The network with `drive` as its sources: the rows' (flat), or the first columns' (reduced)."""
+    """The network with `drive` as its sources: the rows' (flat), or the first columns' (reduced, mesh)."""
+    form = form_of(technology, form)
     if network.ground_S:
         circuit.V(MID, MID, circuit.gnd, technology.rails.mid_V)
     v_pos, v_neg = encode(inputs, network.encoding, technology.rails)
     if form == "reduced":
         _add_reduced_first(circuit, network.crossbars[0], technology, v_pos, v_neg, drive)
+    elif form == "mesh":
+        _add_solved_first(circuit, network.crossbars[0], technology, v_pos, v_neg, drive)
     else:
         _add_flat_first(circuit, network.crossbars[0], technology, v_pos, v_neg, drive)
     for layer, crossbar in enumerate(network.crossbars[1:], start=1):
         _add_inverter_pairs(circuit, layer - 1, network, None if mismatch is None else mismatch[layer - 1])
         rows = [(f"n{layer - 1}_{i}", f"p{layer - 1}_{i}") for i in range(crossbar.rows)]
-        add_crossbar(circuit, layer, crossbar, rows, (VDD, VSS), technology.memristor)
+        add_crossbar(circuit, layer, crossbar, rows, (VDD, VSS), technology.memristor, technology.segments)
     last = len(network.crossbars) - 1
     for j, (size,) in enumerate(network.sizes[last]):
         of = _of(None if mismatch is None else mismatch[last], 0, j)
@@ -105,8 +114,21 @@ def _add_reduced_first(
             drive(circuit, f"b_{j}", B[:, j] / g)
             add_sinh_column(circuit, (f"a_{j}", f"b_{j}"), f"c0_{j}", g, b_per_V, rails.mid_V)
         return
-    floating_V = open_column_voltage(crossbar, v_pos, v_neg, rails, device)
-    for j, g in enumerate(conductances):
+    _add_floating(circuit, crossbar, open_column_voltage(crossbar, v_pos, v_neg, rails, device), drive)
+
+
+def _add_solved_first(
+    circuit: Circuit, crossbar: Crossbar, technology: Technology, v_pos: NDArray, v_neg: NDArray, drive: Drive
+) -> None:
+    segments = technology.segments
+    assert segments is not None  # or `form_of` refuses
+    floating_V = mesh_columns(crossbar, v_pos, v_neg, technology.rails, technology.memristor, segments)
+    _add_floating(circuit, crossbar, floating_V, drive)
+
+
+def _add_floating(circuit: Circuit, crossbar: Crossbar, floating_V: NDArray, drive: Drive) -> None:
+    """Columns that float at voltages [samples, columns], behind their conductance, for gates leak some picoamperes."""
+    for j, g in enumerate(crossbar.column_sum):
         drive(circuit, f"t_{j}", floating_V[:, j])
         add_open_column(circuit, f"t_{j}", f"c0_{j}", g)
 
@@ -118,7 +140,7 @@ def _add_flat_first(
     for i, (pos, neg) in enumerate(rows):
         drive(circuit, pos, v_pos[:, i])
         drive(circuit, neg, v_neg[:, i])
-    add_crossbar(circuit, 0, crossbar, rows, (VDD, VSS), technology.memristor)
+    add_crossbar(circuit, 0, crossbar, rows, (VDD, VSS), technology.memristor, technology.segments)
 
 
 def _of(mismatch: InverterMismatch | None, inverter: int, column: int) -> Of | None:

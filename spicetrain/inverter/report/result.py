@@ -47,5 +47,7 @@ def _circumstances(summary: InverterSummary) -> Table:
     if (flat := summary.flat) is not None:
         difference, took = quantity(flat.difference_max_V, "V"), seconds(flat.seconds_ngspice)
         text = f"{difference} at most, on {count(int(flat.images), 'image')} ({took} in ngspice, summed likewise)"
-        rows.append(("flat less reduced netlist", text))
+        rows.append((f"flat less {summary.netlist} netlist", text))
+    if summary.flat_left_out is not None:
+        rows.append(("flat netlist, left out", summary.flat_left_out))
     return Table((), rows)

@@ -73,6 +73,12 @@ def require_energy(settings: EnergySettings, dataset: Dataset, technology: Techn
         raise ConfigurationError(
             f"energy.images = {settings.images}, but {dataset.name} has {len(dataset.test_inputs)} test images."
         )
+    if settings.images and technology.segments is not None:
+        raise ConfigurationError(
+            f"energy.images = {settings.images} with [wires] in {technology.name}: energy is measured in time on the "
+            "reduced netlist, which wires that resist do not have. Leave it out with energy.images = 0, or leave out "
+            "[wires] and count their capacitance: energy.column_capacitance_F, energy.row_capacitance_F."
+        )
     if settings.images and technology.memristor.sinh_per_V is None:
         raise ConfigurationError(
             f"energy.images = {settings.images}, but memristor.form = {technology.memristor.form!r}: energy is "

@@ -116,7 +116,9 @@ def summary_rows(summary: InverterSummary) -> tuple[str, list[tuple[str, str]]]:
     rows += [(f"output error, {name}", f"{error * 1e6:.1f} uV") for name, error in errors.items()]
     flat, energy = summary.flat, summary.energy
     if flat is not None:
-        rows.append((f"flat - reduced, max of {flat.images} images", f"{flat.difference_max_V * 1e6:.2f} uV"))
+        rows.append((f"flat - {summary.netlist}, max of {flat.images} images", f"{flat.difference_max_V * 1e6:.2f} uV"))
+    if summary.flat_left_out is not None:
+        rows.append(("flat, left out", summary.flat_left_out))
     if summary.chips is not None:
         rows += chips_rows(summary.chips)
     if summary.grid is not None:

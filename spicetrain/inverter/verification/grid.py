@@ -30,6 +30,7 @@ from spicetrain.inverter.verification.fitting import Fitting
 from spicetrain.inverter.verification.simulate_network import simulate_network
 from spicetrain.inverter.verification.summary import ConditionFigures, GridFigures
 from spicetrain.keyed import Recipe, cached_json
+from spicetrain.netlists.forms import form_of
 from spicetrain.operating import Condition, conditions_in
 from spicetrain.progress import track
 from spicetrain.runfolder import RunFolder
@@ -111,7 +112,9 @@ def _row(grid: Grid, condition: Condition, simulator: Simulator) -> dict[str, An
     circuit = FittedCircuit(technology, surrogates, torch.float64, tolerance=EXACT)
     method, own = str(network.about["method"]), own_settings(network.about)
     model = predict(network, grid.inputs, circuit, method, own)
-    spice = simulate_network(network, technology, grid.inputs, grid.settings.netlist, simulator, power=True)
+    spice = simulate_network(
+        network, technology, grid.inputs, form_of(technology, grid.settings.netlist), simulator, power=True
+    )
     assert spice.power_W is not None
     row = condition.facts() | compare(model.outputs.numpy(), spice.voltages, grid.labels)
     row |= {

@@ -15,6 +15,7 @@ from spicetrain.inverter.netlists.network import saved_nodes
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.training.voltages import LayerVoltages, Simulate
 from spicetrain.inverter.verification.simulate_network import simulate_piece
+from spicetrain.netlists.forms import plain_form
 from spicetrain.spice.pool import Map
 from spicetrain.spice.simulator import Simulator
 from spicetrain.technology import Technology
@@ -24,8 +25,8 @@ from spicetrain.technology import Technology
 def spice_forward(technology: Technology, simulator: Simulator) -> Iterator[Simulate]:
     """(network, inputs [samples, rows] in 0..1) -> the voltages of every layer as ngspice has them, float64.
 
-    Every call is one index sweep a core, over equal shares of the samples, of the reduced deck. The worker processes
-    stay until the context ends, and no ngspice outlives it.
+    Every call is one index sweep a core, over equal shares of the samples, of the technology's plain form. The worker
+    processes stay until the context ends, and no ngspice outlives it.
     SimulationError when ngspice fails; its deck is kept and named.
     """
     with simulator.persistent_workers() as run:
@@ -35,7 +36,7 @@ def spice_forward(technology: Technology, simulator: Simulator) -> Iterator[Simu
 def _simulate(
     technology: Technology, simulator: Simulator, run: Map, network: Network, inputs: NDArray
 ) -> list[LayerVoltages]:
-    share = partial(simulate_piece, network, technology, "reduced", True, simulator)
+    share = partial(simulate_piece, network, technology, plain_form(technology), True, simulator)
     parts = np.array_split(inputs, min(simulator.cores, len(inputs)))
     found = {index: answer["voltages"] for index, answer in run(share, parts)}
     return _by_layer(network, np.concatenate([found[index] for index in range(len(parts))]))
@@ -50,7 +51,8 @@ def measured_voltages(
 ) -> list[LayerVoltages]:
     """The voltages of every layer of one chip as ngspice has them, for inputs [samples, rows] in 0..1; in this process.
     SimulationError when ngspice fails."""
-    found = simulate_piece(network, technology, "reduced", True, simulator, inputs, mismatch=mismatch)
+    form = plain_form(technology)
+    found = simulate_piece(network, technology, form, True, simulator, inputs, mismatch=mismatch)
     return _by_layer(network, np.asarray(found["voltages"]))
 
 

@@ -11,7 +11,7 @@ from spicetrain.verification.summary import Record, Summary
 
 
 class FlatFigures(Record):
-    """Every device against the reduced netlist, on the first images: the largest difference of an output."""
+    """Every device against the verification's netlist, on the first images: the largest difference of an output."""
 
     images: int
     difference_max_V: float
@@ -82,6 +82,7 @@ class InverterSummary(Summary):
     """error_*_V             |model - SPICE| over all outputs of all images
     swing_V                between the rails that were simulated
     solver_unconverged     samples whose voltages the model's own solver did not find
+    flat_left_out          why none of the images asked for was simulated flat
     extrapolated           values that the model asked of its surrogates outside what was measured, by their names
     """
 
@@ -93,6 +94,7 @@ class InverterSummary(Summary):
     solver_unconverged: int
     extrapolated: dict[str, int] = Field(default_factory=dict)
     flat: FlatFigures | None = None
+    flat_left_out: str | None = None
     energy: EnergyFigures | None = None
     chips: ChipFigures | None = None
     grid: GridFigures | None = None

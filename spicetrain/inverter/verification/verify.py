@@ -30,6 +30,8 @@ from spicetrain.inverter.verification.simulate_network import SimulatedVoltages,
 from spicetrain.inverter.verification.summary import FlatFigures, GridFigures, InverterSummary
 from spicetrain.inverter.verification.tables import HIDDEN, TRANSIENT, write_tables, write_transient
 from spicetrain.keyed import Recipe, cached_json
+from spicetrain.netlists.cells import Form
+from spicetrain.netlists.forms import CHECK_S, form_of, require_size, too_large
 from spicetrain.runfolder import SUMMARY, VERIFICATION, WAVEFORMS, RunFolder
 from spicetrain.spice.simulator import Simulator
 from spicetrain.storage import write_json
@@ -83,9 +85,21 @@ class Verification:
         further |= {"grid": self.grid.key(simulator)} if self.settings.grid else {}
         return _VERIFICATION.key(
             network=self.network, simulated=self.conditions.simulated, surrogates=self.surrogates, dataset=self.dataset,
-            chosen=self.settings.model_dump(include={"images", "netlist", "flat_images", "hidden"}),
+            chosen=self.settings.model_dump(include={"images", "hidden"})
+            | {"netlist": self.form, "flat_images": 0 if self.flat_left_out(simulator) else self.settings.flat_images},
             energy=[ENERGY.version, self.energy] if self.energy.images else None, ngspice=simulator.version, **further,
         )  # fmt: skip
+
+    @property
+    def form(self) -> Form:
+        """Of the netlist."""
+        return form_of(self.conditions.simulated, self.settings.netlist)
+
+    def flat_left_out(self, simulator: Simulator) -> str | None:
+        """Why no image is simulated flat, although some are asked for; None where they are, or none is."""
+        if not self.settings.flat_images or self.form == "flat":
+            return None
+        return too_large("flat", self.conditions.simulated, self.network.layers, simulator.ngspice, CHECK_S)
 
     def _population_key(self) -> list[Any]:
         chosen = self.settings.model_dump(include={"chips_simulated", "chips_sources", "yield_accuracy"})
@@ -120,6 +134,7 @@ class Verification:
         )
         require_images(self.settings, self.dataset)
         require_energy(self.energy, self.dataset, self.conditions.simulated)
+        _ = self.form  # that there is such a netlist
         if self.settings.chips:
             _ = self.population  # that there is one
         if self.settings.grid:
@@ -142,14 +157,15 @@ def verify(asked: Verification, simulator: Simulator, files: RunFolder) -> Inver
     """
     started = time.perf_counter()
     asked.require()
+    require_size(asked.form, asked.conditions.simulated, asked.network.layers, simulator.ngspice, simulator.timeout_s)
     network, settings, technology = asked.network, asked.settings, asked.conditions.simulated
     simulate = partial(simulate_network, network, technology, simulator=simulator)
-    spice = simulate(asked.inputs, settings.netlist, hidden=settings.hidden)
+    spice = simulate(asked.inputs, asked.form, hidden=settings.hidden)
     prediction = asked.predict()
     model_V, outputs = named_voltages(prediction.layers), [f"o_{j}" for j in range(network.layers[-1])]
     spice_out = spice.voltages[:, : len(outputs)]
-    flat = None
-    if settings.flat_images and settings.netlist != "flat":
+    flat, flat_left_out = None, asked.flat_left_out(simulator)
+    if settings.flat_images and asked.form != "flat" and flat_left_out is None:
         flat = _flat(simulate(asked.inputs[: settings.flat_images], "flat"), spice_out)
     energy: Energy | None = None
     if asked.energy.images:
@@ -157,7 +173,7 @@ def verify(asked: Verification, simulator: Simulator, files: RunFolder) -> Inver
         energy = measure_energy(network, technology, presented, asked.energy, simulator)
     chips: ChipFigures | None = None
     if settings.chips:
-        chips = verify_chips(asked.population, settings, settings.netlist, simulator, files)
+        chips = verify_chips(asked.population, settings, asked.form, simulator, files)
     else:
         forget_chips(files)
     grid: GridFigures | None = None
@@ -170,13 +186,14 @@ def verify(asked: Verification, simulator: Simulator, files: RunFolder) -> Inver
     figures: dict[str, Any] = {
         **{key: network.about[key] for key in ("method", "dataset", "technology")},
         "layers": network.layers,
-        "netlist": settings.netlist,
+        "netlist": asked.form,
         **compare(np.stack([model_V[node] for node in outputs], 1), spice_out, asked.labels),
         **asked.conditions.recorded(network.about),
         "swing_V": 2 * technology.rails.half_swing_V,
         "solver_unconverged": prediction.convergence.unconverged,
         "extrapolated": dict(prediction.extrapolation.count),
         "flat": flat,
+        "flat_left_out": flat_left_out,
         "energy": None if energy is None else energy.figures,
         "chips": chips,
         "grid": grid,

@@ -131,6 +131,8 @@ def _checked(
             f"Spikes of shape {np.shape(spikes)}: [time steps, {rows}] are wanted, one column for each row of the "
             "network. They may be of another network, or of all images at once."
         )
+    if form == "mesh":
+        raise ConfigurationError("A spiking network has no netlist of the form 'mesh': take flat or reduced.")
     if form == "reduced":
         require_reduced(spiking, technology)
     if form == "reduced" and spiking.array == "1t1r" and (cells is None or len(cells) != len(network.crossbars)):

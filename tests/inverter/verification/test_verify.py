@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from bench import Counted, simulator
 from bent import bending
 
 from inverter.training.circuits import random_network
+from spicetrain.array.wires import Wires
 from spicetrain.datasets import load_dataset
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError
 from spicetrain.inverter.definition import EnergySettings, VerificationSettings
@@ -25,6 +27,7 @@ from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import predict
 from spicetrain.inverter.training.phax import PhaxSettings
 from spicetrain.inverter.verification import simulate_network as module
+from spicetrain.inverter.verification.figures import summary_rows
 from spicetrain.inverter.verification.simulate_network import simulate_network
 from spicetrain.inverter.verification.summary import InverterSummary
 from spicetrain.inverter.verification.verify import Verification, cached_verification, verify
@@ -267,3 +270,55 @@ def test_pieces_in_two_processes_come_back_in_order(ptm90: Technology, tmp_path:
     assert one.nodes == two.nodes == ("o_0", "o_1", "o_2")
     np.testing.assert_allclose(two.voltages, one.voltages, rtol=0, atol=1e-7)
     assert np.abs(np.diff(one.voltages, axis=0)).min() > 1e-6  # no two images look alike
+
+
+def with_wires(technology: Technology) -> Technology:
+    return technology.changed(wires=Wires(row_ohm=100.0, column_ohm=200.0, rows_driven="both ends"))
+
+
+def test_wires_are_verified_as_a_mesh_and_confirmed_flat(
+    verifier: Verifier, trained: Trained, ptm90: Technology
+) -> None:
+    network, wired = trained(4, 5, 3), with_wires(ptm90)
+    summary = verifier(network, wired)
+    in_mesh = outputs(verifier.table("verification"), "spice")
+    assert (summary.netlist, summary.flat_left_out) == ("mesh", None)
+    assert summary.flat is not None and summary.flat.difference_max_V < 1e-7
+    assert dict(summary_rows(summary)[1])["flat - mesh, max of 4 images"].endswith(" uV")
+    assert verifier(network, wired, netlist="flat", flat_images=0).netlist == "flat"
+    np.testing.assert_allclose(outputs(verifier.table("verification"), "spice"), in_mesh, rtol=0, atol=1e-7)
+    verifier(network)
+    assert np.abs(outputs(verifier.table("verification"), "spice") - in_mesh).max() > 1e-5
+
+
+def test_flat_images_too_large_for_an_ngspice_without_klu_are_left_out_and_said(
+    verifier: Verifier, trained: Trained, ptm90: Technology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spicetrain.netlists.forms.sparse_seconds", lambda rows, columns: 100.0 * columns)
+    ngspice = verifier.simulator.ngspice
+    verifier.simulator = verifier.simulator.changed(ngspice=replace(ngspice, klu=False))
+    network, wired = trained(4, 5, 3), with_wires(ptm90)
+    summary = verifier(network, wired)
+    assert summary.flat is None and summary.flat_left_out is not None
+    assert "flat with wires, up to 10 x 5 cells, takes an ngspice without KLU some 13 minutes" in summary.flat_left_out
+    assert summary.flat_left_out in dict(summary_rows(summary)[1]).values()
+    assert summary.key == verifier.asked(network, wired, flat_images=0).key(verifier.simulator)
+    with pytest.raises(ConfigurationError, match="netlist = 'flat': .* KLU"):
+        verifier.simulator = verifier.simulator.changed(timeout_s=60.0)
+        verifier(network, wired, netlist="flat")
+    assert verifier(network).flat is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"netlist": "reduced"}, "wires take --netlist mesh or flat"),
+        ({"energy": EnergySettings(images=2)}, r"energy.images = 2 with \[wires\] in ptm90"),
+    ],
+)
+def test_wires_refuse(
+    changes: dict[str, Any], said: str, verifier: Verifier, trained: Trained, ptm90: Technology
+) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        verifier(trained(4, 5, 3), with_wires(ptm90), **changes)
+    assert not (verifier.folder / "verification.parquet").exists()
