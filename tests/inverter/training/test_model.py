@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
 from spicetrain.array.devices.table import Table
+from spicetrain.array.wires import Wires
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError
 from spicetrain.inverter.definition import NetworkSettings, TrainingSettings
 from spicetrain.inverter.netlists.network import network_deck, saved_nodes
@@ -34,12 +37,23 @@ def gathered(spice: dict[str, NDArray], prefix: str, columns: int) -> NDArray:
 
 @pytest.mark.parametrize("encoding", ["unipolar", "bipolar"])
 @pytest.mark.parametrize("layers", [(4, 3, 3), (7, 5, 4, 3), (2, 1, 1), (3, 2)])
+@pytest.mark.parametrize("wires", [None, Wires(row_ohm=2000.0, column_ohm=3000.0, columns_sensed="middle")])
 def test_every_node_is_where_ngspice_has_it(
-    layers: tuple[int, ...], encoding: str, ptm90: Technology, circuit: FittedCircuit, ngspice: Ngspice
+    layers: tuple[int, ...],
+    encoding: str,
+    wires: Wires | None,
+    ptm90: Technology,
+    circuit: FittedCircuit,
+    ngspice: Ngspice,
 ) -> None:
+    technology = ptm90.changed(wires=wires)
     network = random_network(ptm90, *layers, encoding=encoding)  # type: ignore[arg-type]
     inputs = np.random.default_rng(1).random((8, layers[0]))
-    spice, model = in_ngspice(network, ptm90, inputs, ngspice), predict(network, inputs, circuit, "kcl", batch=3)
+    spice = in_ngspice(network, technology, inputs, ngspice)
+    model = predict(network, inputs, replace(circuit, technology=technology), "kcl", batch=3)
+    if wires is not None:
+        ideal = predict(network, inputs, circuit, "kcl").layers[-1].v_col
+        assert float((ideal - model.layers[-1].v_col).abs().max()) > 2e-4
     assert model.convergence.unconverged == 0
     for index, layer in enumerate(model.layers):
         columns = layers[index + 1]
