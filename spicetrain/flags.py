@@ -54,6 +54,8 @@ def flags_of(definition: type[BaseModel], tables: tuple[str, ...] = ()) -> dict[
             continue  # tables by names of one's own: in a TOML
         if isinstance(kind, type) and hasattr(kind, "model_fields"):
             found += flags_of(kind, keys).values()
+        elif (table := _table_or_none(kind)) is not None:
+            found += [Flag(keys, kind), *flags_of(table, keys).values()]
         else:
             found += [Flag(keys, kind, switch) for switch in ((True, False) if kind is bool else (None,))]
     return {flag.name: flag for flag in found}
@@ -77,7 +79,7 @@ def with_flags(
         if flag is None:
             raise ConfigurationError(f"Unknown flag {given}.{nearest(given, [*flags, *others])}")
         *tables, key = flag.keys
-        reduce(lambda table, one: table.setdefault(one, {}), tables, content)[key] = flag.value(given, values)
+        reduce(_table_in, tables, content)[key] = flag.value(given, values)
     return parse(type(settings), content, "flags", strict=False)
 
 
@@ -114,6 +116,21 @@ def _given(words: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     for start, end in zip(starts, [*starts[1:], len(words)], strict=True):
         name, equals, value = words[start].partition("=")
         yield name, [*([value] if equals else []), *words[start + 1 : end]]
+
+
+def _table_in(table: dict[str, Any], key: str) -> dict[str, Any]:
+    """A table of the table, a new one where there is none yet."""
+    if table.get(key) is None:
+        table[key] = {}
+    inner: dict[str, Any] = table[key]
+    return inner
+
+
+def _table_or_none(annotation: Any) -> type[BaseModel] | None:
+    """The definition of a table that may be None."""
+    kinds = get_args(annotation)
+    tables = [kind for kind in kinds if isinstance(kind, type) and hasattr(kind, "model_fields")]
+    return tables[0] if len(tables) == 1 and type(None) in kinds else None
 
 
 def _has_several(annotation: Any) -> bool:

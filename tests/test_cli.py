@@ -143,6 +143,21 @@ def test_settings_of_a_method_are_flags_of_its_table(opened: Opened, own_folder:
     assert "training.phax: load_S = '-5e-6': input should be greater than or equal to 0" in capsys.readouterr().err
 
 
+def test_a_table_that_may_be_none_has_flags_too(opened: Opened, own_folder: Path, capsys: Capture) -> None:
+    write_experiment(own_folder)
+    words = ["train", "tiny.toml", "--wires.row-ohm", "5", "--wires.column-ohm", "2.5"]
+    assert main(words) == 0
+    experiment = opened.run.experiment
+    assert isinstance(experiment, InverterExperiment) and experiment.wires is not None
+    assert (experiment.wires.row_ohm, experiment.wires.column_ohm) == (5.0, 2.5)
+    assert main([*words, "--wires", "None"]) == 0
+    assert opened.run.experiment.wires is None  # type: ignore[attr-defined]
+    assert main(words[:4]) == 2
+    assert "give column_ohm, or column_sheet_ohm and column_width_m and pitch_m" in capsys.readouterr().err
+    assert main([*words, "--verification.conditions.wires.row-ohm", "-1"]) == 2
+    assert "row_ohm = '-1': input should be greater than 0" in capsys.readouterr().err
+
+
 def test_every_short_flag_stands_for_a_setting() -> None:
     assert set(SHORT.values()) <= flags_of(InverterExperiment).keys()
 
@@ -152,8 +167,13 @@ def as_words(experiment: Experiment) -> list[str]:
     words = []
     for name, flag in flags_of(type(experiment)).items():
         value: Any = experiment.model_dump(mode="json")
-        for key in flag.keys:
-            value = value[key]
+        for key in flag.keys[:-1]:
+            value = value[key] or {}
+        if flag.keys[-1] not in value:
+            continue  # of a table that is None
+        value = value[flag.keys[-1]]
+        if isinstance(value, dict):
+            continue  # a table that may be None and is not
         if flag.switch is None:
             words += [name, *map(str, value if isinstance(value, list) else [value])]
         elif flag.switch is value:
