@@ -28,9 +28,9 @@ class ConditionSet(Definition):
     vdd_scales      the rails' distance from their middle, by this factor
     """
 
-    corners: tuple[str, ...] = ()
-    temperatures_C: tuple[Celsius, ...] = ()
-    vdd_scales: tuple[Scale, ...] = ()
+    corners: tuple[str, ...] | None = None
+    temperatures_C: tuple[Celsius, ...] | None = None
+    vdd_scales: tuple[Scale, ...] | None = None
 
     def __bool__(self) -> bool:
         return bool(self.corners or self.temperatures_C or self.vdd_scales)
@@ -38,7 +38,7 @@ class ConditionSet(Definition):
     @model_validator(mode="after")
     def _once_each(self) -> Self:
         for name in ConditionSet.model_fields:
-            values = getattr(self, name)
+            values = getattr(self, name) or ()
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} = {list(values)}: one is named twice")
         return self
@@ -93,7 +93,7 @@ class Condition:
 def conditions_in(technology: Technology, asked: ConditionSet) -> list[Condition]:
     """All that are asked for, corners varying slowest. TechnologyError when there is no such corner."""
     own = next((name for name, it in technology.corners.items() if it == technology.transistors.section), NOMINAL)
-    at_corner = {name: technology.at_corner(name) for name in asked.corners} or {own: technology}
+    at_corner = {name: technology.at_corner(name) for name in asked.corners or ()} or {own: technology}
     for one in at_corner.values():
         assert one.model_files  # or it raises
     temperatures, scales = asked.temperatures_C or (technology.temperature_C,), asked.vdd_scales or (1.0,)

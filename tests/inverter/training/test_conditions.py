@@ -100,7 +100,7 @@ def losses(folder: Path) -> list[float]:
     return [line["loss"] for line in metrics(folder)]
 
 
-NONE: dict[str, Any] = {"corners": [], "temperatures_C": [], "vdd_scales": []}
+NONE: dict[str, Any] = {"corners": None, "temperatures_C": None, "vdd_scales": []}
 
 
 def test_the_model_under_a_condition_is_the_deck_under_it() -> None:

@@ -152,6 +152,8 @@ def test_the_short_flags_and_the_page(folder: Path, capsys: pytest.CaptureFixtur
     page = (folder / "report.html").read_text()
     assert "Operating conditions" in page and "Accuracy by corner, supply and temperature" in page
     assert "nominal 85C 0.9x" in page or "nominal 27C 0.9x" in page
+    assert main([*words, "--temperatures", "None", "--vdd-scales", "None"]) == 0
+    assert not (folder / "conditions.parquet").exists()
     assert main([*words, "--corners", "ss"]) == 2
     assert "has no corner 'ss'" in capsys.readouterr().err
 
