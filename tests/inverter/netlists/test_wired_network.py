@@ -110,9 +110,7 @@ def test_the_form_follows_the_technology(ptm90: Technology) -> None:
 
 def test_what_cannot_finish_is_refused(ptm90: Technology) -> None:
     resists, layers = wired(ptm90), (784, 100, 10)
-    with pytest.raises(
-        ConfigurationError, match=r"1570 x 100 cells, .* 2 hours .*bookworm-backports.*--netlist mesh"
-    ):
+    with pytest.raises(ConfigurationError, match=r"1570 x 100 cells, .* 2 hours .*bookworm-backports.*--netlist mesh"):
         require_size("flat", resists, layers, SPARSE, 3600.0)
     require_size("flat", resists, layers, KLU, 3600.0)
     require_size("flat", ptm90, layers, SPARSE, 3600.0)
