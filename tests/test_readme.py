@@ -20,11 +20,13 @@ from tiny import finished
 
 from spicetrain import cli
 from spicetrain.arguments import VERBS
+from spicetrain.array.wires import Wires
 from spicetrain.cli import main
 from spicetrain.compare.cells import Cell
 from spicetrain.compare.definition import COMPARISON, load_comparison
 from spicetrain.compare.run import Compare
 from spicetrain.run import Run
+from spicetrain.schema import parse
 from spicetrain.systems import load_experiment
 from spicetrain.technology import load_technology
 
@@ -124,6 +126,8 @@ def load_toml(text: str) -> None:
         for include in content["transistors"].get("includes", []):
             Path(include).write_text("* a stand-in\n")
         assert load_technology(path).library == Path(library).resolve()
+    elif content.keys() == {"wires"}:  # of a technology
+        parse(Wires, content["wires"], str(path))
     elif "methods" in content:
         load_comparison(path)
     elif {"dataset", "network", "training", "verification"} & content.keys():
