@@ -102,6 +102,11 @@ def print_settings(
     """Every setting as a flag, with its type and its value, those of `further` tables, by their keys, first."""
     import tyro
 
+    listed = flags_of(type(settings))  # tyro makes subcommands of tables that may be None: theirs are printed here
+    optional = tuple(f"{name}." for name, flag in listed.items() if _table_or_none(flag.annotation) is not None)
+    for name in listed:
+        if name.startswith(optional) or f"{name}." in optional:
+            print(f"{name}  (of a table that may be None)")
     for keys, table in (further or {}).items():
         for name, flag in flags_of(type(table), keys).items():
             print(f"{name}  (now {getattr(table, flag.keys[-1])})")
