@@ -694,14 +694,14 @@ def interrupted(words: str, when: Callable[[], object], folder: Path) -> None:
 
 @pytest.mark.parametrize("finished", [0, 3])
 def test_ctrl_c_while_characterizing(finished: int, own_folder: Path, own_cache: Path) -> None:
-    wrapper = Wrapper.make(own_folder / "w", "exec sleep 600", left=3 + finished)  # and the probe and the check
+    wrapper = Wrapper.make(own_folder / "w", "exec sleep 600", left=3 + finished)  # the probe, the check (two)
     command = f"characterize tiny.toml --characterization.plan smoke --workers 2 --ngspice {wrapper.executable}"
 
     def sweeps_kept() -> int:
         """The memristor is one sweep, every other table two."""
         return sum(1 if "part-" in name or "memristor" in name else 2 for name in parts(own_cache))
 
-    interrupted(command, lambda: wrapper.runs == 2 + finished + 2 and sweeps_kept() == finished, own_folder)
+    interrupted(command, lambda: wrapper.runs == 3 + finished + 2 and sweeps_kept() == finished, own_folder)
     wrapper.allow()
     assert main(command.split()) == 0
     assert wrapper.runs == 1 + 7 - finished  # the probe, for this process is another one, and what was missing
