@@ -28,7 +28,6 @@ Array = NDArray[np.float64]
 
 _AT_ONCE = 8_000_000  # cells x right sides
 _STEPS = 2000
-_NEWTON_STEPS, _NEWTON_NEAR_V = 50, 1e-12
 
 
 class MeshVoltages(NamedTuple):
@@ -116,7 +115,7 @@ class Mesh:
 
     @cached_property
     def _rows(self) -> Chains:
-        return Chains(1 / self.segments.row_ohm, self.g + feeds_of(self.segments, self.g.shape[1]))
+        return Chains(1 / self.segments.row_ohm, self.g + self._feeds)
 
     @cached_property
     def _columns(self) -> Chains:
@@ -128,9 +127,9 @@ class Mesh:
     def _g_T(self) -> Array:
         return np.ascontiguousarray(self.g.T, dtype=np.float64)
 
-    @property
-    def _feed_S(self) -> float:
-        return 1 / self.segments.feed_ohm
+    @cached_property
+    def _feeds(self) -> Array:
+        return feeds_of(self.segments, self.g.shape[1])
 
     @property
     def _sensed(self) -> tuple[int, ...]:
@@ -150,24 +149,15 @@ class Mesh:
 
     def transfer(self) -> Array:
         """T [rows, columns]: columns(v) = v T. By as many solutions as there are columns."""
-        T, columns = np.empty(self.g.shape), self.g.shape[1]
-        for part in self._parts(columns):
-            into = np.zeros((part.stop - part.start, columns, self.g.shape[0]))
-            into[np.arange(len(into)), np.arange(part.start, part.stop), self._sensed[0]] = 1.0
-            rows = np.zeros((len(into), *self.g.shape))
-            T[:, part] = self._at_feeds(self._solved(rows, into).row_nodes).T * self._feed_S
-        return T
+        unit = np.eye(self.g.shape[1])
+        parts = [self.adjoint(unit[part]).row_nodes @ self._feeds for part in self._parts(len(unit))]
+        return np.concatenate(parts).T
 
     def conductance(self) -> Array:
         """Y [rows, rows]: currents Y v that the sources deliver at v, the columns open or loaded; siemens."""
-        rows = len(self.g)
-        Y = np.empty((rows, rows))
-        feeds = len(self.segments.driven(self.g.shape[1]))
-        for part in self._parts(rows):
-            v = np.zeros((part.stop - part.start, rows))
-            v[np.arange(len(v)), np.arange(part.start, part.stop)] = 1.0
-            Y[:, part] = (self._feed_S * (feeds * v - self._at_feeds(self.nodes(v).row_nodes))).T
-        return Y
+        unit = np.eye(len(self.g))
+        fed = [self.nodes(unit[part]).row_nodes @ self._feeds for part in self._parts(len(unit))]
+        return (self._feeds.sum() * unit - np.concatenate(fed)).T
 
     def adjoint(self, upstream: Array) -> MeshVoltages:
         """What a current of `upstream` [samples, columns] amperes into every sensed end makes of all nodes, the sources
@@ -183,7 +173,7 @@ class Mesh:
         for part in self._parts(len(v_rows)):
             at, back = self.nodes(v_rows[part]), self.adjoint(upstream[part])
             with_g -= ((back.row_nodes - back.column_nodes) * (at.row_nodes - at.column_nodes)).sum(0)
-            with_v[part] = self._feed_S * self._at_feeds(back.row_nodes)
+            with_v[part] = back.row_nodes @ self._feeds
         return with_g, with_v
 
     def _parts(self, samples: int) -> Iterator[slice]:
@@ -193,29 +183,22 @@ class Mesh:
 
     def _driven(self, v_rows: Array) -> tuple[Array, Array]:
         """Currents into the row and the column nodes when the feeds pull at v_rows."""
-        into = np.zeros((len(v_rows), *self.g.shape))
-        for k in self.segments.driven(self.g.shape[1]):
-            into[:, :, k] = self._feed_S * v_rows
-        return into, np.zeros((len(v_rows), *self._g_T.shape))
-
-    def _at_feeds(self, row_nodes: Array) -> Array:
-        """[samples, rows]: summed over a row's feeds."""
-        fed: Array = sum(
-            (row_nodes[:, :, k] for k in self.segments.driven(self.g.shape[1])), np.zeros(row_nodes.shape[:2])
-        )
-        return fed
+        return v_rows[:, :, None] * self._feeds, np.zeros((len(v_rows), *self._g_T.shape))
 
     def _solved(self, into_rows: Array, into_columns: Array) -> MeshVoltages:
         """Of currents into all nodes, [samples, rows, columns] and [samples, columns, rows]."""
         alone = self._rows.solve(into_rows)
         u = self._conjugate_gradients(into_columns + self._g_T * alone.swapaxes(1, 2))
-        w = alone + self._rows.solve(np.ascontiguousarray((self._g_T * u).swapaxes(1, 2)))
+        w = alone + self._pulled(u)
         return MeshVoltages(w, np.ascontiguousarray(u.swapaxes(1, 2)), u[:, :, self._sensed[0]])
 
     def _schur(self, u: Array) -> Array:
         """The columns' equation with the rows eliminated."""
-        w = self._rows.solve(np.ascontiguousarray((self._g_T * u).swapaxes(1, 2)))
-        return self._columns.free(self._columns.currents(u) - self._g_T * w.swapaxes(1, 2))
+        return self._columns.free(self._columns.currents(u) - self._g_T * self._pulled(u).swapaxes(1, 2))
+
+    def _pulled(self, u: Array) -> Array:
+        """The row nodes when nothing but the columns pulls on them, [samples, rows, columns]."""
+        return self._rows.solve((self._g_T * u).swapaxes(1, 2))
 
     def _conjugate_gradients(self, right: Array) -> Array:
         right = self._columns.free(right)
