@@ -22,8 +22,8 @@ from common import alternate, finish, parser, seconds
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from spicetrain.array import coupling
 from spicetrain.array.devices import Sinh
+from spicetrain.array.linear_coupling import Ohmic
 from spicetrain.datasets import load_dataset
 from spicetrain.inverter.definition import NetworkSettings, TrainingSettings
 from spicetrain.inverter.methods import METHODS
@@ -40,8 +40,8 @@ BEND_PER_V = 4.0
 CLOCKED: dict[tuple[Any, str], str] = {
     (torch.linalg, "lu_factor"): "linear solves",
     (torch.linalg, "lu_solve"): "linear solves",
-    (coupling._Ohmic, "__init__"): "conductance products",
-    (coupling._Ohmic, "matrix"): "Newton matrices",
+    (Ohmic, "__init__"): "conductance products",
+    (Ohmic, "matrix"): "Newton matrices",
 }
 Step = Callable[[], object]
 

@@ -39,23 +39,26 @@ class Correction(NamedTuple):
 
 class WiredCrossbar(NamedTuple):
     """Voltages from mid-rail. T_n, T_p [rows, columns] and t_bias [columns] volts: v_col = v_n T_n + v_p T_p + t_bias;
-    b_n, b_p [rows, columns] siemens: a row of a pair delivers b 1 v_row - b v_col."""
+    b_n, b_p [rows, columns] siemens: a row of a pair delivers b 1 v_row - b v_col, and beyond that what `Correction.Y`
+    has of all row wires."""
 
     T_n: Tensor
     T_p: Tensor
     t_bias: Tensor
     b_n: Tensor
     b_p: Tensor
+    Y: Tensor | None = None
 
 
 def wired(g: Conductances, segments: Segments, rails: Rails, correction: Correction | None = None) -> WiredCrossbar:
     """The fast form, with a correction if there is one. Differentiable in g, the correction being held."""
     cells = _row_wires(g)
     T, b = _fast(cells, segments)
+    Y = None
     if correction is not None:
-        T = T + correction.T
+        T, Y = T + correction.T, correction.Y
     t_bias = rails.half_swing_V * (T[-2] - T[-1])
-    return WiredCrossbar(T[:-2:2], T[1:-2:2], t_bias, b[:-2:2], b[1:-2:2])
+    return WiredCrossbar(T[:-2:2], T[1:-2:2], t_bias, b[:-2:2], b[1:-2:2], Y)
 
 
 def driven_columns(crossbar: WiredCrossbar, signal: Tensor, rails: Rails) -> Tensor:

@@ -60,10 +60,9 @@ def kcl_voltages(
         v_col = given[0].v_col + (v_col - v_col.detach())
     for index, (crossbar, size) in enumerate(zip(crossbars[1:], sizes[:-1], strict=True)):
         known = None if given is None else _stage_voltages(given[index], given[index + 1])
-        of_stage, beyond = None if mismatch is None else mismatch[index], held[index + 1]
-        laid_out = crossbar if wires is None else wired(crossbar, wires, rails, beyond)
-        more_S = None if beyond is None else beyond.Y
-        stage = solve_stage(v_col, laid_out, size, inverters, tolerance, known, of_stage, device, more_S)
+        of_stage = None if mismatch is None else mismatch[index]
+        laid_out = crossbar if wires is None else wired(crossbar, wires, rails, held[index + 1])
+        stage = solve_stage(v_col, laid_out, size, inverters, tolerance, known, of_stage, device)
         layers.append(LayerVoltages(v_col, stage.v_n, stage.v_p))
         v_col, convergence = stage.v_col, convergence + stage.convergence
     known_out, last = (

@@ -8,7 +8,7 @@ inverters v_n, of the second v_p, and the K columns v_col of the crossbar, which
     F_c = g_n' v_n + g_p' v_p - S v_col + i_bias                   G = row sums, S = column sums of the conductances
 
 (G with the resistor to mid-rail, where every inverter output has one; i_ground is its current at 0 V. Of devices that
-bend, g_n, g_p, G and S below are slopes at the present voltages, and the currents are theirs: `array.coupling`.)
+bend, g_n, g_p, G and S below are slopes at the present voltages, and the currents are theirs: `array.tangent`.)
 
 Newton on all of it at once; eliminating the inverter nodes leaves one K x K system per sample,
 
@@ -28,22 +28,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
-from spicetrain.array.coupling import Coupling, Tangent, WiredCoupling, coupling
+from spicetrain.array.coupling import coupling
 from spicetrain.array.device import Device
+from spicetrain.array.tangent import Coupling, Tangent
 from spicetrain.array.wired import WiredCrossbar
 from spicetrain.inverter.surrogates.current_surface import Mismatch
 from spicetrain.inverter.training.inverters import Inverters
 from spicetrain.inverter.training.newton import Tolerance, convergence_of, iterate, mismatch_gradient, unshifted
 from spicetrain.inverter.training.tabulated import Current
 from spicetrain.inverter.training.voltages import Convergence
-from spicetrain.rails import Rails
 
 
 class _Stage:
@@ -150,7 +150,7 @@ class _SolveStage(torch.autograd.Function):
         tolerance: Tolerance,
         given: tuple[Tensor, Tensor, Tensor] | None,
         couple: Callable[..., Coupling],
-        *crossbar: Tensor,
+        *crossbar: Tensor | None,
     ) -> tuple[Any, ...]:
         mismatch = None if shift is None else Mismatch(shift, factor)
         stage = _Stage(couple(*crossbar), m_n, m_p, inverters, mismatch)
@@ -212,7 +212,6 @@ def solve_stage(
     given: tuple[Tensor, Tensor, Tensor] | None = None,
     mismatch: Mismatch | None = None,
     device: Device | None = None,
-    correction_S: Tensor | None = None,
 ) -> StageSolution:
     """A stage solved, differentiable in v_in, conductances, sizes and mismatch.
 
@@ -222,25 +221,14 @@ def solve_stage(
     given  v_n, v_p, v_col, solved elsewhere with these v_in: returned as they are, with the gradient there
     mismatch  [2 (n, p), 2 (first, second inverter), samples or 1, rows]; with inverters that take one
     device    whose law the crossbar has; None: an ohmic one's
-    correction_S  of a crossbar with wires: `Correction.Y`
 
     Equations: see the module. Nothing is raised for a sample that does not converge: `convergence` counts it.
     """
     of = (None, None) if mismatch is None else mismatch
-    couple = partial(_coupled, type(g), inverters.rails, device, correction_S)
+
+    def couple(*tensors: Any) -> Coupling:
+        return coupling(type(g)(*tensors), inverters.rails, device)
+
     answer = _SolveStage.apply(v_in, sizes[:, 0], sizes[:, 1], *of, inverters, tolerance, given, couple, *g)
     v_n, v_p, v_col, step, taken = answer
     return StageSolution(v_n, v_p, v_col, convergence_of(step, taken, tolerance))
-
-
-def _coupled(
-    kind: type[Conductances | WiredCrossbar],
-    rails: Rails,
-    device: Device | None,
-    correction_S: Tensor | None,
-    *tensors: Tensor,
-) -> Coupling:
-    crossbar = kind(*tensors)
-    if isinstance(crossbar, WiredCrossbar):
-        return WiredCoupling(crossbar, rails, correction_S)
-    return coupling(crossbar, rails, device)

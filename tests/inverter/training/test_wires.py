@@ -101,8 +101,7 @@ def solve(
 ) -> StageSolution:
     v_in, *g, m_n, m_p = arrays
     crossbar, sizes = wired(Conductances(*g), segments, inverters.rails, beyond), torch.stack([m_n, m_p], 1)
-    more_S = None if beyond is None else beyond.Y
-    return solve_stage(v_in, crossbar, sizes, inverters, EXACT, correction_S=more_S)
+    return solve_stage(v_in, crossbar, sizes, inverters, EXACT)
 
 
 @every_shape
