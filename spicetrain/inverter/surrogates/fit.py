@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from spicetrain.errors import ConfigurationError, StorageError
@@ -79,9 +80,9 @@ def fit_surrogates(
     pending = [name for name in keys if name not in reports]
     with track("fit-surrogates", sum(_FITS[name].steps(settings) for name in pending), "steps") as bar:
         for name in pending:
-            surrogates[name], reports[name] = _fit(name, tables[name], technology, settings, bar)
+            table = read_measured(tables[name], technology)
+            surrogates[name], reports[name] = _fit(name, table, tables[name], technology, settings, bar)
             if plots:
-                table = read_measured(tables[name], technology)
                 save_plot(folder / f"surrogates-{name}.png", _FITS[name].plot(table, surrogates[name]))
             reports[name]["key"] = keys[name]
             save_surrogates(folder / SURROGATES, surrogates, reports)
@@ -99,11 +100,10 @@ def fit_surrogates(
 
 
 def _fit(
-    name: str, path: Path, technology: Technology, settings: SurrogateSettings, bar: Track
+    name: str, table: pd.DataFrame, path: Path, technology: Technology, settings: SurrogateSettings, bar: Track
 ) -> tuple[Surrogate, dict[str, Any]]:
     start = time.perf_counter()
     fit = _FITS[name]
-    table = read_measured(path, technology)
     bar.update(fit=name)
     surrogate, errors = fit.run(table, technology, settings, lambda cost: bar.advance(cost=cost))
     report: dict[str, Any] = {"errors": errors, "domain": _domain(surrogate, fit.inputs)}
