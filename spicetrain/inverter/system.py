@@ -317,10 +317,8 @@ def _fitting(bench: Bench, method: str | None = None, *, mismatch: bool = False)
     from spicetrain.inverter.verification.fitting import Fitting
 
     experiment = _experiment(bench)
-    asked, needed = (
-        experiment.characterization,
-        {"current_surface", *METHODS[method or experiment.training.method].surrogates},
-    )
+    asked = experiment.characterization
+    needed = {"current_surface", *METHODS[method or experiment.training.method].surrogates}
     sections = {name: one for name, one in load_plan(asked.plan, TABLES).sections.items() if name in needed}
     if mismatch:
         sections.setdefault(SHIFTED, ShiftedSurfacePlan())

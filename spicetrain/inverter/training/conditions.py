@@ -80,6 +80,6 @@ def require_fitted(wanted: Sequence[Condition], fitted: Sequence[FittedCondition
     if names[0] != names[1]:
         raise ConfigurationError(
             f"training.conditions asks for {', '.join(names[0]) or 'none'}, and train() was given fits of "
-            f"{', '.join(names[1]) or 'none'}: give it fitted=, as verification.conditions.fitted_under makes them, or "
-            "call Run.train, which does."
+            f"{', '.join(names[1]) or 'none'}: give it fitted=, as verification.fitting makes them, or call "
+            "Run.train, which does."
         )

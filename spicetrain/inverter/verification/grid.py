@@ -45,12 +45,15 @@ _ROW = Recipe("condition", 1)
 
 @dataclass(frozen=True)
 class Grid:
-    """A network that is verified under every condition of `settings.grid`, relative to `technology`."""
+    """A network that is verified under every condition of `settings.grid`, relative to `technology`, on `inputs`
+    [images, rows] and `labels` of the test images of `dataset`."""
 
     network: Network
     technology: Technology
     fitting: Fitting
     dataset: Dataset
+    inputs: NDArray[np.float32]
+    labels: NDArray[np.int64]
     settings: VerificationSettings
     energy: EnergySettings
 
@@ -69,14 +72,6 @@ class Grid:
             chosen=self.settings.model_dump(include={"images", "netlist"}), fitting=self.fitting.facts(),
             energy=[ENERGY.version, self.energy] if self.energy.images else None, ngspice=simulator.version,
         )  # fmt: skip
-
-    @property
-    def inputs(self) -> NDArray[np.float32]:
-        return self.dataset.test_inputs[: self.settings.images]
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        return self.dataset.test_labels[: self.settings.images]
 
 
 def verify_grid(grid: Grid, simulator: Simulator, files: RunFolder) -> GridFigures:

@@ -123,8 +123,8 @@ class Verification:
                 "verification.grid is asked for, but this Verification was not told how to fit the inverter under its "
                 "conditions: give it fitting=, or call Run.verify, which does."
             )
-        technology = self.conditions.modelled
-        return Grid(self.network, technology, self.fitting, self.dataset, self.settings, self.energy)
+        technology, shown = self.conditions.modelled, (self.dataset, self.inputs, self.labels)
+        return Grid(self.network, technology, self.fitting, *shown, self.settings, self.energy)
 
     def require(self) -> None:
         """ConfigurationError, ArchitectureMismatch: what cannot be verified."""
