@@ -33,7 +33,7 @@ _LEAST_V = 1e-4
 
 def open_columns(g: Conductances, signal: Tensor, rails: Rails, device: Device) -> Tensor:
     """Column voltages [samples, columns], ideal sources holding the pairs at mid-rail +- signal [samples, rows]."""
-    b_per_V = device.sinh_per_V
+    b_per_V = device.sinh_between(rails)
     if b_per_V == 0:
         return g.open_columns(signal, rails)
     if b_per_V is None:
@@ -44,7 +44,7 @@ def open_columns(g: Conductances, signal: Tensor, rails: Rails, device: Device) 
 
 def held_columns(g: Conductances, v_pos: Tensor, v_neg: Tensor, rails: Rails, device: Device) -> Tensor:
     """The same with the rows held at v_pos, v_neg [samples, rows], volts."""
-    b_per_V = device.sinh_per_V
+    b_per_V = device.sinh_between(rails)
     if b_per_V == 0:
         return g.column_voltages(v_pos, v_neg, rails)
     if b_per_V is None:

@@ -10,16 +10,13 @@ from spicetrain.array.tangent import Coupling
 from spicetrain.array.wired import WiredCrossbar
 from spicetrain.rails import Rails
 
-# b times half the swing: below it a device is ohmic to 3e-7, and differences of exponentials lose more in float32.
-_STRAIGHT = 1e-3
-
 
 def coupling(crossbar: Conductances | WiredCrossbar, rails: Rails, device: Device | None = None) -> Coupling:
     """Of devices `device` (None: ohmic; with wires they are)."""
     if isinstance(crossbar, WiredCrossbar):
         return Wired(crossbar, rails)
-    b_per_V = 0.0 if device is None else device.sinh_per_V
+    b_per_V = 0.0 if device is None else device.sinh_between(rails)
     if b_per_V is None:
         assert device is not None
         return AnyLaw(crossbar, rails, device)
-    return Ohmic(crossbar, rails) if b_per_V * rails.half_swing_V < _STRAIGHT else Sinh(crossbar, rails, b_per_V)
+    return Sinh(crossbar, rails, b_per_V) if b_per_V else Ohmic(crossbar, rails)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, model_validator
 
 from spicetrain.array.variation import Drift, Levels, Noise, Programming, Stuck
 from spicetrain.errors import ConfigurationError
+from spicetrain.rails import Rails
 from spicetrain.schema import Definition
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 # The trainers take a crossbar as ohmic: above this relative excess of a device's current they would be wrong silently.
 LARGEST_NONLINEARITY = 1e-3
+_STRAIGHT = 1e-3  # b times half the swing
 
 STATISTICS = ("programming", "levels", "stuck", "read_noise", "drift")
 """The fields of a Device that only chips know: the nominal circuit does not depend on them."""
@@ -25,12 +27,8 @@ class Device(Definition):
     """One kind of device, as a technology's [memristor] states it; a device of it has a conductance g at 0 V.
 
     g_min_S, g_max_S  range in which g is programmed, siemens
-    reduces           whether an open column of such devices, its rows held by ideal sources, is one source behind one
-                      conductance (Thevenin)
     programming, levels, stuck, read_noise, drift  what is random about a programmed device; None: nothing known
     """
-
-    reduces: ClassVar[bool]
 
     form: str
     g_min_S: float = Field(gt=0)
@@ -55,6 +53,19 @@ class Device(Definition):
         """b of a law (g / b) sinh(b v), 0 of an ohmic one; None of any other. What such devices do together has closed
         forms."""
         return None
+
+    def sinh_between(self, rails: Rails) -> float | None:
+        """The same, and 0 where the law is straight between the rails to 3e-7: differences of exponentials lose more in
+        float32."""
+        b_per_V = self.sinh_per_V
+        straight = b_per_V is not None and b_per_V * rails.half_swing_V < _STRAIGHT
+        return 0.0 if straight else b_per_V
+
+    @property
+    def reduces(self) -> bool:
+        """Whether an open column of such devices, its rows held by ideal sources, is one source behind one conductance
+        (Thevenin)."""
+        return self.sinh_per_V == 0
 
     @abstractmethod
     def current(self, g: Any, v: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 from PySpice.Spice.Netlist import Circuit
@@ -12,8 +12,6 @@ from spicetrain.array.device import Device
 
 class Cubic(Device):
     """c_per_V2  how strongly it bends, 1/V^2."""
-
-    reduces: ClassVar[bool] = False
 
     form: Literal["cubic"] = "cubic"
     c_per_V2: float = Field(gt=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 class Ohmic(Device):
     """b_per_V  that of the sinh law it stands for, for the record: nothing depends on it."""
-
-    reduces: ClassVar[bool] = True
 
     form: Literal["ohmic"] = "ohmic"
     b_per_V: float = Field(default=0.0, ge=0)

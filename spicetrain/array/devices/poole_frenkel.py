@@ -6,7 +6,7 @@ Its second derivative is infinite at 0: sqrt(|V|) is rounded there to (V^2 + V_0
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -21,8 +21,6 @@ _ROUND_V = 1e-4
 
 class PooleFrenkel(Device):
     """b_per_sqrt_V  how strongly it bends, 1 / sqrt(V)."""
-
-    reduces: ClassVar[bool] = False
 
     form: Literal["poole-frenkel"] = "poole-frenkel"
     b_per_sqrt_V: float = Field(gt=0, le=50)

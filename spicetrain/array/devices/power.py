@@ -7,7 +7,7 @@ A power has no slope at 0: below a millivolt the law is rounded, |V| taken as sq
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -23,8 +23,6 @@ class Power(Device):
     """ratio    I(2 V) / I(V); 2 is ohmic
     v_ref_V  where a device of g siemens conducts g V; its g is meant there, not at 0 V
     """
-
-    reduces: ClassVar[bool] = False
 
     form: Literal["power"] = "power"
     ratio: float = Field(gt=1, le=16)

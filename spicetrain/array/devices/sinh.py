@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 class Sinh(Device):
     """b_per_V  how strongly it bends, 1/V."""
-
-    reduces: ClassVar[bool] = False
 
     form: Literal["sinh"] = "sinh"
     b_per_V: float = Field(gt=0)

@@ -9,7 +9,7 @@ straight on, which `require_range` keeps everybody from.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +43,6 @@ class Table(Device):
     currents_A  a row a state, a current a voltage; ascending in both, 0 at 0 V
     v_read_V    where a device of g siemens conducts g V
     """
-
-    reduces: ClassVar[bool] = False
 
     form: Literal["table"] = "table"
     v_read_V: float = Field(gt=0)

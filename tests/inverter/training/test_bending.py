@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from bent import BENDING, bending
+from bent import BENDING, bending, with_sinh
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -180,6 +180,18 @@ def test_gradients_of_a_stage(
 
     u = torch.zeros_like(value, requires_grad=True)
     assert torch.autograd.gradcheck(outputs, (u,), eps=1e-5, atol=2e-8, rtol=1e-4)
+
+
+def test_a_law_that_hardly_bends_loses_no_digits_in_float32(ptm90: Technology, inverters: Inverters) -> None:
+    """exp(b v) - exp(-b v) of b = 1e-4 / V has 0.6 mV of rounding."""
+    device, arrays = with_sinh(ptm90, 1e-4).memristor, arrays_of(ptm90, 5, 3)
+    signal = torch.from_numpy(signals(5))
+    g, g32 = (Conductances(*(of.to(dtype) for of in arrays[1:5])) for dtype in (torch.float64, torch.float32))
+    for columns in (
+        lambda g, v: open_columns(g, v, LOPSIDED, device),
+        lambda g, v: held_columns(g, LOPSIDED.mid_V + v, LOPSIDED.mid_V - v, LOPSIDED, device),
+    ):
+        np.testing.assert_allclose(columns(g32, signal.float()), columns(g, signal), rtol=0, atol=2e-7)
 
 
 def test_a_law_that_has_products_is_solved_as_any_other(ptm90: Technology, inverters: Inverters) -> None:
