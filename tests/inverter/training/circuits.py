@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from bench import plan_of, simulator
+from torch import Tensor
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.characterization.characterize import characterize
@@ -81,6 +82,16 @@ def random_crossbar(technology: Technology, rows: int, columns: int, seed: int) 
     ends = np.log(device.g_min_S), np.log(device.g_max_S)
     shapes = ((rows, columns), (rows, columns), (columns,), (columns,))
     return Crossbar(*(np.exp(rng.uniform(*ends, shape)) for shape in shapes))
+
+
+def random_stage(technology: Technology, rows: int, columns: int) -> list[Tensor]:
+    """v_in [4, rows], g_n, g_p, b_pos, b_neg, m_n, m_p: gates where the gain is largest, and once at a rail."""
+    rng = np.random.default_rng(10 * rows + columns)
+    box = random_crossbar(technology, rows, columns, seed=rows)
+    v_in = rng.uniform(-0.03, 0.03, (4, rows))
+    v_in[0] = 0.25
+    arrays = (v_in, box.pos, box.neg, box.bias_pos, box.bias_neg, rng.uniform(0.5, 4, rows), rng.uniform(0.5, 4, rows))
+    return [torch.from_numpy(array) for array in arrays]
 
 
 def random_network(

@@ -23,7 +23,7 @@ from spicetrain.inverter.training.stage import StageSolution, solve_stage
 from spicetrain.rails import Rails
 from spicetrain.technology import Technology
 
-from .circuits import EXACT, random_crossbar
+from .circuits import EXACT, random_crossbar, random_stage
 
 SHAPES = [(1, 1), (5, 3), (3, 7)]
 LOPSIDED = Rails(vdd_V=0.35, vss_V=-0.15)
@@ -126,15 +126,6 @@ def test_gradients_of_columns(ptm90: Technology, form: str, shape: tuple[int, in
     assert torch.autograd.gradcheck(columns, zeros, eps=1e-5, atol=1e-7, rtol=1e-4)
 
 
-def arrays_of(technology: Technology, rows: int, columns: int) -> list[Tensor]:
-    rng = np.random.default_rng(10 * rows + columns)
-    box = random_crossbar(technology, rows, columns, seed=rows)
-    v_in = rng.uniform(-0.03, 0.03, (4, rows))
-    v_in[0] = 0.25
-    arrays = (v_in, box.pos, box.neg, box.bias_pos, box.bias_neg, rng.uniform(0.5, 4, rows), rng.uniform(0.5, 4, rows))
-    return [torch.from_numpy(array) for array in arrays]
-
-
 def solve(arrays: Sequence[Tensor], inverters: Inverters, device: Device) -> StageSolution:
     v_in, g_n, g_p, b_pos, b_neg, m_n, m_p = arrays
     g, sizes = Conductances(g_n, g_p, b_pos, b_neg), torch.stack([m_n, m_p], 1)
@@ -148,7 +139,7 @@ def test_a_stage_stands_where_kirchhoffs_currents_vanish(
     form: str, shape: tuple[int, int], ground_S: float, ptm90: Technology, inverters: Inverters
 ) -> None:
     device, inverters = bending(ptm90, form).memristor, replace(inverters, ground_S=ground_S)
-    arrays = arrays_of(ptm90, *shape)
+    arrays = random_stage(ptm90, *shape)
     solution = solve(arrays, inverters, device)
     v_in, g_n, g_p, b_pos, b_neg, m_n, m_p = arrays
     assert solution.convergence.unconverged == 0
@@ -170,7 +161,7 @@ def test_a_stage_stands_where_kirchhoffs_currents_vanish(
 def test_gradients_of_a_stage(
     form: str, name: str, shape: tuple[int, int], ptm90: Technology, inverters: Inverters
 ) -> None:
-    device, arrays, place = bending(ptm90, form).memristor, arrays_of(ptm90, *shape), NAMES.index(name)
+    device, arrays, place = bending(ptm90, form).memristor, random_stage(ptm90, *shape), NAMES.index(name)
     value = arrays[place]
 
     def outputs(u: Tensor) -> tuple[Tensor, ...]:
@@ -184,7 +175,7 @@ def test_gradients_of_a_stage(
 
 def test_a_law_that_hardly_bends_loses_no_digits_in_float32(ptm90: Technology, inverters: Inverters) -> None:
     """exp(b v) - exp(-b v) of b = 1e-4 / V has 0.6 mV of rounding."""
-    device, arrays = with_sinh(ptm90, 1e-4).memristor, arrays_of(ptm90, 5, 3)
+    device, arrays = with_sinh(ptm90, 1e-4).memristor, random_stage(ptm90, 5, 3)
     signal = torch.from_numpy(signals(5))
     g, g32 = (Conductances(*(of.to(dtype) for of in arrays[1:5])) for dtype in (torch.float64, torch.float32))
     for columns in (
@@ -195,7 +186,7 @@ def test_a_law_that_hardly_bends_loses_no_digits_in_float32(ptm90: Technology, i
 
 
 def test_a_law_that_has_products_is_solved_as_any_other(ptm90: Technology, inverters: Inverters) -> None:
-    device, arrays = bending(ptm90, "sinh").memristor, arrays_of(ptm90, 5, 3)
+    device, arrays = bending(ptm90, "sinh").memristor, random_stage(ptm90, 5, 3)
     solved: Callable[[Device], Tensor] = lambda device: solve(arrays, inverters, device).v_col  # noqa: E731
 
     class Nameless(type(device)):  # type: ignore[misc]

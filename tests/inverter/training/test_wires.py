@@ -19,7 +19,7 @@ from spicetrain.inverter.training.stage import StageSolution, solve_stage
 from spicetrain.rails import Rails
 from spicetrain.technology import Technology
 
-from .circuits import EXACT, random_crossbar
+from .circuits import EXACT, random_crossbar, random_stage
 
 SHAPES = [(1, 1), (1, 7), (5, 3), (20, 3)]
 RAILS = Rails(vdd_V=0.35, vss_V=-0.15)
@@ -87,15 +87,6 @@ def test_gradients_of_the_fast_form(shape: tuple[int, int], segments: Segments, 
     assert torch.autograd.gradcheck(fields, zeros, eps=1e-5, atol=1e-8, rtol=1e-5)
 
 
-def arrays_of(technology: Technology, rows: int, columns: int) -> list[Tensor]:
-    rng = np.random.default_rng(10 * rows + columns)
-    box = random_crossbar(technology, rows, columns, seed=rows)
-    v_in = rng.uniform(-0.03, 0.03, (4, rows))
-    v_in[0] = 0.25
-    arrays = (v_in, box.pos, box.neg, box.bias_pos, box.bias_neg, rng.uniform(0.5, 4, rows), rng.uniform(0.5, 4, rows))
-    return [torch.from_numpy(array) for array in arrays]
-
-
 def solve(
     arrays: Sequence[Tensor], inverters: Inverters, segments: Segments, beyond: Correction | None = None
 ) -> StageSolution:
@@ -109,7 +100,7 @@ def solve(
 def test_a_stage_stands_where_the_mesh_takes_what_inverters_deliver(
     shape: tuple[int, int], segments: Segments, ptm90: Technology, inverters: Inverters
 ) -> None:
-    arrays = arrays_of(ptm90, *shape)
+    arrays = random_stage(ptm90, *shape)
     v_in, *given, m_n, m_p = arrays
     g = Conductances(*given)
     solution = solve(arrays, inverters, segments, correction(g, segments, loads=True, near=EXACTLY))
@@ -132,7 +123,7 @@ def test_a_stage_stands_where_the_mesh_takes_what_inverters_deliver(
 def test_gradients_of_a_stage_with_wires(
     name: str, shape: tuple[int, int], ptm90: Technology, inverters: Inverters
 ) -> None:
-    arrays = arrays_of(ptm90, *shape)
+    arrays = random_stage(ptm90, *shape)
     place = ["v_in", "g_n", "g_p", "b_pos", "b_neg", "m_n", "m_p"].index(name)
     value = arrays[place]
 

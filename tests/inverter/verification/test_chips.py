@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,40 +22,32 @@ from spicetrain.inverter.verification import chips as module
 from spicetrain.inverter.verification.summary import InverterSummary
 from spicetrain.inverter.verification.verify import Verification
 from spicetrain.run import Run
-from spicetrain.systems import load_experiment
 from spicetrain.verification.conditions import Conditions
+
+from .reopened import copied, reopened, summary_of, verified_in
 
 CHIPS = 5
 SIMULATED = 2
 
 
+ASKED: dict[str, Any] = {"chips": CHIPS, "chips_simulated": SIMULATED, "yield_accuracy": 0.6}
+
+
 def opened(folder: Path, *, run: dict[str, Any] | None = None, **changes: Any) -> Run:
     """The run in a folder with other settings of its verification."""
-    experiment = load_experiment(folder)
-    asked = {"chips": CHIPS, "chips_simulated": SIMULATED, "yield_accuracy": 0.6, **changes}
-    verification = experiment.verification.model_validate(experiment.verification.model_dump() | asked)
-    return Run(experiment.model_copy(update={"verification": verification}), folder, **(run or {"workers": 1}))
+    return reopened(folder, run, **(ASKED | changes))
 
 
 @pytest.fixture(scope="module")
 def verified(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny run, first verified without chips, then with some; not to be changed."""
-    folder = tiny.finished().copy(tmp_path_factory.mktemp("chips") / "run")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SPICETRAIN_CACHE", str(tiny.finished().cache))
-        opened(folder).verify()
-    return folder
+    return verified_in(tmp_path_factory.mktemp("chips") / "run", **ASKED)
 
 
 @pytest.fixture
 def folder(verified: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it."""
-    monkeypatch.setenv("SPICETRAIN_CACHE", str(tiny.finished().cache))
-    return shutil.copytree(verified, tmp_path / "run")
-
-
-def summary_of(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "summary.json").read_text())
+    return copied(verified, tmp_path / "run", monkeypatch)
 
 
 def test_the_figures_are_those_of_the_table(verified: Path) -> None:

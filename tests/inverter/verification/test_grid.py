@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import tiny
 from bench import Counted, simulator
 
 from spicetrain.cli import main
@@ -20,39 +19,32 @@ from spicetrain.inverter.netlists.transient import RAIL_CURRENTS
 from spicetrain.inverter.network import Network
 from spicetrain.operating import ConditionSet, conditions_in
 from spicetrain.run import Run
-from spicetrain.systems import load_experiment
 from spicetrain.technology import Technology
+
+from .reopened import copied, reopened, summary_of, verified_in
 
 GRID = {"temperatures_C": [27, 85], "vdd_scales": [0.9, 1]}
 NAMES = ["nominal_27C_0.9x", "nominal_27C_1x", "nominal_85C_0.9x", "nominal_85C_1x"]
 
 
+ASKED: dict[str, Any] = {"grid": GRID, "images": 20, "flat_images": 0}
+
+
 def opened(folder: Path, run: dict[str, Any] | None = None, **changes: Any) -> Run:
-    experiment = load_experiment(folder)
-    asked = {"grid": GRID, "images": 20, "flat_images": 0, **changes}
-    verification = experiment.verification.model_validate(experiment.verification.model_dump() | asked)
-    return Run(experiment.model_copy(update={"verification": verification}), folder, **(run or {"workers": 1}))
+    """The run in a folder with other settings of its verification."""
+    return reopened(folder, run, **(ASKED | changes))
 
 
 @pytest.fixture(scope="module")
 def verified(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny run, verified over a grid; not to be changed."""
-    folder = tiny.finished().copy(tmp_path_factory.mktemp("grid") / "run")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SPICETRAIN_CACHE", str(tiny.finished().cache))
-        opened(folder).verify()
-    return folder
+    return verified_in(tmp_path_factory.mktemp("grid") / "run", **ASKED)
 
 
 @pytest.fixture
 def folder(verified: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it."""
-    monkeypatch.setenv("SPICETRAIN_CACHE", str(tiny.finished().cache))
-    return shutil.copytree(verified, tmp_path / "run")
-
-
-def summary_of(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "summary.json").read_text())
+    return copied(verified, tmp_path / "run", monkeypatch)
 
 
 def test_a_row_a_condition_and_their_figures(verified: Path) -> None:
