@@ -1,6 +1,9 @@
 """The exact mesh of a crossbar's wires: one solution and its gradient, over the array's size and the wires' resistance.
 Target: 1,000 x 1,000 cells in a minute.
 
+Also, of a crossbar of 784 pairs and 100 columns: by how much the trainer's fast form is off the mesh at columns, and
+what is left with a correction measured where every conductance was up to 10 % another.
+
 Beside it, where badcrossbar is installed (pip install badcrossbar), that simulator on the very same network: rows
 driven through one segment, columns grounded through one. Both answers must be the same, and their times are one run's.
 """
@@ -13,11 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from common import finish, parser, seconds
 from numpy.typing import NDArray
 
+from spicetrain.array.conductances import Conductances
 from spicetrain.array.mesh import Mesh
+from spicetrain.array.wired import EXACTLY, correction, driven_columns, wired
 from spicetrain.array.wires import Segments
+from spicetrain.rails import Rails
 
 TARGET_S, LARGEST = 60.0, 1000
 SAME = 1e-6  # of the largest voltage
@@ -27,6 +34,7 @@ def main() -> None:
     arguments = parser("mesh", __doc__)
     arguments.add_argument("--sizes", type=int, nargs="+", default=[30, 100, 300, LARGEST], help="rows = columns")
     arguments.add_argument("--ohms", type=float, nargs="+", default=[1.0, 10.0, 100.0], help="of a segment")
+    arguments.add_argument("--fast", type=float, nargs="*", default=[1.0, 5.0, 10.0], help="of a segment, fast forms")
     arguments.add_argument("--peer-up-to", type=int, default=100, help="the largest array given to badcrossbar")
     options = arguments.parse_args()
     Mesh(problem(5)[0], Segments(1.0, 1.0, 1.0)).columns(problem(5)[1])  # LAPACK is loaded
@@ -47,6 +55,7 @@ def main() -> None:
                 curves.setdefault(f"badcrossbar, {ohm:g} ohm", {})[size] = their_s
                 text += f"; badcrossbar, without a gradient, {their_s:.3g} s: {their_s / taken_s:.0f} times"
             rows[f"{size} x {size}, {ohm:g} ohm"] = text
+    rows |= {f"784 x 100 pairs, {ohm:g} ohm, columns": text for ohm, text in fast_forms(options.fast).items()}
     rows["badcrossbar"] = "beside ours" if peer else "not installed"
     largest_kB = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     rows["memory"] = f"{largest_kB / 1e6:.2f} GB at most"
@@ -59,6 +68,38 @@ def problem(size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Conductances as a trained crossbar has them, most of them small; voltages [1, rows]."""
     rng = np.random.default_rng(size)
     return 1.2e-7 + 7.7e-6 * rng.uniform(size=(size, size)) ** 6, rng.uniform(-0.25, 0.25, (1, size))
+
+
+def fast_forms(ohms: list[float], images: int = 64) -> dict[float, str]:
+    """What is told of the columns, in microvolts: mean and largest over random images, four fifths of them dark."""
+    random, rails, pairs, columns = np.random.default_rng(0), Rails(vdd_V=0.25, vss_V=-0.25), 784, 100
+
+    def crossbar() -> Conductances:
+        shapes = (pairs, columns), (pairs, columns), (columns,), (columns,)
+        return Conductances(*(torch.from_numpy(1.2e-7 + 7.7e-6 * random.uniform(size=of) ** 6) for of in shapes))
+
+    def others(g: Conductances) -> Conductances:
+        return Conductances(*(of * torch.from_numpy(random.uniform(0.9, 1.1, of.shape)) for of in g))
+
+    lit = random.uniform(size=(images, pairs)) > 0.8
+    signal = torch.from_numpy(rails.half_swing_V * lit * random.uniform(size=(images, pairs)))
+    found, g = {}, crossbar()
+    for ohm in ohms:
+        segments, before = Segments(ohm, ohm, ohm), others(g)
+        columns_V = {
+            name: driven_columns(wired(g, segments, rails, held), signal, rails)
+            for name, held in (
+                ("exact", correction(g, segments, loads=False, near=EXACTLY)),
+                ("fast", None),
+                ("corrected", correction(before, segments, loads=False)),
+            )
+        }
+        exact = columns_V["exact"]
+        moved = (g.open_columns(signal, rails) - exact).abs()
+        off = {name: (v - exact).abs() * 1e6 for name, v in columns_V.items() if name != "exact"}
+        told = [f"{name} off by {of.mean():.2f} / {of.max():.1f} uV" for name, of in off.items()]
+        found[ohm] = "; ".join([f"moved by {moved.mean() * 1e3:.2f} mV", *told])
+    return found
 
 
 def by_badcrossbar(g: NDArray, v_rows: NDArray, ohm: float) -> tuple[NDArray, float]:

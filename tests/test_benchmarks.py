@@ -68,6 +68,11 @@ def test_the_shares_of_a_training_step(tmp_path: Path) -> None:
     assert all(shares[part] > 0 for part in clocked) and sum(shares.values()) == pytest.approx(1)
 
 
+def test_the_mesh_and_the_fast_form_beside_it(tmp_path: Path) -> None:
+    result = result_of("mesh", tmp_path, "--sizes", "5", "--ohms", "1", "--fast", "--peer-up-to", "0")
+    assert result["seconds"]["ours, 1 ohm"]["5"] > 0 and (tmp_path / "result.png").exists()
+
+
 def test_the_circuit_against_an_mlp(tmp_path: Path) -> None:
     folder = finished().folder
     result = result_of("training_quality", tmp_path, str(folder), "--rates", "0.01", "0.03", "--kept-out", "30")

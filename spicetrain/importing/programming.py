@@ -153,8 +153,8 @@ def _window(t: Array, m: Array, scale_S: float) -> _AtOnce:
         return float(np.sum(np.log(2 * (share * t + width)))), width
 
     shares = np.linspace(0, min(float(np.max(r / t)), 1.0), 201)
-    found = [(*surprise(share), share) for share in shares if surprise(share)[1] > 0 or share > 0]
-    least, width, share = min(found)
+    found = [(*surprise(share), share) for share in shares]
+    least, width, share = min(one for one in found if one[1] > 0 or one[2] > 0)
     slack = 1 + 10.0**-5  # rounding must not leave one outside
     return _AtOnce({"half_width": min(rounded(share * slack), 1.0), "half_width_S": rounded(width * slack)}, least, 2)
 
