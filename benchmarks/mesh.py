@@ -55,9 +55,9 @@ def main() -> None:
                 curves.setdefault(f"badcrossbar, {ohm:g} ohm", {})[size] = their_s
                 text += f"; badcrossbar, without a gradient, {their_s:.3g} s: {their_s / taken_s:.0f} times"
             rows[f"{size} x {size}, {ohm:g} ohm"] = text
+    largest_kB = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     rows |= {f"784 x 100 pairs, {ohm:g} ohm, columns": text for ohm, text in fast_forms(options.fast).items()}
     rows["badcrossbar"] = "beside ours" if peer else "not installed"
-    largest_kB = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     rows["memory"] = f"{largest_kB / 1e6:.2f} GB at most"
     draw(curves, options.out.with_suffix(".png"))
     result: dict[str, Any] = {"seconds": curves, "memory_kB": largest_kB}
