@@ -12,7 +12,7 @@ from bent import bending
 from numpy.typing import NDArray
 from PySpice.Spice.Netlist import Circuit
 
-from spicetrain.array.bent_mesh import bent_columns
+from spicetrain.array.bent_mesh import BentMesh
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.array.device import Device
 from spicetrain.array.devices import Ohmic, Power, Sinh
@@ -97,7 +97,7 @@ def test_devices_that_bend(
     box, wires, device = crossbar(shape), segments(driven, sensed), BENT[name]
     v_pos, v_neg = pairs(shape)
     v_rows = row_voltages(v_pos, v_neg, RAILS.vdd_V, RAILS.vss_V)
-    expected = bent_columns(row_wires(box), v_rows, wires, device)[0]
+    expected = BentMesh(row_wires(box), wires, device).columns(v_rows)[0]
     np.testing.assert_allclose(in_ngspice(box, wires, device, either_ngspice), expected, rtol=0, atol=2e-8)
     straight = Mesh(row_wires(box), wires).columns(v_rows)[0]
     assert np.abs(expected - straight).max() > 1e-5
@@ -126,10 +126,10 @@ def test_a_step_that_goes_too_far_is_halved(monkeypatch: pytest.MonkeyPatch) -> 
     """A current that is steep around 0 V and flat beyond: undamped, Newton's method runs in circles."""
     g, v_rows = row_wires(crossbar((5, 3))), np.random.default_rng(0).uniform(-1, 1, (1, 12))
     root = Power(g_min_S=1e-7, g_max_S=1e-5, ratio=1.1, v_ref_V=0.25)
-    assert np.abs(bent_columns(g, v_rows, segments(), root)).max() < 1
+    assert np.abs(BentMesh(g, segments(), root).columns(v_rows)).max() < 1
     monkeypatch.setattr("spicetrain.array.bent_mesh._UPHILL", np.inf)
     with pytest.raises(SimulationError, match="not solved|singular"):
-        bent_columns(g, v_rows, segments(), root)
+        BentMesh(g, segments(), root).columns(v_rows)
 
 
 def test_the_names_of_the_wires_are_in_their_order(ptm90: Technology) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch import Tensor
 from spicetrain.array.conductances import Conductances
 from spicetrain.array.device import Device
 from spicetrain.array.tangent import Gradients, Tangent, outer_products
+from spicetrain.array.wired_bent import BentCrossbar
 from spicetrain.rails import Rails
 
 
@@ -17,14 +19,23 @@ class Sinh:
     """In exponentials E = exp(b v), R = 1 / E of the nodes, v from mid-rail:
 
     I = (g / 2b) (E_row R_col - R_row E_col)        s = (g / 2) (E_row R_col + R_row E_col)
+
+    With wires a device counts to its column with another g than to its row (`wired_bent`).
     """
 
-    def __init__(self, g: Conductances, rails: Rails, b_per_V: float):
-        self.half_g, self.mid_V, self.b_per_V = torch.stack((g.pos, g.neg)) / 2, rails.mid_V, b_per_V
+    def __init__(self, g: Conductances | BentCrossbar, rails: Rails, b_per_V: float):
+        self.mid_V, self.b_per_V, self.wired = rails.mid_V, b_per_V, isinstance(g, BentCrossbar)
+        to_columns = g.W if isinstance(g, BentCrossbar) else g
+        to_rows = (g.b_n, g.b_p) if isinstance(g, BentCrossbar) else (g.pos, g.neg)
+        self.half_W = torch.stack(to_columns[:2]) / 2
+        self.half_b = torch.stack(to_rows) / 2 if self.wired else self.half_W
         self.rail = math.exp(b_per_V * rails.half_swing_V)
-        bias = self.rail * g.bias_pos + g.bias_neg / self.rail, g.bias_pos / self.rail + self.rail * g.bias_neg
-        self.half_bias = torch.stack(bias)[:, None] / 2
-        self.outer = outer_products((g.pos, g.neg), (g.pos, g.neg)).div_(4).tensor_split(3)
+        high, low = to_columns[2:]
+        bias = torch.stack((self.rail * high + low / self.rail, high / self.rail + self.rail * low))
+        if isinstance(g, BentCrossbar):
+            bias = bias + g.leak
+        self.half_bias = bias[:, None] / 2
+        self.outer = outer_products(to_columns[:2], to_rows).div_(4).tensor_split(3)
 
     def rows(self, v_n: Tensor, v_p: Tensor) -> Tensor:
         """Of the rows, [2 (E, R), 2 (n, p), samples, rows]."""
@@ -35,7 +46,7 @@ class Sinh:
         return _exponentials((self.mid_V - v_col).mul_(self.b_per_V))
 
     def to_columns(self, x_n: Tensor, x_p: Tensor) -> Tensor:
-        half_n, half_p = self.half_g
+        half_n, half_p = self.half_W
         return (x_n @ half_n).add_(x_p @ half_p)
 
     def floating(self, v_n: Tensor, v_p: Tensor) -> Tensor:
@@ -58,7 +69,7 @@ class _SinhTangent(Tangent):
         self.S = self.at_columns[0] + self.at_columns[1]
 
     def _to_rows(self, y: Tensor) -> Tensor:
-        return y[:, None] @ self.of.half_g.mT
+        return y[:, None] @ self.of.half_b.mT
 
     def currents(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         into_rows = (self.at_rows[1] - self.at_rows[0]).div_(self.of.b_per_V)
@@ -72,6 +83,12 @@ class _SinhTangent(Tangent):
         into = self._to_rows(y * self.columns).mul_(self.rows)
         n, p = into[0].add_(into[1])
         return n, p
+
+    @property
+    def adjoint(self) -> Tangent:
+        other, other.of = copy(self), copy(self.of)
+        other.of.half_W, other.of.half_b = self.of.half_b, self.of.half_W
+        return other
 
     def matrix(self, a: Tensor, b: Tensor, t: Tensor, *, rough: bool) -> Tensor:
         (E_n, E_p), (R_n, R_p) = self.rows
@@ -102,10 +119,15 @@ class _SinhTangent(Tangent):
     def gradients(self, l_n: Tensor, l_p: Tensor, l_c: Tensor, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Gradients:
         rail, twice_b, l_columns = self.of.rail, 2 * self.of.b_per_V, l_c * self.columns
         l_rows = torch.stack((l_n, l_p)) * self.rows
-        of_both = l_rows.mT @ self.columns[:, None] - self.rows.mT @ l_columns[:, None]
-        pos, neg = (of_both[0] - of_both[1]) / twice_b
+        of_rows, of_columns = l_rows.mT @ self.columns[:, None], -(self.rows.mT @ l_columns[:, None])
         by_R, by_E = l_columns.sum(1) / twice_b
-        return pos, neg, by_E / rail - by_R * rail, by_E * rail - by_R / rail
+        of_bias = by_E / rail - by_R * rail, by_E * rail - by_R / rail
+        if self.of.wired:
+            (W_n, W_p), (b_n, b_p) = ((of[0] - of[1]) / twice_b for of in (of_columns, of_rows))
+            return W_n, W_p, *of_bias, by_E - by_R, b_n, b_p
+        of_both = of_rows.add_(of_columns)
+        pos, neg = (of_both[0] - of_both[1]) / twice_b
+        return pos, neg, *of_bias
 
 
 def _exponentials(x: Tensor) -> Tensor:

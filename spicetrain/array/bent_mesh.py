@@ -8,10 +8,13 @@ a step at whose end it still points far uphill is halved, so that the method con
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 
 from spicetrain.array.device import Device
-from spicetrain.array.mesh import Array, Mesh, MeshVoltages
+from spicetrain.array.mesh import Array, Mesh, MeshVoltages, feeds_of
 from spicetrain.array.wires import Segments
 from spicetrain.errors import SimulationError
 
@@ -21,33 +24,51 @@ _ROUNDING_V = 1e-7  # from here on a step is far less than half of the last one,
 _UPHILL = 0.5  # of the slope at a step's beginning
 
 
-def bent_columns(g: Array, v_rows: Array, segments: Segments, device: Device) -> Array:
-    """Voltages [samples, columns] where the columns are sensed, the rows' sources at v_rows [samples, rows]; g [rows,
-    columns] siemens in the order of the wires. Raises SimulationError when they are not found."""
-    start = Mesh(g, segments)
-    return np.concatenate([_solved(start, v_rows[k : k + 1], device) for k in range(len(v_rows))])
+@dataclass(frozen=True)
+class BentMesh:
+    """g [rows, columns] siemens of devices `device`, in the order of the wires. SimulationError when voltages are not
+    found."""
 
+    g: Array
+    segments: Segments
+    device: Device
 
-def _solved(start: Mesh, v_rows: Array, device: Device) -> Array:
-    """Of one sample, [1, columns]."""
-    g, at = start.g, start.nodes(v_rows)
-    v, sensed = _across(at), at.sensed
-    fitting, last_V = g * v, np.inf
-    for _ in range(_STEPS):
-        i, slope = device.current(g, v), device.slope(g, v)
-        to = Mesh(slope, start.segments).nodes(v_rows, i - slope * v)
-        dv = _across(to) - v
-        d_fitting = i + slope * dv - fitting
-        share = _share(g, v, dv, fitting, d_fitting, device)
-        v, fitting, sensed = v + share * dv, fitting + share * d_fitting, sensed + share * (to.sensed - sensed)
-        step_V = float(np.abs(dv).max())
-        if share == 1 and (step_V < _NEAR_V or last_V / 2 < step_V < _ROUNDING_V):
-            return sensed
-        last_V = step_V
-    raise SimulationError(
-        f"The mesh of {g.shape[0]} x {g.shape[1]} devices of form {device.form!r} is not solved after {_STEPS} steps, "
-        f"the last of {last_V:.1e} V: likely the device's slope is not that of its current, or its law jumps."
-    )
+    def columns(self, v_rows: Array) -> Array:
+        """Voltages [samples, columns] where the columns are sensed, the rows' sources at v_rows [samples, rows]."""
+        return np.concatenate([self._solved(v[None]).sensed for v in v_rows])
+
+    def columns_and_delivered(self, v_rows: Array) -> tuple[Array, Array]:
+        """The same, and what the sources deliver, [samples, rows] amperes."""
+        feeds = feeds_of(self.segments, self.g.shape[1])
+        at = [self._solved(v[None]) for v in v_rows]
+        delivered = [v * feeds.sum() - one.row_nodes[0] @ feeds for v, one in zip(v_rows, at, strict=True)]
+        return np.concatenate([one.sensed for one in at]), np.stack(delivered)
+
+    @cached_property
+    def _start(self) -> Mesh:
+        return Mesh(self.g, self.segments)
+
+    def _solved(self, v_rows: Array) -> MeshVoltages:
+        """Of one sample, [1, rows]."""
+        g, device = self.g, self.device
+        at = self._start.nodes(v_rows)
+        v = _across(at)
+        fitting, last_V = g * v, np.inf
+        for _ in range(_STEPS):
+            i, slope = device.current(g, v), device.slope(g, v)
+            to = Mesh(slope, self.segments).nodes(v_rows, i - slope * v)
+            dv = _across(to) - v
+            d_fitting = i + slope * dv - fitting
+            share = _share(g, v, dv, fitting, d_fitting, device)
+            v, fitting = v + share * dv, fitting + share * d_fitting
+            step_V = float(np.abs(dv).max())
+            if share == 1 and (step_V < _NEAR_V or last_V / 2 < step_V < _ROUNDING_V):
+                return to
+            last_V = step_V
+        raise SimulationError(
+            f"The mesh of {g.shape[0]} x {g.shape[1]} devices of form {device.form!r} is not solved after {_STEPS} "
+            f"steps, the last of {last_V:.1e} V: likely the device's slope is not its current's, or its law jumps."
+        )
 
 
 def _across(at: MeshVoltages) -> Array:

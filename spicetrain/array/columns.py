@@ -38,7 +38,7 @@ def open_columns(g: Conductances, signal: Tensor, rails: Rails, device: Device) 
         return g.open_columns(signal, rails)
     if b_per_V is None:
         return _solved(g, signal, -signal, rails, device)
-    sinh, cosh = _twice_hyperbolic(b_per_V * signal)
+    sinh, cosh = twice_hyperbolic(b_per_V * signal)
     return _of_sums(sinh @ (g.pos - g.neg), cosh @ (g.pos + g.neg), g, rails, b_per_V)
 
 
@@ -49,11 +49,11 @@ def held_columns(g: Conductances, v_pos: Tensor, v_neg: Tensor, rails: Rails, de
         return g.column_voltages(v_pos, v_neg, rails)
     if b_per_V is None:
         return _solved(g, v_pos - rails.mid_V, v_neg - rails.mid_V, rails, device)
-    (sh_pos, ch_pos), (sh_neg, ch_neg) = (_twice_hyperbolic(b_per_V * (v - rails.mid_V)) for v in (v_pos, v_neg))
+    (sh_pos, ch_pos), (sh_neg, ch_neg) = (twice_hyperbolic(b_per_V * (v - rails.mid_V)) for v in (v_pos, v_neg))
     return _of_sums(sh_pos @ g.pos + sh_neg @ g.neg, ch_pos @ g.pos + ch_neg @ g.neg, g, rails, b_per_V)
 
 
-def _twice_hyperbolic(x: Tensor) -> tuple[Tensor, Tensor]:
+def twice_hyperbolic(x: Tensor) -> tuple[Tensor, Tensor]:
     """Twice the sinh and the cosh, by one exponential: what digits the one loses near 0 the other does not have."""
     up = x.exp()
     down = up.reciprocal()

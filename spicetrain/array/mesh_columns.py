@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from spicetrain.array.bent_mesh import bent_columns
+from spicetrain.array.bent_mesh import BentMesh
 from spicetrain.array.crossbar import Array, Crossbar
 from spicetrain.array.device import Device
 from spicetrain.array.mesh import Mesh
@@ -27,7 +27,7 @@ def mesh_columns(
     """
     g, v_rows = row_wires(crossbar), row_voltages(v_pos, v_neg, rails.vdd_V, rails.vss_V)
     if device.sinh_per_V != 0:
-        return bent_columns(g, v_rows, segments, device)
+        return BentMesh(g, segments, device).columns(v_rows)
     if len(v_rows) < crossbar.columns:
         return Mesh(g, segments).columns(v_rows)
     found: Array = v_rows @ _transfer(g.tobytes(), g.shape, segments)

@@ -26,7 +26,7 @@ class Method:
     knows_circuit  it claims to predict what ngspice says: a verification judges it by that unless told otherwise
     takes_mismatch  the function takes `mismatch`, a current_surface.Mismatch a crossbar, besides: it can be trained
                    under mismatch
-    takes_wires    it knows the wires of crossbars, and the function takes `corrections`, a wired.Correction a crossbar;
+    takes_wires    it knows the wires of crossbars, and the function takes `corrections`, a wired_stage.Held a crossbar;
                    to another method wires are ideal
     """
 

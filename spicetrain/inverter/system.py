@@ -268,8 +268,11 @@ def require_device(experiment: InverterExperiment, technology: Technology) -> No
     """ConfigurationError when the device was not measured up to the rails, or bias pairs are not n times one."""
     device, rails, pairs = technology.memristor, technology.rails, experiment.network.bias_pairs
     device.require_range(rails.vdd_V - rails.vss_V)
-    if technology.wires is not None:
-        device.require_nearly_ohmic(rails.vdd_V - rails.vss_V)
+    if technology.wires is not None and device.sinh_per_V is None:
+        raise ConfigurationError(
+            f"[wires] with devices of memristor.form = {device.form!r}: between wires that resist, devices are trained "
+            "that are ohmic or of form 'sinh'. Leave out [wires], or fit a sinh to the device."
+        )
     if pairs > 1 and not device.proportional:
         raise ConfigurationError(
             f"network.bias_pairs = {pairs}, but devices of memristor.form = {device.form!r} do not conduct in "

@@ -10,10 +10,8 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from spicetrain.array.columns import open_columns
 from spicetrain.array.conductances import Conductances
 from spicetrain.array.device import Device
-from spicetrain.array.wired import Correction, driven_columns, wired
 from spicetrain.array.wires import Segments
 from spicetrain.inverter.methods import Method
 from spicetrain.inverter.surrogates.current_surface import Mismatch
@@ -21,8 +19,8 @@ from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.inverters import Inverters
 from spicetrain.inverter.training.newton import Tolerance
 from spicetrain.inverter.training.output import solve_output
-from spicetrain.inverter.training.stage import solve_stage
 from spicetrain.inverter.training.voltages import Convergence, LayerVoltages, Prediction
+from spicetrain.inverter.training.wired_stage import Held, input_columns, solve_wired_stage
 from spicetrain.schema import Definition
 
 
@@ -36,7 +34,7 @@ def kcl_voltages(
     given: Sequence[LayerVoltages] | None = None,
     mismatch: Sequence[Mismatch] | None = None,
     wires: Segments | None = None,
-    corrections: Sequence[Correction] | None = None,
+    corrections: Sequence[Held] | None = None,
 ) -> Prediction:
     """Voltages of every layer, volts, differentiable in conductances, sizes, signal and mismatch.
 
@@ -47,22 +45,19 @@ def kcl_voltages(
                gradient is kcl's, linearized at them; nothing is solved
     mismatch   per crossbar of the inverters behind it, [2 (n, p), 2 (of a pair), samples or 1, columns], of the last
                [2, 1, samples or 1, columns]; with inverters that take one
-    wires      of every crossbar, whose devices are then ohmic; None: ideal ones
-    corrections  of every crossbar, by `wired.correction`; without them its fast form
+    wires      of every crossbar; None: ideal ones
+    corrections  of every crossbar, see `wired_stage.Held`; without them its fast form
     """
     layers, convergence, rails = [], Convergence(), inverters.rails
-    held: Sequence[Correction | None] = corrections or [None] * len(crossbars)
-    if wires is None:
-        v_col = open_columns(crossbars[0], signal, rails, device)
-    else:
-        v_col = driven_columns(wired(crossbars[0], wires, rails, held[0]), signal, rails)
+    held: Sequence[Held] = corrections or [None] * len(crossbars)
+    v_col = input_columns(crossbars[0], signal, rails, device, wires, held[0])
     if given is not None:
         v_col = given[0].v_col + (v_col - v_col.detach())
     for index, (crossbar, size) in enumerate(zip(crossbars[1:], sizes[:-1], strict=True)):
         known = None if given is None else _stage_voltages(given[index], given[index + 1])
         of_stage = None if mismatch is None else mismatch[index]
-        laid_out = crossbar if wires is None else wired(crossbar, wires, rails, held[index + 1])
-        stage = solve_stage(v_col, laid_out, size, inverters, tolerance, known, of_stage, device)
+        of_wires = wires, held[index + 1]
+        stage = solve_wired_stage(v_col, crossbar, size, inverters, tolerance, device, *of_wires, known, of_stage)
         layers.append(LayerVoltages(v_col, stage.v_n, stage.v_p))
         v_col, convergence = stage.v_col, convergence + stage.convergence
     known_out, last = (
@@ -89,7 +84,7 @@ def kcl(
         signal: Tensor,
         given: Sequence[LayerVoltages] | None = None,
         mismatch: Sequence[Mismatch] | None = None,
-        corrections: Sequence[Correction] | None = None,
+        corrections: Sequence[Held] | None = None,
     ) -> Prediction:
         inverters = circuit.inverters if mismatch is None else circuit.mismatched_inverters
         grounded = replace(inverters, ground_S=ground_S)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spicetrain.array.conductances import Conductances
-from spicetrain.array.wired import EXACTLY, Correction, corrections
 from spicetrain.errors import ConfigurationError
 from spicetrain.inverter.chip import InverterMismatch
 from spicetrain.inverter.definition import NetworkSettings, TrainingSettings
@@ -27,6 +26,7 @@ from spicetrain.inverter.training.power import rail_power
 from spicetrain.inverter.training.sizing import InverterSizes
 from spicetrain.inverter.training.variation import TrainingDraws
 from spicetrain.inverter.training.voltages import Convergence, LayerVoltages, Prediction, Predictor
+from spicetrain.inverter.training.wired_stage import Held, beyond_fast
 from spicetrain.schema import Definition
 from spicetrain.surrogates.extrapolation import NONE, Extrapolation
 from spicetrain.training.common import require_unit_inputs
@@ -71,7 +71,7 @@ class TrainableNetwork(nn.Module):
         self.predictors: list[Predictor] = [
             method.predictor(one, self.sizes, settings.ground_S, own) for one in self.circuits
         ]
-        self.corrections: list[Correction] | None = None
+        self.corrections: list[Held] | None = None
         self.solver = KCL.predictor(circuit, self.sizes, settings.ground_S, NoSettings())
 
     @property
@@ -115,7 +115,8 @@ class TrainableNetwork(nn.Module):
         """Measure what the mesh of the wires has beyond the fast form, at the conductances as they are now."""
         segments = self.circuit.technology.segments
         if segments is not None and METHODS[self.method].takes_wires:
-            self.corrections = corrections([crossbar() for crossbar in self.crossbars], segments)
+            crossbars, memristor = [crossbar() for crossbar in self.crossbars], self.circuit.technology.memristor
+            self.corrections = beyond_fast(crossbars, segments, memristor, self.circuit.rails, exactly=False)
 
     def extrapolation(self) -> Extrapolation:
         """What the method now asks of the surrogates outside their domain."""
@@ -225,7 +226,8 @@ def predict(
     further: dict[str, Any] = {} if mismatch is None else {"mismatch": [mismatch_in(circuit, of) for of in mismatch]}
     segments, parts = circuit.technology.segments, []
     if segments is not None and chosen.takes_wires:
-        further["corrections"] = corrections(crossbars, segments, near=EXACTLY)
+        memristor = circuit.technology.memristor
+        further["corrections"] = beyond_fast(crossbars, segments, memristor, circuit.rails, exactly=True)
     for start in range(0, len(inputs), batch):
         x = torch.as_tensor(np.asarray(inputs[start : start + batch]), dtype=circuit.dtype, device=circuit.device)
         parts.append(predictor(crossbars, sizes, row_signal(x, network.encoding, circuit.rails), **further))

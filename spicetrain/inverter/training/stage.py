@@ -39,6 +39,7 @@ from spicetrain.array.coupling import coupling
 from spicetrain.array.device import Device
 from spicetrain.array.tangent import Coupling, Tangent
 from spicetrain.array.wired import WiredCrossbar
+from spicetrain.array.wired_bent import BentCrossbar
 from spicetrain.inverter.surrogates.current_surface import Mismatch
 from spicetrain.inverter.training.inverters import Inverters
 from spicetrain.inverter.training.newton import Tolerance, convergence_of, iterate, mismatch_gradient, unshifted
@@ -56,8 +57,9 @@ class _Stage:
         m_p: Tensor,
         inverters: Inverters,
         mismatch: Mismatch | None = None,
+        beyond: tuple[Tensor, Tensor, Tensor] | None = None,
     ):
-        self.crossbar, self.m_n, self.m_p = crossbar, m_n, m_p
+        self.crossbar, self.m_n, self.m_p, self.beyond = crossbar, m_n, m_p, beyond
         self.mismatch = () if mismatch is None else (mismatch,)
         self.ground_S, self.i_ground = inverters.ground_S, inverters.i_ground
 
@@ -103,6 +105,9 @@ def _newton_step(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(dv_n, dv_p, dv_col) of one Newton step, volts."""
     F_n, F_p, F_c = linear.s.currents(v_n, v_p, v_col)
+    if stage.beyond is not None:
+        for F, i in zip((F_n, F_p, F_c), stage.beyond, strict=True):
+            F.add_(i)
     for F, m, i, v in ((F_n, stage.m_n, linear.i_n, v_n), (F_p, stage.m_p, linear.i_p, v_p)):
         F.addcmul_(m, i)
         if stage.ground_S:
@@ -150,10 +155,11 @@ class _SolveStage(torch.autograd.Function):
         tolerance: Tolerance,
         given: tuple[Tensor, Tensor, Tensor] | None,
         couple: Callable[..., Coupling],
+        beyond: tuple[Tensor, Tensor, Tensor] | None,
         *crossbar: Tensor | None,
     ) -> tuple[Any, ...]:
         mismatch = None if shift is None else Mismatch(shift, factor)
-        stage = _Stage(couple(*crossbar), m_n, m_p, inverters, mismatch)
+        stage = _Stage(couple(*crossbar), m_n, m_p, inverters, mismatch, beyond)
         if given is None:
             solution, linear, taken = _newton(stage, inverters, v_in, tolerance)
         else:
@@ -188,7 +194,7 @@ class _SolveStage(torch.autograd.Function):
             -(l_n * linear.i_n).sum(0),
             -(l_p * linear.i_p).sum(0),
             *of_mismatch,
-            *(None,) * 4,
+            *(None,) * 5,
             *linear.s.gradients(l_n, l_p, l_c, v_n, v_p, v_col),
         )
 
@@ -205,13 +211,14 @@ class StageSolution:
 
 def solve_stage(
     v_in: Tensor,
-    g: Conductances | WiredCrossbar,
+    g: Conductances | WiredCrossbar | BentCrossbar,
     sizes: Tensor,
     inverters: Inverters,
     tolerance: Tolerance,
     given: tuple[Tensor, Tensor, Tensor] | None = None,
     mismatch: Mismatch | None = None,
     device: Device | None = None,
+    beyond: tuple[Tensor, Tensor, Tensor] | None = None,
 ) -> StageSolution:
     """A stage solved, differentiable in v_in, conductances, sizes and mismatch.
 
@@ -221,6 +228,7 @@ def solve_stage(
     given  v_n, v_p, v_col, solved elsewhere with these v_in: returned as they are, with the gradient there
     mismatch  [2 (n, p), 2 (first, second inverter), samples or 1, rows]; with inverters that take one
     device    whose law the crossbar has; None: an ohmic one's
+    beyond    added to F_n, F_p, F_c: what is known of the crossbar beyond `g`
 
     Equations: see the module. Nothing is raised for a sample that does not converge: `convergence` counts it.
     """
@@ -229,6 +237,6 @@ def solve_stage(
     def couple(*tensors: Any) -> Coupling:
         return coupling(type(g)(*tensors), inverters.rails, device)
 
-    answer = _SolveStage.apply(v_in, sizes[:, 0], sizes[:, 1], *of, inverters, tolerance, given, couple, *g)
+    answer = _SolveStage.apply(v_in, sizes[:, 0], sizes[:, 1], *of, inverters, tolerance, given, couple, beyond, *g)
     v_n, v_p, v_col, step, taken = answer
     return StageSolution(v_n, v_p, v_col, convergence_of(step, taken, tolerance))
