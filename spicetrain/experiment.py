@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
+from spicetrain.array.devices.presets import load_preset
 from spicetrain.datasets import DATASETS
 from spicetrain.schema import Definition
 from spicetrain.surrogates.settings import SurrogateSettings
@@ -28,13 +29,15 @@ class CharacterizationSettings(Definition):
 
 
 class Experiment(Definition):
-    """What an experiment depends on. `technology` is a shipped one's name or the path of a TOML.
+    """What an experiment depends on. `technology` is a shipped one's name or the path of a TOML; so is `memristor`, a
+    device of netlists/devices in place of the technology's.
 
     A setting that may be None is None unless it is given: TOML has no word for it.
     """
 
     system: str
     technology: str = "ptm90"
+    memristor: str | None = None
     dataset: DatasetSettings = Field(default_factory=DatasetSettings)
     characterization: CharacterizationSettings = Field(default_factory=CharacterizationSettings)
     surrogates: SurrogateSettings = Field(default_factory=SurrogateSettings)
@@ -44,7 +47,12 @@ class Experiment(Definition):
 
     def load_technology(self) -> Technology:
         """The technology as the experiment has it. TechnologyError when it cannot be had."""
-        return load_technology(self.technology)
+        technology = load_technology(self.technology)
+        return (
+            technology
+            if self.memristor is None
+            else technology.changed(memristor=load_preset(self.memristor).memristor)
+        )
 
     @classmethod
     def of_today(cls, content: dict[str, Any]) -> dict[str, Any]:
@@ -64,7 +72,8 @@ class Experiment(Definition):
     def measured_as(self) -> dict[str, Any]:
         """What characterization and surrogates depend on, by name."""
         plan = self.characterization.plan
-        return {"system": self.system, "technology": self.technology, "plan": plan, "surrogates": self.surrogates}
+        found = {"system": self.system, "technology": self.technology, "plan": plan, "surrogates": self.surrogates}
+        return found | ({} if self.memristor is None else {"memristor": self.memristor})
 
     def with_absolute_paths(self, base: Path) -> Self:
         """The same, with the paths in it that are relative taken from `base`."""
@@ -74,6 +83,7 @@ class Experiment(Definition):
         plan = absolute_toml(self.characterization.plan, base)
         return {
             "technology": absolute_toml(self.technology, base),
+            "memristor": None if self.memristor is None else absolute_toml(self.memristor, base),
             "dataset": self.dataset.model_copy(update={"folder": absolute(self.dataset.folder, base)}),
             "characterization": self.characterization.model_copy(update={"plan": plan}),
             "verification": _conditions_from(self.verification, base),

@@ -97,8 +97,8 @@ PROGRAMMING: dict[str, dict[float, Callable[[Array], Array]]] = {
 }
 """Standard deviation, microsiemens, of the conductance wanted, microsiemens, by the seconds since programming."""
 
-WITHOUT_STATISTICS = {"rram-sky130"}
-"""Of these a law was published, and nothing that is random."""
+WITHOUT_STATISTICS = {"rram-sky130", "tiox-bent"}
+"""Of the one a law was published, and nothing that is random; the other is no measured device."""
 
 RANGES = {
     "pcm": (0.25, 25.0),

@@ -215,7 +215,8 @@ def predict(
     settings  those that the method brings; None: by default
     mismatch  of the inverters behind every crossbar, where the network is a chip's
 
-    The precision and the device are the circuit's; float64 with a tight tolerance is what SPICE is compared with.
+    The precision and the device are the circuit's; float64 with a tight tolerance is what SPICE is compared with. Wires
+    are exact in float64; in float32, for many chips, as in training.
     DomainError when an input is not in 0..1: it would drive a row beyond the rails, where nothing was measured.
     """
     require_unit_inputs(inputs, "it would drive its row beyond the rails, where the inverter was not measured")
@@ -227,7 +228,9 @@ def predict(
     segments, parts = circuit.technology.segments, []
     if segments is not None and chosen.takes_wires:
         memristor = circuit.technology.memristor
-        further["corrections"] = beyond_fast(crossbars, segments, memristor, circuit.rails, exactly=True)
+        further["corrections"] = beyond_fast(
+            crossbars, segments, memristor, circuit.rails, exactly=circuit.dtype == torch.float64
+        )
     for start in range(0, len(inputs), batch):
         x = torch.as_tensor(np.asarray(inputs[start : start + batch]), dtype=circuit.dtype, device=circuit.device)
         parts.append(predictor(crossbars, sizes, row_signal(x, network.encoding, circuit.rails), **further))
