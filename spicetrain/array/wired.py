@@ -4,7 +4,7 @@
 with a the share that a cell has in its column's end (its column's wire alone), 1 - delta what is left of its row's
 voltage at it (its row's wire alone, columns at mid-rail) and R the resistance that two columns share of a row,
 
-    v_col = (1 - K)^-1 (a (1 - delta))' v_row        K_jk = R_jk sum_i a_ij c_ij g_ik,   c = delta / (g R)
+    v_col = (1 - K)^-1 (a (1 - delta))' v_row        K_jk = R_jk sum_i a_ij (1 - delta_ij) g_ik
 
 and a row delivers  sum_j g_ij (1 - delta_ij) (v_row_i - v_col_j).  All voltages from mid-rail. What the mesh has beyond
 that hardly moves with g: it is measured now and then, and added (`Correction`); measured at g itself, it makes the fast
@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
+from spicetrain.array.ladders import Ladders
 from spicetrain.array.mesh import Chains, Mesh, feeds_of
 from spicetrain.array.wires import Segments
 from spicetrain.rails import Rails
@@ -57,8 +58,8 @@ def wired(g: Conductances, segments: Segments, rails: Rails, correction: Correct
     Y = None
     if correction is not None:
         T, Y = T + correction.T, correction.Y
-    t_bias = rails.half_swing_V * (T[-2] - T[-1])
-    return WiredCrossbar(T[:-2:2], T[1:-2:2], t_bias, b[:-2:2], b[1:-2:2], Y)
+    (T_n, T_p, T_high, T_low), (b_n, b_p, *_) = of_pairs(T), of_pairs(b)
+    return WiredCrossbar(T_n, T_p, rails.half_swing_V * (T_high - T_low), b_n, b_p, Y)
 
 
 def driven_columns(crossbar: WiredCrossbar, signal: Tensor, rails: Rails) -> Tensor:
@@ -92,21 +93,27 @@ def correction(g: Conductances, segments: Segments, *, loads: bool, near: float 
 
 def row_wires_of(g: Conductances) -> Tensor:
     """In the order of `wires.row_wires`."""
-    pairs = torch.stack((g.pos, g.neg), 1).reshape(-1, g.pos.shape[1])
+    pairs = torch.stack((g.pos, g.neg), 1).flatten(0, 1)
     return torch.cat((pairs, g.bias_pos[None], g.bias_neg[None]))
+
+
+def of_pairs(rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of row wires in their order: of the pairs' positive and negative ones [rows, columns], of the bias rows
+    [columns]."""
+    pairs, bias = rows.tensor_split((len(rows) - 2,))
+    return *pairs.unflatten(0, (-1, 2)).unbind(1), *bias.unbind()
 
 
 def fast_form(cells: Tensor, segments: Segments) -> tuple[Tensor, Tensor]:
     """(T, b), [row wires, columns] both."""
     shared = torch.as_tensor(_shared_ohm(segments, cells.shape[1])).to(cells)
-    into_end: Tensor = _IntoEnd.apply(cells, segments)
+    a = _IntoEnd.apply(cells, segments) * cells
     delta: Tensor = _RowDrop.apply(cells, segments)
-    a = into_end * cells
-    left = a * (1 - delta)
-    K = shared * ((a * delta / (cells @ shared)).T @ cells)
+    left = 1 - delta
+    alone = a * left
+    K = shared * (alone.T @ cells)
     unit = torch.eye(len(shared), dtype=cells.dtype, device=cells.device)
-    T = torch.linalg.solve(unit - K, left.T).T
-    return T, cells * (1 - delta)
+    return alone @ torch.linalg.inv(unit - K).T, cells * left
 
 
 def _shared_ohm(segments: Segments, columns: int) -> Any:
@@ -121,19 +128,17 @@ class _IntoEnd(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, cells: Tensor, segments: Segments) -> Tensor:
-        rows, columns = cells.shape
-        sensed = segments.sensed(rows)
-        chains = Chains(1 / segments.column_ohm, _float64(cells.T), tied=len(sensed) > 1)
-        into = np.zeros((1, columns, rows))
-        into[..., sensed[0]] = 1.0
-        ctx.chains, ctx.found = chains, chains.solve(into)
-        return torch.from_numpy(ctx.found[0].T).to(cells)
+        g = _numbers(cells)
+        sensed = segments.sensed(len(g))
+        ctx.ladders, into = Ladders(segments.column_ohm, g, tied=len(sensed) > 1), np.zeros_like(g)
+        into[sensed[0]] = 1
+        ctx.found = ctx.ladders.solve(into)
+        return torch.from_numpy(ctx.found).to(cells.device)
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
         (up,) = upstream
-        back = ctx.chains.solve(_float64(up.T)[None])
-        return torch.from_numpy(-(back * ctx.found)[0].T).to(up), None
+        return torch.from_numpy(-ctx.ladders.solve(_numbers(up)) * ctx.found).to(up.device), None
 
 
 class _RowDrop(torch.autograd.Function):
@@ -141,17 +146,19 @@ class _RowDrop(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, cells: Tensor, segments: Segments) -> Tensor:
-        g = _float64(cells)
-        ctx.chains = Chains(1 / segments.row_ohm, g + feeds_of(segments, g.shape[1]))
-        ctx.delta = ctx.chains.solve(g[None])
-        return torch.from_numpy(ctx.delta[0]).to(cells)
+        g = _numbers(cells)
+        feeds = feeds_of(segments, g.shape[1]).astype(g.dtype)
+        ctx.ladders = Ladders(segments.row_ohm, (g + feeds).T)
+        ctx.delta = ctx.ladders.solve(g.T).T
+        return torch.from_numpy(ctx.delta).to(cells.device)
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
         (up,) = upstream
-        back = ctx.chains.solve(_float64(up)[None])
-        return torch.from_numpy((back * (1 - ctx.delta))[0]).to(up), None
+        back = ctx.ladders.solve(_numbers(up).T).T
+        return torch.from_numpy(back * (1 - ctx.delta)).to(up.device), None
 
 
-def _float64(of: Tensor) -> Any:
-    return np.ascontiguousarray(of.detach().cpu().numpy(), dtype=np.float64)
+def _numbers(of: Tensor) -> Any:
+    """[row wires, columns], as a ladder takes them."""
+    return of.detach().cpu().contiguous().numpy()

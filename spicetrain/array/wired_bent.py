@@ -20,7 +20,7 @@ from torch import Tensor
 from spicetrain.array.columns import twice_hyperbolic
 from spicetrain.array.conductances import Conductances
 from spicetrain.array.device import Device
-from spicetrain.array.wired import fast_form, row_wires_of
+from spicetrain.array.wired import fast_form, of_pairs, row_wires_of
 from spicetrain.array.wires import Segments
 from spicetrain.rails import Rails
 
@@ -54,8 +54,8 @@ def mean_slopes(v_n: Tensor, v_p: Tensor, rails: Rails, device: Device) -> Tenso
 def wired_bent(g: Conductances, segments: Segments, slopes: Tensor) -> BentCrossbar:
     """Differentiable in g; slopes [row wires] as of `mean_slopes`."""
     T, b = fast_form(row_wires_of(g) * slopes[:, None], segments)
-    W, b = T / slopes[:, None], b / slopes[:, None]
-    return BentCrossbar(W[:-2:2], W[1:-2:2], W[-2], W[-1], 1 - T.sum(0), b[:-2:2], b[1:-2:2])
+    b_n, b_p, *_ = of_pairs(b / slopes[:, None])
+    return BentCrossbar(*of_pairs(T / slopes[:, None]), 1 - T.sum(0), b_n, b_p)
 
 
 def driven_bent_columns(crossbar: BentCrossbar, signal: Tensor, rails: Rails, b_per_V: float) -> Tensor:
