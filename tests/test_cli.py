@@ -158,6 +158,17 @@ def test_a_table_that_may_be_none_has_flags_too(opened: Opened, own_folder: Path
     assert "row_ohm = '-1': input should be greater than 0" in capsys.readouterr().err
 
 
+def test_a_device_in_place_of_the_technologys(opened: Opened, own_folder: Path, capsys: Capture) -> None:
+    write_experiment(own_folder)
+    assert main(["train", "tiny.toml", "--memristor", "tiox-bent"]) == 0
+    experiment = opened.run.experiment
+    assert isinstance(experiment, InverterExperiment)
+    assert experiment.load_technology().memristor.form == "sinh"
+    assert experiment.measured_as() != experiment.model_copy(update={"memristor": None}).measured_as()
+    assert main(["train", "tiny.toml", "--memristor", "tiox-bnt"]) == 2
+    assert "'tiox-bent'" in capsys.readouterr().err
+
+
 def test_every_short_flag_stands_for_a_setting() -> None:
     assert set(SHORT.values()) <= flags_of(InverterExperiment).keys()
 
