@@ -22,7 +22,7 @@ _BLOCK = 32  # wires whose running sums stay in registers or the first cache
 
 
 class Ladders:
-    """to_elsewhere [nodes, wires] siemens, between nodes segment_ohm, in the precision of to_elsewhere; tied: the ends of
+    """to_elsewhere [nodes, wires] siemens, between nodes segment_ohm; as precise as to_elsewhere. tied: the two ends of
     each wire are one node."""
 
     def __init__(self, segment_ohm: float, to_elsewhere: Array, *, tied: bool = False):

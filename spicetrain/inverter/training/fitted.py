@@ -11,6 +11,7 @@ import torch
 from spicetrain.errors import ConfigurationError
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface, Mismatch, require_inside
 from spicetrain.inverter.surrogates.store import Surrogates
+from spicetrain.inverter.training.hermite import hermite_inverter, hermite_transistors
 from spicetrain.inverter.training.inverters import Inverters, inverters_of, mismatched_inverters_of
 from spicetrain.inverter.training.newton import Tolerance
 from spicetrain.inverter.training.threshold import Threshold, threshold_of
@@ -51,12 +52,25 @@ class FittedCircuit:
     @cached_property
     def inverters(self) -> Inverters:
         """In the circuit's own precision."""
-        return inverters_of(self.surface)
+        found = inverters_of(self.surface)
+        if not self._tabulates:
+            return found
+        table = hermite_inverter(self._exact_surface)
+        return replace(found, current=table, coarse=replace(table))
+
+    @property
+    def _tabulates(self) -> bool:
+        """Whether currents come from a table, a tenth of the price: where float32 is enough, and numba compiles."""
+        return self.dtype == torch.float32 and self.device.type == "cpu"
+
+    @property
+    def _exact_surface(self) -> CurrentSurface:
+        return self.surrogates.current_surface.to(torch.float64)
 
     @cached_property
     def exact_inverters(self) -> Inverters:
         """In float64 on the CPU: what curves are fitted to."""
-        return inverters_of(self.surrogates.current_surface.to(torch.float64))
+        return inverters_of(self._exact_surface)
 
     @cached_property
     def mismatched_inverters(self) -> Inverters:
@@ -70,14 +84,18 @@ class FittedCircuit:
                 "variation.mismatch is asked for."
             )
         exact = self.dtype == torch.float64  # in float32 the residual is below the last digits that count
-        return mismatched_inverters_of(
+        found = mismatched_inverters_of(
             (surface if exact else replace(surface, residual=None)).to(self.dtype, self.device)
         )
+        if not self._tabulates:
+            return found
+        table = hermite_transistors(surface.to(torch.float64))
+        return replace(found, current=table.current, coarse=replace(table).current, transistors=table)
 
     @cached_property
     def threshold(self) -> Threshold:
         """Of one inverter without a load."""
-        return threshold_of(self.surrogates.current_surface.to(torch.float64), self.rails)
+        return threshold_of(self._exact_surface, self.rails)
 
     def offsets(self, mismatch: Sequence[Mismatch] | None) -> Offsets | None:
         """What the mismatch of every layer is at the columns, for methods that know curves but no transistors."""
