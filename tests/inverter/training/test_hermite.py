@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from spicetrain.inverter.surrogates.current_surface import (
 )
 from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.hermite import HermiteTables, hermite_inverter, hermite_transistors
+from spicetrain.inverter.training.tabulated import Current
 from spicetrain.technology import Technology
 
 from .circuits import fitted_surface, fitted_surrogates, shifted_surface
@@ -32,10 +35,11 @@ def test_it_is_nearer_to_the_surface_than_the_surface_in_float32() -> None:
     v_in, v_out = points(exact)
     i, di_in, di_out = inverter_current(exact, v_in, v_out)
     off_V = {}
-    for name, current in {
+    currents: dict[str, Current] = {
         "table": hermite_inverter(exact),
-        "MLP": lambda *v: inverter_current(exact.to(torch.float32), *v),
-    }.items():
+        "MLP": partial(inverter_current, exact.to(torch.float32)),
+    }
+    for name, current in currents.items():
         found = current(v_in.float(), v_out.float())
         off_V[name] = float(((found[0].double() - i).abs() / (di_out.abs() + 2e-6)).mean())
         slopes = zip(found[1:], (di_in, di_out), strict=True)
