@@ -213,7 +213,8 @@ CHIPS = {
     "by_source": {"programming": {"accuracy_mean": 0.9795, "accuracy_min": 0.971},
                   "mismatch": {"accuracy_mean": 0.719, "accuracy_min": 0.527}},
     "simulated_accuracy_mean": 0.7, "simulated_agreement": 0.99912, "simulated_error_mean_V": 1.2345e-6,
-    "simulated_error_max_V": 2.7e-5, "simulated_spike_agreement": None, "extrapolated": 0,
+    "simulated_error_max_V": 2.7e-5, "simulated_flat_max_V": 3e-10, "simulated_spike_agreement": None,
+    "extrapolated": 0,
 }  # fmt: skip
 
 

@@ -66,6 +66,10 @@ def _tiles(figures: ChipFigures) -> list[tuple[str, str, str]]:
     if figures.simulated_error_mean_V is not None and figures.simulated_error_max_V is not None:
         largest = f"largest {quantity(figures.simulated_error_max_V, 'V')}"
         tiles.append((quantity(figures.simulated_error_mean_V, "V"), "mean output error", largest))
+    if figures.simulated_flat_max_V is not None:
+        tiles.append(
+            (quantity(figures.simulated_flat_max_V, "V"), "flat netlist off by", "the first chip, every device")
+        )
     if figures.simulated_spike_agreement is not None:
         tiles.append((percent(figures.simulated_spike_agreement, 3), "spike agreement", "the same chips"))
     return tiles

@@ -48,7 +48,8 @@ class ChipFigures(Record):
     accuracy_*    over chips, in the model: mean, standard deviation, what 10 % of them do not reach, the worst
     yield         share of the chips that reach yield_accuracy
     by_source     of every source that varies; by_condition: under further variations
-    simulated_*   ngspice against the model on the same chips and images; volts over all outputs
+    simulated_*   ngspice against the model on the same chips and images; volts over all outputs; flat_max: of the first
+                  chip's first images, every device in the netlist against the form that all images have
     variation     what varied
     """
 
@@ -72,6 +73,7 @@ class ChipFigures(Record):
     simulated_agreement: float | None = None
     simulated_error_mean_V: float | None = None
     simulated_error_max_V: float | None = None
+    simulated_flat_max_V: float | None = None
     simulated_spike_agreement: float | None = None
     extrapolated: int = 0
     variation: dict[str, Any]
@@ -180,6 +182,8 @@ def chips_rows(chips: ChipFigures) -> list[tuple[str, str]]:
         if chips.simulated_error_mean_V is not None and chips.simulated_error_max_V is not None:
             errors = f"{chips.simulated_error_mean_V * 1e6:.1f} / {chips.simulated_error_max_V * 1e6:.1f} uV"
             rows.append(("chips, output error, mean / max", errors))
+        if chips.simulated_flat_max_V is not None:
+            rows.append(("first chip, flat netlist, max", f"{chips.simulated_flat_max_V * 1e6:.4f} uV"))
         if chips.simulated_spike_agreement is not None:
             rows.append(("chips, spike agreement", f"{chips.simulated_spike_agreement:.3%}"))
     return rows

@@ -97,12 +97,17 @@ class Population:
         """Of a chip in the model."""
         return float(np.mean(self.outputs(chip).argmax(1) == self.labels))
 
-    def simulated(self, chip: Chip, form: Form, simulator: Simulator) -> dict[str, Any]:
-        """Figures of a chip in ngspice against the model, see `compare`; seconds of ngspice."""
-        technology = self.conditions.simulated
-        spice = simulate_network(chip.network, technology, self.inputs, form, simulator, mismatch=chip.mismatch)
+    def simulated(self, chip: Chip, form: Form, simulator: Simulator, flat_images: int = 0) -> dict[str, Any]:
+        """Figures of a chip in ngspice against the model, see `compare`; seconds of ngspice; of the first flat_images
+        the largest difference between `form` and a flat netlist."""
+        simulate = partial(simulate_network, chip.network, self.conditions.simulated, mismatch=chip.mismatch)
+        spice = simulate(inputs=self.inputs, form=form, simulator=simulator)
         figures = compare(self.outputs(chip, exact=True), spice.voltages, self.labels)
-        return figures | {"seconds": spice.seconds_ngspice}
+        figures["seconds"] = spice.seconds_ngspice
+        if flat_images:
+            flat = simulate(inputs=self.inputs[:flat_images], form="flat", simulator=simulator)
+            figures["flat_max_V"] = float(np.abs(flat.voltages - spice.voltages[:flat_images]).max())
+        return figures
 
     @cached_property
     def _exact(self) -> FittedCircuit:
@@ -127,9 +132,17 @@ def accuracies(population: Population, simulator: Simulator, chips: Sequence[int
 
 
 def verify_chips(
-    population: Population, settings: VerificationBase, form: Form, simulator: Simulator, files: RunFolder
+    population: Population,
+    settings: VerificationBase,
+    form: Form,
+    simulator: Simulator,
+    files: RunFolder,
+    *,
+    flat_images: int = 0,
 ) -> ChipFigures:
     """The chips that the settings ask for. `files` gets chips.parquet and, of the worst one, chips-worst.parquet.
+
+    flat_images  of the first chip that are simulated flat besides
 
     Raises SimulationError, StorageError; ConfigurationError when the shifted surface is not fitted.
     """
@@ -148,8 +161,8 @@ def verify_chips(
     nominal = replace(population, statistics=NOTHING)
     right = nominal.accuracy(nominal.chip(0))
     seconds_model = time.perf_counter() - started
-    first = (population.chip(number) for number in chips[: settings.chips_simulated])
-    simulated = [population.simulated(chip, form, simulator) for chip in first]
+    first = enumerate(population.chip(number) for number in chips[: settings.chips_simulated])
+    simulated = [population.simulated(chip, form, simulator, 0 if rank else flat_images) for rank, chip in first]
     frame = pd.DataFrame({"chip": list(chips), "accuracy_model": accuracy})
     for name, values in (by_source | by_condition).items():
         frame[f"accuracy_{name}"] = values
@@ -192,6 +205,7 @@ def _of_simulated(simulated: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "simulated_agreement": float(np.mean([one["agreement"] for one in simulated])),
         "simulated_error_mean_V": float(np.mean([one["error_mean_V"] for one in simulated])),
         "simulated_error_max_V": float(np.max([one["error_max_V"] for one in simulated])),
+        "simulated_flat_max_V": simulated[0].get("flat_max_V"),
     }
 
 

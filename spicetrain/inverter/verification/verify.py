@@ -86,7 +86,7 @@ class Verification:
         return _VERIFICATION.key(
             network=self.network, simulated=self.conditions.simulated, surrogates=self.surrogates, dataset=self.dataset,
             chosen=self.settings.model_dump(include={"images", "hidden"})
-            | {"netlist": self.form, "flat_images": 0 if self.flat_left_out(simulator) else self.settings.flat_images},
+            | {"netlist": self.form, "flat_images": self.flat_images(simulator)},
             energy=[ENERGY.version, self.energy] if self.energy.images else None, ngspice=simulator.version, **further,
         )  # fmt: skip
 
@@ -100,6 +100,10 @@ class Verification:
         if not self.settings.flat_images or self.form == "flat":
             return None
         return too_large("flat", self.conditions.simulated, self.network.layers, simulator.ngspice, CHECK_S)
+
+    def flat_images(self, simulator: Simulator) -> int:
+        """How many images are simulated flat besides."""
+        return 0 if self.form == "flat" or self.flat_left_out(simulator) else self.settings.flat_images
 
     def _population_key(self) -> list[Any]:
         chosen = self.settings.model_dump(include={"chips_simulated", "chips_sources", "yield_accuracy"})
@@ -165,15 +169,15 @@ def verify(asked: Verification, simulator: Simulator, files: RunFolder) -> Inver
     model_V, outputs = named_voltages(prediction.layers), [f"o_{j}" for j in range(network.layers[-1])]
     spice_out = spice.voltages[:, : len(outputs)]
     flat, flat_left_out = None, asked.flat_left_out(simulator)
-    if settings.flat_images and asked.form != "flat" and flat_left_out is None:
-        flat = _flat(simulate(asked.inputs[: settings.flat_images], "flat"), spice_out)
+    if flat_images := asked.flat_images(simulator):
+        flat = _flat(simulate(asked.inputs[:flat_images], "flat"), spice_out)
     energy: Energy | None = None
     if asked.energy.images:
         presented = asked.dataset.test_inputs[: asked.energy.images]
         energy = measure_energy(network, technology, presented, asked.energy, simulator)
     chips: ChipFigures | None = None
     if settings.chips:
-        chips = verify_chips(asked.population, settings, asked.form, simulator, files)
+        chips = verify_chips(asked.population, settings, asked.form, simulator, files, flat_images=flat_images)
     else:
         forget_chips(files)
     grid: GridFigures | None = None

@@ -73,6 +73,7 @@ def test_the_figures_are_those_of_the_table(verified: Path) -> None:
     assert found["simulated_error_mean_V"] == pytest.approx(simulated["error_mean_V"].mean())
     assert 0 < found["simulated_error_mean_V"] < 1e-3  # the tiny run's surfaces are coarse
     assert found["simulated_error_max_V"] == pytest.approx(simulated["error_max_V"].max())
+    assert 0 < found["simulated_flat_max_V"] < 1e-6  # of the first chip
     assert found["variation"]["mismatch"]["nmos"]["A_VT_Vm"] == 3.5e-9
     assert InverterSummary.of(summary_of(verified)) is not None
 
@@ -174,7 +175,7 @@ def test_an_interrupted_one_goes_on_with_what_is_missing(folder: Path, monkeypat
     monkeypatch.setattr(module, "accuracies", counted)
     monkeypatch.setattr(module, "PIECE", 2)  # 5 chips: three pieces, of everything and of each of two sources
     nominal = 1 + 1  # pieces of ngspice: reduced and flat
-    answer = Counted(interrupt_at=nominal + 2)  # the second chip
+    answer = Counted(interrupt_at=nominal + 3)  # the second chip, behind the first one, reduced and flat
     with pytest.raises(KeyboardInterrupt):
         opened(folder, run={"ngspice": simulator(answer=answer)}).verify()
     assert evaluated == 3 * list(range(CHIPS))
