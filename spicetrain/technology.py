@@ -158,6 +158,8 @@ class Technology(Definition):
             nominal["memristor"].pop(name, None)
         if nominal["wires"] is None:
             del nominal["wires"]
+        elif nominal["wires"]["tile_rows"] is None:
+            del nominal["wires"]["tile_rows"]
         for name, nothing in _LATER.items():
             if nominal["transistors"][name] == nothing:
                 del nominal["transistors"][name]

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
-from spicetrain.array.mesh import Chains, Mesh, feeds_of
+from spicetrain.array.mesh import Chains, Mesh, column_chains, feeds_of
 from spicetrain.array.wires import Segments
 from spicetrain.rails import Rails
 
@@ -122,10 +122,9 @@ class _IntoEnd(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, cells: Tensor, segments: Segments) -> Tensor:
         rows, columns = cells.shape
-        sensed = segments.sensed(rows)
-        chains = Chains(1 / segments.column_ohm, _float64(cells.T), tied=len(sensed) > 1)
+        chains = column_chains(segments, _float64(cells.T))
         into = np.zeros((1, columns, rows))
-        into[..., sensed[0]] = 1.0
+        into[..., segments.sensed(rows)[0]] = 1.0
         ctx.chains, ctx.found = chains, chains.solve(into)
         return torch.from_numpy(ctx.found[0].T).to(cells)
 

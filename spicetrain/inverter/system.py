@@ -77,6 +77,9 @@ class InverterSystem(System):
         under += training_conditions(experiment.training, bench.technology)
         for technology in (bench.technology, *(one.technology for one in under)):
             require_device(experiment, technology)
+        for technology in (bench.technology, conditions.simulated):
+            if technology.wires is not None:
+                technology.wires.require_tiles(experiment.network.layers)
         require_fit(experiment.network, experiment.training, bench.dataset)
         require_images(experiment.verification, bench.dataset)
         require_energy(experiment.energy, bench.dataset, conditions.simulated)
