@@ -4,6 +4,8 @@ Row wires lie in the order p0, n0, p1, n1 ..., a pair's positive and negative ro
 rows last; columns in their order. A row's source feeds its wire through `feed`, a column is sensed by gates, which draw
 no current: what leads there drops nothing.
 
+Which input drives which pair of row wires is free: the nearer it is to where columns are sensed, the less it loses.
+
 A crossbar of many row wires may be built as tiles, one under the other. A row wire is in one tile alone, fed there as
 ever; a column has a wire of its own in every tile, sensed there, and an ideal wire joins what is sensed to one node.
 """
@@ -23,12 +25,13 @@ from spicetrain.errors import ConfigurationError
 from spicetrain.schema import Definition
 
 Place = Literal["one end", "both ends", "middle"]
+RowOrder = Literal["as given", "input variance"]
 REFERENCE_C = 27.0
 
 
 class Segments(NamedTuple):
     """Wires at one temperature: ohms of a segment, of what feeds a row; where rows are driven and columns sensed; how
-    many row wires a tile has at most, None: one tile has them all."""
+    many row wires a tile has at most, None: one tile has them all; in which order inputs drive the pairs."""
 
     row_ohm: float
     column_ohm: float
@@ -36,6 +39,7 @@ class Segments(NamedTuple):
     rows_driven: Place = "one end"
     columns_sensed: Place = "one end"
     tile_rows: int | None = None
+    row_order: RowOrder = "as given"
 
     def driven(self, columns: int) -> tuple[int, ...]:
         """The columns at which every row is fed."""
@@ -79,6 +83,8 @@ class Wires(Definition):
     columns_sensed             where the gates are: behind the last row, at both ends, which are tied, at the middle row
     tile_rows                  row wires, an even number: a crossbar of more is built as tiles of at most so many, in
                                each of which its columns are sensed; what is sensed of a column is tied
+    row_order                  of the first crossbar: "input variance" has the inputs that vary most over the training
+                               images drive the pairs nearest to where columns are sensed
     """
 
     row_ohm: float | None = Field(default=None, gt=0)
@@ -95,6 +101,7 @@ class Wires(Definition):
     rows_driven: Place = "one end"
     columns_sensed: Place = "one end"
     tile_rows: int | None = None
+    row_order: RowOrder = "as given"
 
     @model_validator(mode="after")
     def _one_way_or_the_other(self) -> Self:
@@ -130,7 +137,7 @@ class Wires(Definition):
         warmer = 1 + self.tc_per_K * (temperature_C - REFERENCE_C)
         row, column = (warmer * self._segment_ohm(side) for side in ("row", "column"))
         feed = row if self.feed_ohm is None else self.feed_ohm
-        return Segments(row, column, feed, self.rows_driven, self.columns_sensed, self.tile_rows)
+        return Segments(row, column, feed, self.rows_driven, self.columns_sensed, self.tile_rows, self.row_order)
 
     def _segment_ohm(self, side: str) -> float:
         ohm = getattr(self, f"{side}_ohm")
