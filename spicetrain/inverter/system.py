@@ -172,6 +172,15 @@ class InverterSystem(System):
         )
         return calibrate_chips(asked, bench.simulator, bench.files)
 
+    def placements(self, bench: Bench, network: Network, surrogates: Surrogates) -> pd.DataFrame:
+        from spicetrain.inverter.verification.placements import placements
+
+        training, technology = _experiment(bench).training, bench.technology
+        technology = technology.changed(wires=_simulated_in(bench).wires)
+        return placements(
+            network, technology, surrogates, bench.dataset, kept_out=training.validation, logit_V=training.logit_V
+        )
+
     def require_within(self, experiment: InverterExperiment, summary: InverterSummary) -> None:
         from spicetrain.inverter.verification.figures import require_within
 
