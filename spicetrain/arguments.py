@@ -16,6 +16,7 @@ VERBS = {
     "train": "train the network with the circuit in the loop",
     "verify": "simulate the trained network in ngspice and compare",
     "calibrate": "program chips of the trained network once more, each for its own errors",
+    "placement": "try, in the model, where columns are sensed and how rows lie, of a trained network with wires",
     "netlist": "write the deck of one test image, for plain ngspice",
     "report": "draw everything a run folder holds on one page",
     "compare": "methods x datasets x seeds: run what is missing, one table and one page of all",

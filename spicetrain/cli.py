@@ -170,6 +170,22 @@ def _shown(name: str, value: float) -> str:
     return f"{value * 1e6:.2f} uV" if name.endswith("_V") else f"{value:.2%}"
 
 
+def _placement(run: Run, options: argparse.Namespace) -> None:
+    """A row a placement, the best one first."""
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = run.placements()
+    table = Table("columns sensed", "row order", title="in the model, on training images")
+    for name in ("accuracy", "loss"):
+        table.add_column(name, justify="right")
+    for row in rows.itertuples():
+        table.add_row(str(row.columns_sensed), str(row.row_order), f"{row.accuracy:.2%}", f"{row.loss:.4f}")
+    Console().print(table)
+    best = rows.iloc[0]
+    print(f'least loss: [wires] columns_sensed = "{best.columns_sensed}", row_order = "{best.row_order}"')
+
+
 def _run(run: Run, options: argparse.Namespace) -> None:
     _print_summary(run, run.all)
 
@@ -288,6 +304,7 @@ _ACTIONS: dict[str, Callable[[Any, argparse.Namespace], None]] = {
     "train": _train,
     "verify": _verify,
     "calibrate": _calibrate,
+    "placement": _placement,
     "netlist": _netlist,
     "report": _report,
 }

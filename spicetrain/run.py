@@ -166,6 +166,11 @@ class Run:
         shutil.rmtree(scratch, ignore_errors=True)
         return rows
 
+    def placements(self) -> pd.DataFrame:
+        """The wires of the trained network placed in every way, in the model, a row each, the best first; nothing is
+        written. ConfigurationError where there are no wires."""
+        return self.system.placements(self, self.network(), self.surrogates())
+
     def verify_network(self, network: Network) -> Summary:
         """Simulate a network of one's own (`spicetrain.nn`) in ngspice, as `verify` does the run's own; the figures are
         not judged, and the run folder is left as it is."""

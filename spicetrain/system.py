@@ -140,6 +140,14 @@ class System(ABC):
             f"`calibrate` programs chips of the inverter system once more; the system {self.name!r} has no calibration."
         )
 
+    def placements(self, bench: Bench, network: Any, surrogates: Any) -> pd.DataFrame:
+        """The wires of a trained network placed in every way, a row each, the best first; ConfigurationError where the
+        system knows none."""
+        raise ConfigurationError(
+            f"`placement` tries where the wires of the inverter system's crossbars lead; the system {self.name!r} has "
+            "no wires."
+        )
+
     @abstractmethod
     def require_within(self, experiment: Any, summary: Any) -> None:
         """VerificationError when a figure is outside what the experiment asks, or the method claims."""

@@ -84,6 +84,7 @@ _LATER: dict[str, object] = {
     "setup": {},
     "geometry_unit_m": 1.0,
 }
+_LATER_OF_WIRES: dict[str, object] = {"tile_rows": None, "row_order": "as given"}
 
 
 class UnitInverter(Definition):
@@ -158,9 +159,10 @@ class Technology(Definition):
             nominal["memristor"].pop(name, None)
         if nominal["wires"] is None:
             del nominal["wires"]
-        for name, nothing in _LATER.items():
-            if nominal["transistors"][name] == nothing:
-                del nominal["transistors"][name]
+        for table, later in (("transistors", _LATER), ("wires", _LATER_OF_WIRES)):
+            for name, nothing in later.items():
+                if table in nominal and nominal[table][name] == nothing:
+                    del nominal[table][name]
         return content_hash(nominal, *self.model_files)
 
     @cached_property

@@ -29,6 +29,10 @@ class Conductances(NamedTuple):
         """All conductances of every positive and of every negative row, [rows] each, siemens."""
         return self.pos.sum(1), self.neg.sum(1)
 
+    def in_order(self, pairs: Tensor) -> Conductances:
+        """The row pairs in another order, [rows]."""
+        return self._replace(pos=self.pos[pairs], neg=self.neg[pairs])
+
     def bias_current(self, rails: Rails) -> Tensor:
         """Current of the two bias rows into a column held at 0 V, [columns], amperes."""
         return self.bias_pos * rails.vdd_V + self.bias_neg * rails.vss_V

@@ -54,6 +54,10 @@ class Crossbar:
         [samples, columns], siemens; active [samples, rows], 0 or 1."""
         return active @ self.pos + self.bias_pos, active @ self.neg + self.bias_neg
 
+    def in_order(self, pairs: NDArray[np.int64]) -> Crossbar:
+        """The row pairs in another order, [rows]."""
+        return Crossbar(self.pos[pairs], self.neg[pairs], self.bias_pos, self.bias_neg)
+
     def bias_current(self, rails: Rails) -> Array:
         """Current of the two bias rows into a column held at 0 V, [columns], amperes."""
         return self.bias_pos * rails.vdd_V + self.bias_neg * rails.vss_V

@@ -22,27 +22,14 @@ _BLOCK = 32  # wires whose running sums stay in registers or the first cache
 
 
 class Ladders:
-    """to_elsewhere [nodes, wires] siemens, between nodes segment_ohm; as precise as to_elsewhere. tied: the two ends of
-    each wire are one node."""
+    """to_elsewhere [nodes, wires] siemens, between nodes segment_ohm; as precise as to_elsewhere."""
 
-    def __init__(self, segment_ohm: float, to_elsewhere: Array, *, tied: bool = False):
+    def __init__(self, segment_ohm: float, to_elsewhere: Array):
         self.segment_ohm = to_elsewhere.dtype.type(segment_ohm)
         self.share, self.Y_0 = _eliminated(self.segment_ohm, to_elsewhere)
-        self.around: Array | None = None
-        if tied:
-            ends = np.zeros_like(to_elsewhere)
-            ends[0], ends[-1] = 1, -1
-            self.around = self._solve(ends)
 
     def solve(self, into: Array) -> Array:
         """Voltages of currents into the nodes, both [nodes, wires]."""
-        found = self._solve(into)
-        if self.around is not None:  # the current through the tie is the one that makes both ends equal
-            across, of_one = found[0] - found[-1], self.around[0] - self.around[-1]
-            found -= across / of_one * self.around
-        return found
-
-    def _solve(self, into: Array) -> Array:
         found: Array = _solved(self.segment_ohm, self.share, self.Y_0, into)
         return found
 

@@ -12,7 +12,7 @@ system of u that conjugate gradients, preconditioned by the column wires, solve 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -45,59 +45,98 @@ def feeds_of(segments: Segments, columns: int) -> Array:
     return feeds
 
 
-class Chains:
-    """Wires side by side, [wires, nodes], each a chain of segments with conductances to elsewhere at its nodes; `tied`
-    joins both ends of each."""
+class Tridiagonal:
+    """Symmetric positive definite matrices side by side: diagonal [wires, nodes], below it `off`, 0 at the last node.
 
-    def __init__(self, segment_S: float, to_elsewhere: Array, *, tied: bool = False):
-        wires, nodes = to_elsewhere.shape
-        self.segment_S, self.tied = segment_S, tied
-        steps = np.full(nodes, 2.0)
-        steps[0] -= 1
-        steps[-1] -= 1
-        self.diagonal = to_elsewhere + segment_S * steps
-        off = np.full((wires, nodes), -segment_S)
-        off[:, -1] = 0.0
+    Raises SimulationError when they are singular.
+    """
+
+    def __init__(self, diagonal: Array, off: Array):
         # One node more, tied to nothing: LAPACK's wrapper refuses a chain of one node.
-        d, e, info = dpttrf(np.append(self.diagonal, 1.0), off.ravel())
-        if info or not np.isfinite(to_elsewhere).all():
+        d, e, info = dpttrf(np.append(diagonal, 1.0), off.ravel())
+        if info or not np.isfinite(diagonal).all():
+            wires, nodes = diagonal.shape
             raise SimulationError(
                 f"The wires of a crossbar ({wires} of {nodes} nodes) are singular: likely a conductance is 0, negative "
                 "or NaN."
             )
         self._factors = d, e
-        if self.tied:
-            ends = np.zeros((1, wires, nodes))
-            ends[..., 0], ends[..., -1] = 1.0, -1.0
-            self._around = self._solve(ends)[0]
 
     def solve(self, right: Array) -> Array:
-        """Node voltages of currents into the nodes, [samples, wires, nodes] both."""
-        found = self._solve(right)
-        if self.tied:  # an ideal tie: the current through it that makes both ends equal
-            across, of_one = found[..., 0] - found[..., -1], self._around[:, 0] - self._around[:, -1]
-            found -= (across / of_one)[..., None] * self._around
-        return found
-
-    def _solve(self, right: Array) -> Array:
+        """[samples, wires, nodes] both."""
         samples, size = len(right), right[0].size
         padded = np.zeros((samples, size + 1))
         padded[:, :size] = right.reshape(samples, size)
         found, _ = dpttrs(*self._factors, padded.T, overwrite_b=1)
         return np.ascontiguousarray(found.T[:, :size]).reshape(right.shape)
 
-    def free(self, currents: Array) -> Array:
-        """Without what flows through the tie: it leaves both ends half of the sum of theirs."""
+
+class Chains:
+    """Wires side by side, [wires, nodes], each a chain of segments with conductances to elsewhere at its nodes; or one
+    chain a tile, of the nodes `tiles`. `tied` joins nodes of each wire, of every chain at most its two ends."""
+
+    def __init__(self, segment_S: float, to_elsewhere: Array, *, tiles: Sequence[range] = (), tied: Sequence[int] = ()):
+        wires, nodes = to_elsewhere.shape
+        tiles = tiles or (range(nodes),)
+        self._off = np.full(nodes, -segment_S)
+        self._off[[tile.stop - 1 for tile in tiles]] = 0.0
+        self.diagonal = to_elsewhere - self._off - np.roll(self._off, 1)
+        self._chains = Tridiagonal(self.diagonal, np.tile(self._off, (wires, 1)))
+        self.tied = list(tied) if len(tied) > 1 else []
         if self.tied:
-            currents[..., 0] = currents[..., -1] = (currents[..., 0] + currents[..., -1]) / 2
+            self._tie(tiles)
+
+    def _tie(self, tiles: Sequence[range]) -> None:
+        """Between tied nodes the inverse is tridiagonal, too: two of them at most see each other."""
+        wires, nodes = self.diagonal.shape
+        places = [[k for k, node in enumerate(self.tied) if node in tile] for tile in tiles]
+        sets = range(max(map(len, places)))  # of the first ones in every chain, and of the second ones
+        of_tile = np.array([[some[min(k, len(some) - 1)] for some in places] for k in sets])
+        self._of_node = np.repeat(of_tile, [len(tile) for tile in tiles], axis=1)
+        unit = np.zeros((len(sets), wires, nodes))
+        for some in places:
+            for k, place in enumerate(some):
+                unit[k, :, self.tied[place]] = 1.0
+        self._around = self._chains.solve(unit)
+        own, off = np.empty((wires, len(self.tied))), np.zeros((wires, len(self.tied)))
+        for some in places:
+            for k, place in enumerate(some):
+                own[:, place] = self._around[k, :, self.tied[place]]
+                if k:
+                    off[:, some[0]] = self._around[0, :, self.tied[place]]
+        self._ends = Tridiagonal(own, off)
+        self._of_one = self._ends.solve(np.ones((1, *own.shape)))[0]
+
+    def solve(self, right: Array) -> Array:
+        """Node voltages of currents into the nodes, [samples, wires, nodes] both."""
+        found = self._chains.solve(right)
+        if self.tied:  # an ideal tie: currents through it, none in all, that make its nodes equal
+            needed = self._ends.solve(found[..., self.tied])
+            joined = needed.sum(-1) / self._of_one.sum(-1)
+            through = joined[..., None] * self._of_one - needed
+            for around, of_node in zip(self._around, self._of_node, strict=True):
+                found += around * through[..., of_node]
+        return found
+
+    def free(self, currents: Array) -> Array:
+        """Without what flows through the tie: it leaves its nodes equal shares of their sum."""
+        if self.tied:
+            currents[..., self.tied] = currents[..., self.tied].mean(-1, keepdims=True)
         return currents
 
     def currents(self, v: Array) -> Array:
         """Out of the nodes at `v`, without a tie's."""
         out = self.diagonal * v
-        out[..., 1:] -= self.segment_S * v[..., :-1]
-        out[..., :-1] -= self.segment_S * v[..., 1:]
+        out[..., 1:] += self._off[:-1] * v[..., :-1]
+        out[..., :-1] += self._off[:-1] * v[..., 1:]
         return out
+
+
+def column_chains(segments: Segments, to_elsewhere: Array) -> Chains:
+    """The column wires of a crossbar, [columns, row wires], tied where they are sensed."""
+    rows = to_elsewhere.shape[1]
+    ties = segments.sensed(rows)
+    return Chains(1 / segments.column_ohm, to_elsewhere, tiles=segments.tiles(rows), tied=ties)
 
 
 @dataclass(frozen=True)
@@ -121,7 +160,7 @@ class Mesh:
     def _columns(self) -> Chains:
         to_elsewhere = self._g_T.copy()
         to_elsewhere[:, self._sensed[0]] += np.asarray(self.load_S, dtype=np.float64)
-        return Chains(1 / self.segments.column_ohm, to_elsewhere, tied=len(self._sensed) > 1)
+        return column_chains(self.segments, to_elsewhere)
 
     @cached_property
     def _g_T(self) -> Array:
@@ -131,7 +170,7 @@ class Mesh:
     def _feeds(self) -> Array:
         return feeds_of(self.segments, self.g.shape[1])
 
-    @property
+    @cached_property
     def _sensed(self) -> tuple[int, ...]:
         return self.segments.sensed(self.g.shape[0])
 

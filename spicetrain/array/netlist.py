@@ -7,7 +7,7 @@ u<layer>_<wire>_<j>, column j at that row wire; wires are 0p, 0n, 1p, 1n, ..., b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from PySpice.Spice.Netlist import Circuit
 
@@ -49,7 +49,7 @@ def _add_with_wires(
 ) -> None:
     """`heads`: what drives the row wires, in their order."""
     g, names = row_wires(crossbar), wire_names(crossbar.rows)
-    sensed = segments.sensed(len(g))
+    sensed = set(segments.sensed(len(g)))
     for j in range(crossbar.columns):
         for k, wire in enumerate(names):
             column = _column_node(layer, names, k, j, sensed)
@@ -60,7 +60,7 @@ def _add_with_wires(
 
 def _wires(layer: int, names: Sequence[str], heads: Sequence[str], columns: int, segments: Segments) -> Iterator[str]:
     """The lines of all segments and feeds."""
-    sensed = segments.sensed(len(names))
+    sensed, tiles = set(segments.sensed(len(names))), segments.tiles(len(names))
     for wire, head in zip(names, heads, strict=True):
         for j in segments.driven(columns):
             yield f"Rf{layer}_{wire}_{j} {head} w{layer}_{wire}_{j} {segments.feed_ohm!r}\n"
@@ -68,12 +68,12 @@ def _wires(layer: int, names: Sequence[str], heads: Sequence[str], columns: int,
             yield f"Rw{layer}_{wire}_{j} w{layer}_{wire}_{j} w{layer}_{wire}_{j + 1} {segments.row_ohm!r}\n"
     for j in range(columns):
         nodes = [_column_node(layer, names, k, j, sensed) for k in range(len(names))]
-        for wire, one, other in zip(names, nodes, nodes[1:], strict=False):
-            if one != other:  # tied
-                yield f"Ru{layer}_{wire}_{j} {one} {other} {segments.column_ohm!r}\n"
+        for k in (k for tile in tiles for k in tile[:-1]):
+            if nodes[k] != nodes[k + 1]:  # tied
+                yield f"Ru{layer}_{names[k]}_{j} {nodes[k]} {nodes[k + 1]} {segments.column_ohm!r}\n"
 
 
-def _column_node(layer: int, names: Sequence[str], k: int, j: int, sensed: tuple[int, ...]) -> str:
+def _column_node(layer: int, names: Sequence[str], k: int, j: int, sensed: Container[int]) -> str:
     return f"c{layer}_{j}" if k in sensed else f"u{layer}_{names[k]}_{j}"
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.array.ladders import Ladders
-from spicetrain.array.mesh import Chains, Mesh, feeds_of
+from spicetrain.array.mesh import Chains, Mesh, column_chains, feeds_of
 from spicetrain.array.wires import Segments
 from spicetrain.rails import Rails
 
@@ -130,15 +130,15 @@ class _IntoEnd(torch.autograd.Function):
     def forward(ctx: Any, cells: Tensor, segments: Segments) -> Tensor:
         g = _numbers(cells)
         sensed = segments.sensed(len(g))
-        ctx.ladders, into = Ladders(segments.column_ohm, g, tied=len(sensed) > 1), np.zeros_like(g)
+        ctx.columns, into = _columns(g, segments), np.zeros_like(g)
         into[sensed[0]] = 1
-        ctx.found = ctx.ladders.solve(into)
+        ctx.found = ctx.columns.solve(into)
         return torch.from_numpy(ctx.found).to(cells.device)
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
         (up,) = upstream
-        return torch.from_numpy(-ctx.ladders.solve(_numbers(up)) * ctx.found).to(up.device), None
+        return torch.from_numpy(-ctx.columns.solve(_numbers(up)) * ctx.found).to(up.device), None
 
 
 class _RowDrop(torch.autograd.Function):
@@ -157,6 +157,21 @@ class _RowDrop(torch.autograd.Function):
         (up,) = upstream
         back = ctx.ladders.solve(_numbers(up).T).T
         return torch.from_numpy(back * (1 - ctx.delta)).to(up.device), None
+
+
+def _columns(g: Any, segments: Segments) -> Ladders | _TiedColumns:
+    return Ladders(segments.column_ohm, g) if len(segments.sensed(len(g))) == 1 else _TiedColumns(g, segments)
+
+
+class _TiedColumns:
+    """What `Ladders` is to one chain, of columns that are sensed in several tied places."""
+
+    def __init__(self, g: Any, segments: Segments):
+        self.chains = column_chains(segments, np.ascontiguousarray(g.T, dtype=np.float64))
+
+    def solve(self, into: Any) -> Any:
+        found = self.chains.solve(np.ascontiguousarray(into.T, dtype=np.float64)[None])[0]
+        return np.ascontiguousarray(found.T, dtype=into.dtype)
 
 
 def _numbers(of: Tensor) -> Any:

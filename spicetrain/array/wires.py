@@ -3,39 +3,64 @@
 Row wires lie in the order p0, n0, p1, n1 ..., a pair's positive and negative row beside each other, and the two bias
 rows last; columns in their order. A row's source feeds its wire through `feed`, a column is sensed by gates, which draw
 no current: what leads there drops nothing.
+
+Which input drives which pair of row wires is free: the nearer it is to where columns are sensed, the less it loses.
+
+A crossbar of many row wires may be built as tiles, one under the other. A row wire is in one tile alone, fed there as
+ever; a column has a wire of its own in every tile, sensed there, and an ideal wire joins what is sensed to one node.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from spicetrain.array.crossbar import Array, Crossbar
+from spicetrain.errors import ConfigurationError
 from spicetrain.schema import Definition
 
 Place = Literal["one end", "both ends", "middle"]
+RowOrder = Literal["as given", "input variance"]
 REFERENCE_C = 27.0
 
 
 class Segments(NamedTuple):
-    """Wires at one temperature: ohms of a segment, of what feeds a row; where rows are driven and columns sensed."""
+    """Wires at one temperature: ohms of a segment, of what feeds a row; where rows are driven and columns sensed; how
+    many row wires a tile has at most, None: one tile has them all; in which order inputs drive the pairs."""
 
     row_ohm: float
     column_ohm: float
     feed_ohm: float
     rows_driven: Place = "one end"
     columns_sensed: Place = "one end"
+    tile_rows: int | None = None
+    row_order: RowOrder = "as given"
 
     def driven(self, columns: int) -> tuple[int, ...]:
         """The columns at which every row is fed."""
         return _places(self.rows_driven, columns, first=True)
 
     def sensed(self, rows: int) -> tuple[int, ...]:
-        """The rows at which every column is sensed; where there are two, they are tied."""
-        return _places(self.columns_sensed, rows, first=False)
+        """The row wires at which every column is sensed; where there are several, they are tied."""
+        return tuple(
+            tile.start + k
+            for tile in self.tiles(rows)
+            for k in _places(self.columns_sensed, len(tile), first=False)
+        )  # fmt: skip
+
+    def tiles(self, rows: int) -> tuple[range, ...]:
+        """The row wires of every tile: as few tiles as there can be, as equal as whole pairs allow."""
+        if self.tile_rows is None or rows <= self.tile_rows:
+            return (range(rows),)
+        pairs = -(-rows // 2)
+        count = -(-pairs // (self.tile_rows // 2))
+        first = [2 * (k * pairs // count) for k in range(count)]
+        return tuple(range(*ends) for ends in pairwise([*first, rows]))
 
 
 def _places(place: Place, count: int, *, first: bool) -> tuple[int, ...]:
@@ -56,6 +81,10 @@ class Wires(Definition):
     row_F, column_F            of a segment to ground
     rows_driven                where the sources are: at the first column, at both ends, at the middle column
     columns_sensed             where the gates are: behind the last row, at both ends, which are tied, at the middle row
+    tile_rows                  row wires, an even number: a crossbar of more is built as tiles of at most so many, in
+                               each of which its columns are sensed; what is sensed of a column is tied
+    row_order                  of the first crossbar: "input variance" has the inputs that vary most over the training
+                               images drive the pairs nearest to where columns are sensed
     """
 
     row_ohm: float | None = Field(default=None, gt=0)
@@ -71,6 +100,8 @@ class Wires(Definition):
     column_F: float = Field(default=0.0, ge=0)
     rows_driven: Place = "one end"
     columns_sensed: Place = "one end"
+    tile_rows: int | None = None
+    row_order: RowOrder = "as given"
 
     @model_validator(mode="after")
     def _one_way_or_the_other(self) -> Self:
@@ -84,12 +115,29 @@ class Wires(Definition):
                 )
         return self
 
+    @field_validator("tile_rows")
+    @classmethod
+    def _whole_pairs(cls, tile_rows: int | None) -> int | None:
+        if tile_rows is not None and (tile_rows < 2 or tile_rows % 2):
+            raise ValueError("a tile has whole pairs of row wires: an even number from 2 on is wanted")
+        return tile_rows
+
+    def require_tiles(self, layers: Sequence[int]) -> None:
+        """ConfigurationError when no crossbar of a network is so large that it is built as tiles."""
+        largest = 2 * max(layers[:-1]) + 2
+        if self.tile_rows is not None and self.tile_rows >= largest:
+            raise ConfigurationError(
+                f"wires.tile_rows = {self.tile_rows}, but the largest crossbar of {'-'.join(map(str, layers))} has "
+                f"{largest} row wires (a pair an input, and the bias pair): no tile would be smaller than a crossbar. "
+                "Give fewer, or leave tile_rows out: one tile has them all."
+            )
+
     def at(self, temperature_C: float) -> Segments:
         """The resistances at a temperature. The feed's does not depend on it."""
         warmer = 1 + self.tc_per_K * (temperature_C - REFERENCE_C)
         row, column = (warmer * self._segment_ohm(side) for side in ("row", "column"))
         feed = row if self.feed_ohm is None else self.feed_ohm
-        return Segments(row, column, feed, self.rows_driven, self.columns_sensed)
+        return Segments(row, column, feed, self.rows_driven, self.columns_sensed, self.tile_rows, self.row_order)
 
     def _segment_ohm(self, side: str) -> float:
         ohm = getattr(self, f"{side}_ohm")

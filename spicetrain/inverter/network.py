@@ -17,6 +17,8 @@ from safetensors.numpy import save
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.array.layered import Layered, about_in, crossbars_in, load_stored, numbers_in, stored_crossbars
+from spicetrain.array.placement import row_order
+from spicetrain.array.wires import Segments
 from spicetrain.rails import Rails
 from spicetrain.storage import content_hash, write_atomic
 
@@ -36,6 +38,7 @@ class Network(Layered):
     about      method, technology and whatever else belongs to its provenance; JSON
     ground_S   siemens from every inverter output to mid-rail: RIM's resistors (IEEE TCAS-II 2020); 0: there are none
     bias_pairs  equal devices in parallel that each bias conductance is made of
+    row_ranking  the inputs, those first that vary most over the training images: what `row_order` goes by
     """
 
     crossbars: tuple[Crossbar, ...]
@@ -44,6 +47,12 @@ class Network(Layered):
     about: dict[str, Any] = field(default_factory=dict)
     ground_S: float = 0.0
     bias_pairs: int = 1
+    row_ranking: NDArray[np.int64] | None = None
+
+    def row_order(self, segments: Segments | None) -> NDArray[np.int64] | None:
+        """Which input drives which row pair of the first crossbar, [rows], where wires change it; None: as given.
+        ConfigurationError when the network does not know how its inputs vary."""
+        return row_order(self.row_ranking, segments)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -52,12 +61,15 @@ class Network(Layered):
         return content_hash(
             *(array.tobytes() for array in arrays), self.layers, self.encoding, self.about, self.ground_S,
             *([] if self.bias_pairs == 1 else [self.bias_pairs]),
+            *([] if self.row_ranking is None else [self.row_ranking.tolist()]),
         )  # fmt: skip
 
     def save(self, path: Path) -> None:
         """Write safetensors, atomically; StorageError when that fails."""
         tensors = stored_crossbars(self.crossbars)
         tensors |= {f"{index}.sizes": np.ascontiguousarray(sizes) for index, sizes in enumerate(self.sizes)}
+        if self.row_ranking is not None:
+            tensors["row_ranking"] = np.ascontiguousarray(self.row_ranking)
         header = {"encoding": self.encoding, "about": json.dumps(self.about), "ground_S": repr(self.ground_S)}
         header["bias_pairs"] = str(self.bias_pairs)
         with write_atomic(path) as temporary:
@@ -85,7 +97,10 @@ class Network(Layered):
         bias_pairs = int(header.get("bias_pairs", 1))
         if bias_pairs < 1:
             raise ValueError(f"bias_pairs = {bias_pairs}, where a whole number from 1 on is wanted")
-        return cls(crossbars, sizes, cast(Encoding, encoding), about_in(header), ground_S, bias_pairs)
+        ranking = tensors.get("row_ranking")
+        if ranking is not None and not np.array_equal(np.sort(ranking), np.arange(crossbars[0].rows)):
+            raise ValueError(f"row_ranking does not have each of the {crossbars[0].rows} rows once")
+        return cls(crossbars, sizes, cast(Encoding, encoding), about_in(header), ground_S, bias_pairs, ranking)
 
 
 def encode(inputs: ArrayLike, encoding: Encoding, rails: Rails) -> tuple[NDArray, NDArray]:

@@ -77,6 +77,9 @@ class InverterSystem(System):
         under += training_conditions(experiment.training, bench.technology)
         for technology in (bench.technology, *(one.technology for one in under)):
             require_device(experiment, technology)
+        for technology in (bench.technology, conditions.simulated):
+            if technology.wires is not None:
+                technology.wires.require_tiles(experiment.network.layers)
         require_fit(experiment.network, experiment.training, bench.dataset)
         require_images(experiment.verification, bench.dataset)
         require_energy(experiment.energy, bench.dataset, conditions.simulated)
@@ -168,6 +171,15 @@ class InverterSystem(System):
             population, settings, dataset.train_inputs, dataset.train_labels, experiment.training.logit_V
         )
         return calibrate_chips(asked, bench.simulator, bench.files)
+
+    def placements(self, bench: Bench, network: Network, surrogates: Surrogates) -> pd.DataFrame:
+        from spicetrain.inverter.verification.placements import placements
+
+        training, technology = _experiment(bench).training, bench.technology
+        technology = technology.changed(wires=_simulated_in(bench).wires)
+        return placements(
+            network, technology, surrogates, bench.dataset, kept_out=training.validation, logit_V=training.logit_V
+        )
 
     def require_within(self, experiment: InverterExperiment, summary: InverterSummary) -> None:
         from spicetrain.inverter.verification.figures import require_within

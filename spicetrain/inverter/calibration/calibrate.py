@@ -27,7 +27,7 @@ from spicetrain.inverter.chip import Chip
 from spicetrain.inverter.definition import CalibrationSettings
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.training.kcl import KCL
-from spicetrain.inverter.training.model import mismatch_in
+from spicetrain.inverter.training.model import as_laid_out, laid_out, mismatch_in
 from spicetrain.inverter.training.parameters import CrossbarParameters, row_signal
 from spicetrain.inverter.training.variation import TrainingDraws
 from spicetrain.inverter.training.voltages import LayerVoltages
@@ -126,12 +126,15 @@ class _Writing:
         return self._wanted()
 
     def _outputs(self, images: NDArray, step: int, random: torch.Generator, measure: Measure | None) -> Tensor:
-        signal = row_signal(torch.from_numpy(images), self.network.encoding, self.circuit.rails)
+        order = self.network.row_order(self.circuit.technology.segments)
+        signal = as_laid_out(row_signal(torch.from_numpy(images), self.network.encoding, self.circuit.rails), order)
         if measure is None:
-            return self.predictor(self._as_known(random), self.sizes, signal, **self.mismatch).outputs
+            known = laid_out(self._as_known(random), order)
+            return self.predictor(known, self.sizes, signal, **self.mismatch).outputs
         chip = self.asked.written(self.first, self._wanted(), self.number, step + 1)
         given = [layer.to(torch.float32, torch.device("cpu")) for layer in measure(chip, images)]
-        return self.predictor([parameters() for parameters in self.parameters], self.sizes, signal, given).outputs
+        wanted = laid_out([parameters() for parameters in self.parameters], order)
+        return self.predictor(wanted, self.sizes, signal, given).outputs
 
     def _as_known(self, random: torch.Generator) -> list[Conductances]:
         """The crossbars as they will be: what is written with errors drawn for this step, all else as it is."""

@@ -1,13 +1,15 @@
 """The whole inverter-based memristive network, every device of it (flat) or with its first crossbar reduced, or with
 wires solved beforehand (mesh).
 
-Nodes: x0_p, x0_n input rows; c0_3 column 3 of crossbar 0; n0_3, p0_3 behind its first and second inverter; o_2 output.
+Nodes: x0_p, x0_n input rows, by the input's number, wherever their wires lie; c0_3 column 3 of crossbar 0; n0_3, p0_3
+behind its first and second inverter; o_2 output.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 from numpy.typing import NDArray
 from PySpice.Spice.Netlist import Circuit
 
@@ -77,10 +79,11 @@ def add_network(
     v_pos, v_neg = encode(inputs, network.encoding, technology.rails)
     if form == "reduced":
         _add_reduced_first(circuit, network.crossbars[0], technology, v_pos, v_neg, drive)
-    elif form == "mesh":
-        _add_solved_first(circuit, network.crossbars[0], technology, v_pos, v_neg, drive)
     else:
-        _add_flat_first(circuit, network.crossbars[0], technology, v_pos, v_neg, drive)
+        order = network.row_order(technology.segments)
+        pairs = np.arange(network.crossbars[0].rows) if order is None else order
+        add_first = _add_solved_first if form == "mesh" else _add_flat_first
+        add_first(circuit, network.crossbars[0], technology, v_pos, v_neg, drive, pairs)
     for layer, crossbar in enumerate(network.crossbars[1:], start=1):
         _add_inverter_pairs(circuit, layer - 1, network, None if mismatch is None else mismatch[layer - 1])
         rows = [(f"n{layer - 1}_{i}", f"p{layer - 1}_{i}") for i in range(crossbar.rows)]
@@ -118,11 +121,18 @@ def _add_reduced_first(
 
 
 def _add_solved_first(
-    circuit: Circuit, crossbar: Crossbar, technology: Technology, v_pos: NDArray, v_neg: NDArray, drive: Drive
+    circuit: Circuit,
+    crossbar: Crossbar,
+    technology: Technology,
+    v_pos: NDArray,
+    v_neg: NDArray,
+    drive: Drive,
+    pairs: NDArray[np.int64],
 ) -> None:
     segments = technology.segments
     assert segments is not None  # or `form_of` refuses
-    floating_V = mesh_columns(crossbar, v_pos, v_neg, technology.rails, technology.memristor, segments)
+    laid_out, v_pos, v_neg = crossbar.in_order(pairs), v_pos[:, pairs], v_neg[:, pairs]
+    floating_V = mesh_columns(laid_out, v_pos, v_neg, technology.rails, technology.memristor, segments)
     _add_floating(circuit, crossbar, floating_V, drive)
 
 
@@ -134,13 +144,20 @@ def _add_floating(circuit: Circuit, crossbar: Crossbar, floating_V: NDArray, dri
 
 
 def _add_flat_first(
-    circuit: Circuit, crossbar: Crossbar, technology: Technology, v_pos: NDArray, v_neg: NDArray, drive: Drive
+    circuit: Circuit,
+    crossbar: Crossbar,
+    technology: Technology,
+    v_pos: NDArray,
+    v_neg: NDArray,
+    drive: Drive,
+    pairs: NDArray[np.int64],
 ) -> None:
-    rows = [(f"x{i}_p", f"x{i}_n") for i in range(crossbar.rows)]
-    for i, (pos, neg) in enumerate(rows):
+    """`pairs`: the inputs in the order in which their wires lie; x<i> are those of input i."""
+    rows = [(f"x{i}_p", f"x{i}_n") for i in pairs]
+    for i, (pos, neg) in zip(pairs, rows, strict=True):
         drive(circuit, pos, v_pos[:, i])
         drive(circuit, neg, v_neg[:, i])
-    add_crossbar(circuit, 0, crossbar, rows, (VDD, VSS), technology.memristor, technology.segments)
+    add_crossbar(circuit, 0, crossbar.in_order(pairs), rows, (VDD, VSS), technology.memristor, technology.segments)
 
 
 def _of(mismatch: InverterMismatch | None, inverter: int, column: int) -> Of | None:

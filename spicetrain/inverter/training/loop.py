@@ -71,6 +71,7 @@ def train(
         torch.set_num_threads(settings.threads)
     circuit = FittedCircuit(technology, surrogates, torch.float32, device)
     model = TrainableNetwork(shape, settings, circuit, [one.circuit(circuit.dtype, device) for one in fitted])
+    model.rank_rows(dataset.train_inputs)
     initial = None if settings.initial is None else Network.load(settings.initial)
     if initial is not None:
         model.assign(initial, str(settings.initial))

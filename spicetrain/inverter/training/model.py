@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spicetrain.array.conductances import Conductances
+from spicetrain.array.placement import Order, row_order, variance_ranking
 from spicetrain.errors import ConfigurationError
 from spicetrain.inverter.chip import InverterMismatch
 from spicetrain.inverter.definition import NetworkSettings, TrainingSettings
@@ -72,6 +73,7 @@ class TrainableNetwork(nn.Module):
             method.predictor(one, self.sizes, settings.ground_S, own) for one in self.circuits
         ]
         self.corrections: list[Held] | None = None
+        self.row_ranking: Order | None = None
         self.solver = KCL.predictor(circuit, self.sizes, settings.ground_S, NoSettings())
 
     @property
@@ -97,6 +99,7 @@ class TrainableNetwork(nn.Module):
         """
         signal = row_signal(inputs, self.settings.encoding, self.circuits[under].rails)
         crossbars, sizes = [crossbar() for crossbar in self.crossbars], self.sizes
+        crossbars, signal = laid_out(crossbars, self._row_order), as_laid_out(signal, self._row_order)
         further: dict[str, Any] = {} if self.corrections is None else {"corrections": self.corrections}
         if drawn is not None:
             chips, random = drawn
@@ -115,8 +118,17 @@ class TrainableNetwork(nn.Module):
         """Measure what the mesh of the wires has beyond the fast form, at the conductances as they are now."""
         segments = self.circuit.technology.segments
         if segments is not None and METHODS[self.method].takes_wires:
-            crossbars, memristor = [crossbar() for crossbar in self.crossbars], self.circuit.technology.memristor
+            crossbars = laid_out([crossbar() for crossbar in self.crossbars], self._row_order)
+            memristor = self.circuit.technology.memristor
             self.corrections = beyond_fast(crossbars, segments, memristor, self.circuit.rails, exactly=False)
+
+    def rank_rows(self, inputs: NDArray) -> None:
+        """By training images [samples, rows]: in which order inputs drive rows, where the wires ask for one."""
+        self.row_ranking = variance_ranking(inputs)
+
+    @cached_property
+    def _row_order(self) -> Order | None:
+        return row_order(self.row_ranking, self.circuit.technology.segments)
 
     def extrapolation(self) -> Extrapolation:
         """What the method now asks of the surrogates outside their domain."""
@@ -187,7 +199,20 @@ class TrainableNetwork(nn.Module):
         crossbars = tuple(parameters.crossbar() for parameters in self.crossbars)  # type: ignore[operator]
         sizes = tuple(size.detach().double().cpu().numpy() for size in self.sizes)
         settings = self.settings
-        return Network(crossbars, sizes, settings.encoding, about, settings.ground_S, settings.bias_pairs)
+        return Network(
+            crossbars, sizes, settings.encoding, about, settings.ground_S, settings.bias_pairs, self.row_ranking
+        )
+
+
+def laid_out(crossbars: Sequence[Conductances], order: Order | None) -> list[Conductances]:
+    """With the row pairs of the first crossbar as they lie: the columns are the same."""
+    first, *others = crossbars
+    return [first if order is None else first.in_order(torch.from_numpy(order)), *others]
+
+
+def as_laid_out(signal: Tensor, order: Order | None) -> Tensor:
+    """The signal [samples, rows] of these pairs."""
+    return signal if order is None else signal[:, torch.from_numpy(order)]
 
 
 @torch.no_grad()
@@ -226,6 +251,8 @@ def predict(
     predictor = chosen.predictor(circuit, sizes, network.ground_S, settings or chosen.settings())
     further: dict[str, Any] = {} if mismatch is None else {"mismatch": [mismatch_in(circuit, of) for of in mismatch]}
     segments, parts = circuit.technology.segments, []
+    order = network.row_order(segments)
+    crossbars = laid_out(crossbars, order)
     if segments is not None and chosen.takes_wires:
         memristor = circuit.technology.memristor
         further["corrections"] = beyond_fast(
@@ -233,7 +260,8 @@ def predict(
         )
     for start in range(0, len(inputs), batch):
         x = torch.as_tensor(np.asarray(inputs[start : start + batch]), dtype=circuit.dtype, device=circuit.device)
-        parts.append(predictor(crossbars, sizes, row_signal(x, network.encoding, circuit.rails), **further))
+        signal = as_laid_out(row_signal(x, network.encoding, circuit.rails), order)
+        parts.append(predictor(crossbars, sizes, signal, **further))
     convergence = sum((part.convergence for part in parts), Convergence())
     layers = [_joined(layers) for layers in zip(*(part.layers for part in parts), strict=True)]
     return Prediction(layers, convergence, extrapolation(circuit, method, crossbars, sizes, network.ground_S))

@@ -28,22 +28,33 @@ KLU = Ngspice(Path("/bin/ngspice"), 46, klu=True, code_models=True)
 
 
 def wired(
-    technology: Technology, driven: Place = "one end", sensed: Place = "one end", ohm: float = 100.0
+    technology: Technology,
+    driven: Place = "one end",
+    sensed: Place = "one end",
+    ohm: float = 100.0,
+    tile_rows: int | None = None,
 ) -> Technology:
     """So resistive that a small network feels it."""
     wires = Wires(row_ohm=ohm, column_ohm=2 * ohm, feed_ohm=3 * ohm, rows_driven=driven, columns_sensed=sensed)
-    return technology.changed(wires=wires)
+    return technology.changed(wires=wires.model_copy(update={"tile_rows": tile_rows}))
 
 
 @pytest.mark.parametrize(
-    ("driven", "sensed"), [("one end", "one end"), ("both ends", "middle"), ("middle", "both ends")]
+    ("driven", "sensed", "tile_rows"),
+    [
+        ("one end", "one end", None),
+        ("both ends", "middle", None),
+        ("middle", "both ends", None),
+        ("one end", "one end", 4),
+        ("one end", "both ends", 10),
+    ],
 )
 def test_mesh_and_flat_agree_at_every_node(
-    driven: Place, sensed: Place, ptm90: Technology, made_up: Technology, either_ngspice: Ngspice
+    driven: Place, sensed: Place, tile_rows: int | None, ptm90: Technology, made_up: Technology, either_ngspice: Ngspice
 ) -> None:
     for technology in (ptm90, made_up):
         network = random_network(technology, 5, 4, 3)
-        resists = wired(technology, driven, sensed)
+        resists = wired(technology, driven, sensed, tile_rows=tile_rows)
         mesh, flat = (voltages(network, resists, INPUTS, form, either_ngspice) for form in ("mesh", "flat"))
         ideal = voltages(network, technology, INPUTS, "reduced", either_ngspice)
         assert mesh.keys() == flat.keys()

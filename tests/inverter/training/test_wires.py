@@ -27,10 +27,11 @@ LAID_OUT = [
     Segments(300.0, 500.0, 70.0),
     Segments(300.0, 500.0, 700.0, "middle", "both ends"),
     Segments(300.0, 500.0, 700.0, "both ends", "middle"),
+    Segments(300.0, 500.0, 700.0, "one end", "both ends", 8),
 ]
 
 every_shape = pytest.mark.parametrize("shape", SHAPES)
-every_layout = pytest.mark.parametrize("segments", LAID_OUT, ids=lambda of: f"{of.rows_driven}, {of.columns_sensed}")
+every_layout = pytest.mark.parametrize("segments", LAID_OUT, ids=lambda of: ", ".join(map(str, of[3:])))
 
 
 @every_shape
@@ -70,7 +71,7 @@ def test_the_fast_form_is_of_second_order_in_the_wires(segments: Segments, ptm90
         return float(np.abs(ideal - v_col).max()), float(np.abs(fast - v_col).max())
 
     (wires_V, fast_V), (wires_less_V, fast_less_V) = off(1.0), off(0.1)
-    assert wires_V > 1e-3 and fast_V < 0.1 * wires_V
+    assert wires_V > (1e-3 if segments.tile_rows is None else 1e-4) and fast_V < 0.1 * wires_V
     assert 5 < wires_V / wires_less_V < 20 and fast_V / fast_less_V > 50
 
 
