@@ -52,8 +52,8 @@ class WiredCrossbar(NamedTuple):
 
 def wired(g: Conductances, segments: Segments, rails: Rails, correction: Correction | None = None) -> WiredCrossbar:
     """The fast form, with a correction if there is one. Differentiable in g, the correction being held."""
-    cells = _row_wires(g)
-    T, b = _fast(cells, segments)
+    cells = row_wires_of(g)
+    T, b = fast_form(cells, segments)
     Y = None
     if correction is not None:
         T, Y = T + correction.T, correction.Y
@@ -79,8 +79,8 @@ def correction(g: Conductances, segments: Segments, *, loads: bool, near: float 
     loads  inverters drive the rows: what they deliver is wanted too
     near   to which the mesh is solved; in float64 far below it, `Mesh`'s own
     """
-    cells = _row_wires(g)
-    T, b = _fast(cells.double(), segments)
+    cells = row_wires_of(g)
+    T, b = fast_form(cells.double(), segments)
     mesh = Mesh(cells.double().cpu().numpy(), segments, tolerance=near)
     off_T = torch.from_numpy(mesh.transfer()).to(T) - T
     if not loads:
@@ -90,13 +90,13 @@ def correction(g: Conductances, segments: Segments, *, loads: bool, near: float 
     return Correction(off_T.to(cells.dtype), off_Y.to(cells.dtype))
 
 
-def _row_wires(g: Conductances) -> Tensor:
+def row_wires_of(g: Conductances) -> Tensor:
     """In the order of `wires.row_wires`."""
     pairs = torch.stack((g.pos, g.neg), 1).reshape(-1, g.pos.shape[1])
     return torch.cat((pairs, g.bias_pos[None], g.bias_neg[None]))
 
 
-def _fast(cells: Tensor, segments: Segments) -> tuple[Tensor, Tensor]:
+def fast_form(cells: Tensor, segments: Segments) -> tuple[Tensor, Tensor]:
     """(T, b), [row wires, columns] both."""
     shared = torch.as_tensor(_shared_ohm(segments, cells.shape[1])).to(cells)
     into_end: Tensor = _IntoEnd.apply(cells, segments)
@@ -114,6 +114,13 @@ def _shared_ohm(segments: Segments, columns: int) -> Any:
     to_elsewhere = feeds_of(segments, columns)[None]
     chains = Chains(1 / segments.row_ohm, to_elsewhere)
     return chains.solve(np.eye(columns)[:, None])[:, 0]
+
+
+def into_end(cells: Tensor, segments: Segments) -> Tensor:
+    """[row wires, columns] ohms: what a current into a column's sensed end makes of that column's nodes, and one into a
+    node of the end; its wire alone, the rows held. Differentiable in cells."""
+    found: Tensor = _IntoEnd.apply(cells, segments)
+    return found
 
 
 class _IntoEnd(torch.autograd.Function):

@@ -159,7 +159,7 @@ def verify_spiking(asked: SpikingVerification, simulator: Simulator, files: RunF
     started = time.perf_counter()
     asked.require()
     network, circuit, settings, inputs = asked.network, asked.circuit, asked.settings, asked.spikes
-    model = predict(network, inputs, circuit, asked.laws)
+    model = predict(network, inputs, circuit, asked.laws, technology=asked.conditions.modelled)
     method = network.about["method"]
     own = model if method == "circuit" else predict(network, inputs, circuit, asked.laws, method)
     drawn = [drawn_neurons(model, image) for image in range(min(settings.waveform_images, len(inputs)))]
