@@ -43,7 +43,7 @@ def mesh_ports(mesh: Mesh, *, rows: bool) -> MeshPorts:
     Raises SimulationError when the mesh cannot be solved.
     """
     T, R, reach = _columns(mesh)
-    Y = np.linalg.inv((R + R.T) / 2)
+    Y = np.asarray(np.linalg.inv((R + R.T) / 2), dtype=np.float64)
     B = T @ Y
     return MeshPorts(B, Y, mesh.conductance() + B @ T.T if rows else None, reach)
 
