@@ -14,7 +14,6 @@ from spicetrain.array.crossbar import Crossbar
 from spicetrain.array.netlist import add_open_column
 from spicetrain.errors import ConfigurationError
 from spicetrain.netlists.cells import VDD, VSS, Form, text_of
-from spicetrain.netlists.forms import form_of
 from spicetrain.spice.deck import Deck
 from spicetrain.spiking.chip import AccessShifts, NeuronShifts, pairs_of
 from spicetrain.spiking.circuit import SpikingCircuit
@@ -32,6 +31,7 @@ from spicetrain.spiking.netlists.cells import (
     threshold_supplies,
 )
 from spicetrain.spiking.netlists.columns import CellCoefficients, add_columns, add_input_columns
+from spicetrain.spiking.netlists.forms import require_form
 from spicetrain.spiking.netlists.wires import add_mesh_columns, add_wired_array
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.technology import Technology
@@ -45,11 +45,6 @@ OPTIONS = {"reltol": 1e-4, "vntol": 1e-6, "abstol": 1e-12, "bypass": 1}
 # ngspice's chgtol: below the charge of this voltage on the smallest membrane, no charge is followed closely.
 _CHGTOL_V = 0.03
 _LONGEST_STEP = 0.25  # of a clock step
-
-NO_WIRES_1T1R = (
-    "array = '1t1r' with [wires]: its cells are measured as one current of their column's membrane, and behind wires "
-    "that resist every cell stands at a voltage of its own. Take a 1r circuit, or leave [wires] out."
-)
 
 
 def spiking_deck(
@@ -115,18 +110,6 @@ def saved_vectors(network: SpikingNetwork) -> tuple[str, ...]:
     nodes = [f"v({kind}{layer}_{j})" for layer, width in columns for kind in "ms" for j in range(width)]
     supplies = [*SUPPLIES, *(node for layer, _ in columns for node in threshold_supplies(layer))]
     return (*nodes, *(f"i(v{node})" for node in supplies))
-
-
-def require_form(form: Form, spiking: SpikingCircuit, technology: Technology) -> None:
-    """ConfigurationError when the circuit has no netlist of that form."""
-    if technology.wires is not None and spiking.array == "1t1r":
-        raise ConfigurationError(NO_WIRES_1T1R)
-    form_of(technology, form)
-    if form != "flat" and spiking.array == "1r" and (spiking.inputs == "driven" or not technology.memristor.reduces):
-        raise ConfigurationError(
-            f"inputs = {spiking.inputs!r} and memristor.form = {technology.memristor.form!r}: a first layer has a "
-            "Thevenin equivalent only for ideal inputs and ohmic devices: verify with --netlist flat."
-        )
 
 
 def _checked(
