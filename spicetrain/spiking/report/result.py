@@ -155,5 +155,6 @@ def _circumstances(summary: SpikingSummary) -> Table:
             quantity(getattr(flat, key), "J") for key in ("energy_per_inference_J", "energy_per_inference_reduced_J")
         )
         took = seconds(flat.seconds_ngspice)
-        rows.append(("flat", f"{energy} an inference, {summary.netlist} {reduced} of the same images; {took} in ngspice"))
+        same = f"{summary.netlist} {reduced} of the same images"
+        rows.append(("flat", f"{energy} an inference, {same}; {took} in ngspice"))
     return Table((), rows)

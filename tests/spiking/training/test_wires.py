@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from dense_wires import DensePorts, dense_ports
+from interrupted import interrupt_at
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 from torch import Tensor
@@ -17,11 +19,17 @@ from spicetrain.array.wired import EXACTLY, row_wires_of
 from spicetrain.array.wired_ports import ports_correction
 from spicetrain.array.wires import Wires
 from spicetrain.spiking.circuit import SIDES, SpikingCircuit
+from spicetrain.spiking.definition import SpikingTrainingSettings
 from spicetrain.spiking.surrogates.laws import SpikingLaws
 from spicetrain.spiking.training.circuit_layer import circuit_layer
+from spicetrain.spiking.training.encoding import encode
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
+from spicetrain.spiking.training.model import TrainableSpikingNetwork
 from spicetrain.spiking.training.phases import Phases
+from spicetrain.spiking.training.predict import predict
 from spicetrain.technology import Technology
+from spicetrain.training import loop
+from spiking.training.test_loop import CIRCUIT, LAWS, SHAPE, STEPS, Trainer, require_same
 from spiking.training.test_rows import THRESHOLD_V, case
 
 WIRES = Wires(row_ohm=2000.0, column_ohm=3000.0, feed_ohm=500.0)
@@ -48,7 +56,7 @@ class Kirchhoff:
         y, ports = self.level.copy(), self.ports
         if self.law is None:
             return y
-        for _ in range(15):
+        for _ in range(6):
             x = y - self.level
             excess = sum(a * x**k for k, a in enumerate(self.law)) - ports.A @ y + ports.B @ u
             slope = sum(k * a * x ** (k - 1) for k, a in enumerate(self.law) if k)
@@ -135,3 +143,47 @@ def test_gradients_before_any_spike(driven: bool, ptm90: Technology) -> None:
         return v
 
     assert torch.autograd.gradcheck(membranes, (spikes, *scaled), atol=1e-8, rtol=1e-4)
+
+
+def test_an_interrupted_training_goes_on_to_the_same_network(
+    ptm90: Technology, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = Trainer(wired(ptm90))
+    whole = train(tmp_path / "whole", epochs=2)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        interrupt_at(patch, loop, STEPS + 2)
+        train(tmp_path / "broken", epochs=2)
+    require_same(whole, train(tmp_path / "broken", epochs=2))
+    ideal = Trainer(ptm90)(tmp_path / "ideal", epochs=2)
+    assert np.abs(ideal.crossbars[0].pos - whole.crossbars[0].pos).max() > 1e-9
+
+
+def test_a_network_in_training_is_corrected_to_the_exact_mesh(ptm90: Technology) -> None:
+    technology = wired(ptm90, row_ohm=50000.0, column_ohm=30000.0)
+    fitted = FittedSpikingCircuit(CIRCUIT, LAWS, torch.float32, technology=technology)
+    model = TrainableSpikingNetwork(SHAPE, SpikingTrainingSettings(), technology.memristor, fitted)
+    spikes = np.random.default_rng(0).random((7, SHAPE.steps, 4)) < 0.5
+    exact = predict(model.network({}), spikes, CIRCUIT, LAWS, technology=technology)[0][1]
+
+    def off_V() -> float:
+        with torch.no_grad():
+            membranes = model(torch.tensor(spikes).transpose(0, 1).float())[0].membranes
+        return float(np.abs(membranes.transpose(0, 1).numpy() - exact).max())
+
+    alone = off_V()
+    model.correct_wires()
+    assert off_V() < 1e-5 < 0.01 * alone
+
+
+def test_weights_of_a_regular_network_are_calibrated_on_arrays_with_wires(ptm90: Technology, tmp_path: Path) -> None:
+    train = Trainer(wired(ptm90, column_ohm=30000.0))
+    network = train(tmp_path, epochs=2, method="regular")
+    spikes = encode(train.iris.train_inputs, SHAPE, 5)
+    own = predict(network, spikes, CIRCUIT, None, "regular")
+
+    def off(technology: Technology | None) -> float:
+        answers = predict(network, spikes, CIRCUIT, LAWS, technology=technology)
+        pairs = zip(answers, own, strict=True)
+        return max(abs(float(fired.mean() / wanted.mean()) - 1) for (fired, _), (wanted, _) in pairs)
+
+    assert off(train.technology) < 0.1 < off(None)

@@ -54,13 +54,11 @@ def test_the_model_knows_the_wires_of_the_run_and_not_of_its_conditions(verifier
     circuit = small_circuit(threshold_V=0.45, leak_gate_V=-0.5, capacitance_F=(400e-15,))
     one = verifier(4, 3, circuit=circuit)
     rms = {"ideal": one(flat_images=0).membrane_rms_V}
-    rms["others"] = one(
-        flat_images=0, conditions={"wires": WIRES.model_copy(update={"column_ohm": 1e5})}
-    ).membrane_rms_V
-    one.technology = one.technology.changed(wires=WIRES.model_copy(update={"column_ohm": 1e5}))
+    strong = WIRES.model_copy(update={"column_ohm": 1e5})
+    rms["others"] = one(flat_images=0, conditions={"wires": strong}).membrane_rms_V
+    one.technology = one.technology.changed(wires=strong)
     summary = one(flat_images=0)
     rms["its own"] = summary.membrane_rms_V
-    print(rms)
     assert rms["its own"] < 2 * rms["ideal"] < 2e-3 < 0.2 * rms["others"]
     assert summary.model_is_of_the_circuit
 
