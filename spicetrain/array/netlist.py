@@ -1,13 +1,14 @@
 """A crossbar in a deck: every device, and its wires where they resist; or its columns as what they are when ideal
 sources hold its rows.
 
-Nodes: c<layer>_<j> where column j is sensed. With wires also w<layer>_<wire>_<j>, row wire <wire> at column j, and
-u<layer>_<wire>_<j>, column j at that row wire; wires are 0p, 0n, 1p, 1n, ..., bp, bn, in the order of `row_wires`.
+Nodes: c<layer>_<j> where column j is sensed, or another letter for c. With wires also w<layer>_<wire>_<j>, row wire
+<wire> at column j, and u<layer>_<wire>_<j>, column j at that row wire; wires are 0p, 0n, 1p, 1n, ..., bp, bn, in the
+order of `row_wires`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from PySpice.Spice.Netlist import Circuit
 
@@ -27,54 +28,68 @@ def add_crossbar(
     bias: Pair,
     device: Device,
     segments: Segments | None = None,
+    column: str = "c",
 ) -> None:
-    """Every device of a crossbar, from its `rows` and `bias` nodes to the columns c<layer>_<j>; with `segments` every
-    segment of its wires and every feed, too."""
+    """Every device of a crossbar, from its `rows` and `bias` nodes to the columns <column><layer>_<j>; with `segments`
+    every segment of its wires and every feed, too."""
     if segments is not None:
-        _add_with_wires(circuit, layer, crossbar, [*(node for pair in rows for node in pair), *bias], device, segments)
+        heads = [*(node for pair in rows for node in pair), *bias]
+        _add_with_wires(circuit, layer, crossbar, heads, device, segments, column)
         return
     sides = (("p", crossbar.pos, crossbar.bias_pos, bias[0]), ("n", crossbar.neg, crossbar.bias_neg, bias[1]))
     # Column by column: written row by row, ngspice's Sparse needs eight times as long to order the matrix.
     for j in range(crossbar.columns):
-        column = f"c{layer}_{j}"
+        end = f"{column}{layer}_{j}"
         for i, pair in enumerate(rows):
             for node, (sign, g, _, _) in zip(pair, sides, strict=True):
-                device.add(circuit, f"m{layer}_{i}_{j}{sign}", node, column, float(g[i, j]))
+                device.add(circuit, f"m{layer}_{i}_{j}{sign}", node, end, float(g[i, j]))
         for sign, _, g_bias, rail in sides:
-            device.add(circuit, f"b{layer}_{j}{sign}", rail, column, float(g_bias[j]))
+            device.add(circuit, f"b{layer}_{j}{sign}", rail, end, float(g_bias[j]))
 
 
 def _add_with_wires(
-    circuit: Circuit, layer: int, crossbar: Crossbar, heads: Sequence[str], device: Device, segments: Segments
+    circuit: Circuit,
+    layer: int,
+    crossbar: Crossbar,
+    heads: Sequence[str],
+    device: Device,
+    segments: Segments,
+    column: str,
 ) -> None:
     """`heads`: what drives the row wires, in their order."""
     g, names = row_wires(crossbar), wire_names(crossbar.rows)
-    sensed = set(segments.sensed(len(g)))
-    for j in range(crossbar.columns):
-        for k, wire in enumerate(names):
-            column = _column_node(layer, names, k, j, sensed)
-            device.add(circuit, f"m{layer}_{wire}_{j}", f"w{layer}_{wire}_{j}", column, float(g[k, j]))
+    nodes = column_nodes(layer, crossbar, segments, column)
+    for j, of_column in enumerate(nodes):
+        for k, (wire, node) in enumerate(zip(names, of_column, strict=True)):
+            device.add(circuit, f"m{layer}_{wire}_{j}", f"w{layer}_{wire}_{j}", node, float(g[k, j]))
     # As text: there are twice as many as devices.
-    circuit.raw_spice += "".join(_wires(layer, names, heads, crossbar.columns, segments))
+    circuit.raw_spice += "".join(_wires(layer, names, heads, nodes, segments))
 
 
-def _wires(layer: int, names: Sequence[str], heads: Sequence[str], columns: int, segments: Segments) -> Iterator[str]:
+def column_nodes(layer: int, crossbar: Crossbar, segments: Segments, column: str) -> list[list[str]]:
+    """Of every column's wire, in the order of the row wires."""
+    names = wire_names(crossbar.rows)
+    sensed = segments.sensed(len(names))
+    return [
+        [f"{column}{layer}_{j}" if k in sensed else f"u{layer}_{wire}_{j}" for k, wire in enumerate(names)]
+        for j in range(crossbar.columns)
+    ]
+
+
+def _wires(
+    layer: int, names: Sequence[str], heads: Sequence[str], column_nodes: Sequence[Sequence[str]], segments: Segments
+) -> Iterator[str]:
     """The lines of all segments and feeds."""
-    sensed, tiles = set(segments.sensed(len(names))), segments.tiles(len(names))
+    columns = len(column_nodes)
     for wire, head in zip(names, heads, strict=True):
         for j in segments.driven(columns):
             yield f"Rf{layer}_{wire}_{j} {head} w{layer}_{wire}_{j} {segments.feed_ohm!r}\n"
         for j in range(columns - 1):
             yield f"Rw{layer}_{wire}_{j} w{layer}_{wire}_{j} w{layer}_{wire}_{j + 1} {segments.row_ohm!r}\n"
-    for j in range(columns):
-        nodes = [_column_node(layer, names, k, j, sensed) for k in range(len(names))]
-        for k in (k for tile in tiles for k in tile[:-1]):
+    for j, nodes in enumerate(column_nodes):
+        for k in (k for tile in segments.tiles(len(names)) for k in tile[:-1]):
             if nodes[k] != nodes[k + 1]:  # tied
                 yield f"Ru{layer}_{names[k]}_{j} {nodes[k]} {nodes[k + 1]} {segments.column_ohm!r}\n"
-
-
-def _column_node(layer: int, names: Sequence[str], k: int, j: int, sensed: Container[int]) -> str:
-    return f"c{layer}_{j}" if k in sensed else f"u{layer}_{names[k]}_{j}"
 
 
 def wire_names(rows: int) -> list[str]:

@@ -123,6 +123,13 @@ def _shared_ohm(segments: Segments, columns: int) -> Any:
     return chains.solve(np.eye(columns)[:, None])[:, 0]
 
 
+def into_end(cells: Tensor, segments: Segments) -> Tensor:
+    """[row wires, columns] ohms: what a current into a column's sensed end makes of that column's nodes, and one into a
+    node of the end; its wire alone, the rows held. Differentiable in cells."""
+    found: Tensor = _IntoEnd.apply(cells, segments)
+    return found
+
+
 class _IntoEnd(torch.autograd.Function):
     """[row wires, columns] ohms: what a current into a cell's column node makes of the column's sensed end."""
 

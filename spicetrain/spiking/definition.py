@@ -7,11 +7,13 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from spicetrain.array.wires import Wires
 from spicetrain.experiment import CharacterizationSettings, Experiment, absolute, absolute_toml
 from spicetrain.registry import Registry
 from spicetrain.schema import Definition
 from spicetrain.spiking.circuit import Fingers, PerLayer, SpikingCircuit, load_circuit
 from spicetrain.spiking.methods import METHODS, Method
+from spicetrain.technology import Technology
 from spicetrain.training.settings import Augmentation, LoopSettings, Positive
 from spicetrain.verification.settings import Share, Tolerance, VerificationBase
 
@@ -76,7 +78,9 @@ class SpikingVerificationSettings(VerificationBase):
     """How a trained spiking network is verified; see VerificationBase for the rest.
 
     netlist              "reduced": on `1r` the first layer's columns as exact Thevenin sources; on `1t1r` all cells of
-                         a column as their measured currents, not exact; "flat": every device and every driver
+                         a column as their measured currents, not exact; "mesh", of a technology with [wires]: the first
+                         layer as what the exact mesh of its wires is to the membranes, all others flat; "flat": every
+                         device, every driver and every segment of wires. None: mesh with wires, reduced without
     waveform_images      of so many of them, chosen neurons are kept at all points in time; 0: of none
     spikes               file of input spikes to take instead of encoding the images
     accuracy_gap_max     between the method's own model and SPICE
@@ -86,7 +90,7 @@ class SpikingVerificationSettings(VerificationBase):
     """
 
     images: int = Field(default=500, ge=1)
-    netlist: Literal["reduced", "flat"] = "reduced"
+    netlist: Literal["reduced", "mesh", "flat"] | None = None
     waveform_images: int = Field(default=1, ge=0)
     spikes: Path | None = None
     accuracy_gap_max: Share | None = None
@@ -96,7 +100,10 @@ class SpikingVerificationSettings(VerificationBase):
 
 
 class SpikingExperiment(Experiment):
-    """Everything a run of the spiking system depends on."""
+    """Everything a run of the spiking system depends on.
+
+    wires  of every array, in place of the technology's
+    """
 
     system: Literal["spiking"] = "spiking"
     circuit: CircuitSettings = Field(default_factory=CircuitSettings)
@@ -104,6 +111,11 @@ class SpikingExperiment(Experiment):
     network: SpikingNetworkSettings = Field(default_factory=SpikingNetworkSettings)
     training: SpikingTrainingSettings = Field(default_factory=SpikingTrainingSettings)
     verification: SpikingVerificationSettings = Field(default_factory=SpikingVerificationSettings)
+    wires: Wires | None = None
+
+    def load_technology(self) -> Technology:
+        technology = super().load_technology()
+        return technology if self.wires is None else technology.changed(wires=self.wires)
 
     @classmethod
     def of_today(cls, content: dict[str, Any]) -> dict[str, Any]:
@@ -116,7 +128,8 @@ class SpikingExperiment(Experiment):
         return super().trained_as() | {f"circuit.{key}": value for key, value in self.circuit.model_dump().items()}
 
     def measured_as(self) -> dict[str, Any]:
-        return super().measured_as() | {"circuit": self.circuit}
+        wires = {} if self.wires is None else {"wires": self.wires}
+        return super().measured_as() | {"circuit": self.circuit} | wires
 
     def _paths(self, base: Path) -> dict[str, Any]:
         circuit = self.circuit.model_copy(update={"name": absolute_toml(self.circuit.name, base)})

@@ -16,7 +16,8 @@ class Method:
     """What sets a method apart.
 
     layers         (FittedSpikingCircuit, Device, training settings) -> its Layers: forward pass, programming
-    model          (network, circuit, laws) -> (one layer in float64, thresholds): how it answers for a finished network
+    model          (network, circuit, laws, technology) -> (one layer in float64, thresholds): how it answers for a
+                   finished network, with the technology's wires if it knows them
     settings       what it brings of its own: the table [training.<name>]
     images         training images that it needs when all epochs are done, of its settings
     knows_circuit  it claims to predict what ngspice says: a verification judges it by that unless told otherwise

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from spicetrain.characterization.characterize import characterize
 from spicetrain.characterization.plan import Plan
 from spicetrain.characterization.sweep import Subject
-from spicetrain.errors import ConfigurationError
 from spicetrain.netlists.cells import Form
+from spicetrain.netlists.forms import form_of, plain_form
 from spicetrain.operating import scaled
 from spicetrain.runfolder import TABLES as TABLES_FOLDER
 from spicetrain.spiking.characterization.check import examined
@@ -50,21 +50,20 @@ class SpikingSystem(System):
         return {"circuit": circuit_of(bench).fingerprint}
 
     def require(self, bench: Bench) -> None:
-        from spicetrain.spiking.netlists.network import require_reduced
+        from spicetrain.spiking.netlists.forms import require_array, require_finishes, require_form
         from spicetrain.spiking.training.loop import require_initial, require_spiking_fit
         from spicetrain.spiking.verification.verify import require_spiking_verification
 
         experiment, circuit, technology = _experiment(bench), circuit_of(bench), bench.technology
-        if technology.wires is not None:
-            raise ConfigurationError(
-                f"The technology {technology.name!r} has [wires], which the spiking system's arrays do not know yet: "
-                "what it trained would not be what was built. Leave [wires] out, or train the inverter system."
-            )
+        require_array(circuit, technology)
         if circuit.array == "1r":  # of a 1t1r the cells are measured, whatever the device does
             technology.memristor.require_nearly_ohmic(circuit.rails.vdd_V - circuit.rails.vss_V)
         conditions = conditions_of(technology, experiment.verification.conditions)
-        if experiment.verification.netlist == "reduced":
-            require_reduced(circuit, conditions.simulated)
+        form = form_of(conditions.simulated, experiment.verification.netlist)
+        require_form(form, circuit, conditions.simulated)
+        shape, timeout_s = experiment.network, experiment.verification.timeout_s
+        ngspice = bench.simulator.ngspice
+        require_finishes(form, conditions.simulated, shape.layers, shape.steps, ngspice, timeout_s)
         if conditions.vdd_scale != 1:  # that there is such a circuit
             circuit.between(scaled(circuit.rails, conditions.vdd_scale, circuit.rest_V))
         if experiment.training.initial is not None:
@@ -102,7 +101,8 @@ class SpikingSystem(System):
         return SpikingNetwork.load(path)
 
     def plain_form(self, bench: Bench) -> Form:
-        return "flat" if circuit_of(bench).inputs == "driven" else "reduced"
+        conditions = conditions_of(bench.technology, bench.experiment.verification.conditions)
+        return "flat" if circuit_of(bench).inputs == "driven" else plain_form(conditions.simulated)
 
     def deck(self, bench: Bench, network: SpikingNetwork, image: int, form: Form) -> str:
         from spicetrain.runfolder import SURROGATES

@@ -181,10 +181,37 @@ def test_driven_inputs_have_no_reduced_form(own_folder: Path, refused: Callable[
     assert read_json(Path("runs/tiny/summary.json"))["membrane_rms_V"] < 2e-3
 
 
+@pytest.mark.parametrize("inputs", ["ideal", "driven"])
+def test_arrays_with_wires(inputs: str, own_folder: Path, capsys: Capture) -> None:
+    """Strong ones; every segment of them in ngspice, against the model and, of ideal inputs, the multiport."""
+    circuit_toml(own_folder, "1r", {"inputs": inputs})
+    wires = ["--wires.row-ohm", "1000", "--wires.column-ohm", "1500", "--wires.column-F", "2e-17"]
+    words = ["run", "tiny.toml", "--workers", "1", "--epochs", "1", *wires]
+    assert main(words + ["--netlist", "flat"] * (inputs == "driven")) == 0, capsys.readouterr()
+    summary = read_json(Path("runs/tiny/summary.json"))
+    assert summary["netlist"] == ("flat" if inputs == "driven" else "mesh")
+    assert summary["before_mismatch"]["membrane_rms_V"] < 3e-4
+    if summary["flat"] is not None:
+        assert summary["flat"]["membrane_difference_max_V"] < 2e-4
+    assert SpikingExperiment.model_validate(tomllib.loads(Path("runs/tiny/experiment.toml").read_text())).wires
+
+
+def test_wires_of_a_1t1r_are_refused_before_the_work(own_folder: Path, refused: Callable[..., str]) -> None:
+    circuit_toml(own_folder, "1t1r")
+    said = refused(2, "run", "tiny.toml", "--wires.row-ohm", "5", "--wires.column-ohm", "5")
+    assert "every cell stands at a voltage of its own. Take a 1r circuit" in said
+    of_conditions = ["--verification.conditions.wires.row-ohm", "5", "--verification.conditions.wires.column-ohm", "5"]
+    assert "is a 1t1r" in refused(2, "run", "tiny.toml", *of_conditions)
+    assert not Path("runs/tiny/characterization").exists()
+
+
 @pytest.mark.parametrize(
     ("flags", "text"),
     [
         ("--images 0", "images"),
+        ("--wires.row-ohm 5", "column_ohm"),
+        ("--wires.row-ohm 5 --wires.column-ohm 5 --netlist reduced", "a column behind wires that resist"),
+        ("--netlist mesh", "has no [wires]"),
         ("--images 31", "30 test images"),
         ("--network.layers 5 5 3", "begin with 4 and end with 3"),
         ("--circuit.name lif-2r", "Did you mean 'lif-1r'?"),

@@ -31,6 +31,8 @@ from spicetrain.spiking.netlists.cells import (
     threshold_supplies,
 )
 from spicetrain.spiking.netlists.columns import CellCoefficients, add_columns, add_input_columns
+from spicetrain.spiking.netlists.forms import require_form
+from spicetrain.spiking.netlists.wires import add_mesh_columns, add_wired_array
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.technology import Technology
 
@@ -59,8 +61,9 @@ def spiking_deck(
     """A .tran over one image, `spikes` [n, rows] (bool). Saves v(m<l>_<j>), the membranes, v(s<l>_<j>), the latched
     spikes (0..1), and the currents of the supplies, as ngspice counts them: into the source's upper end.
 
-    flat: every device. reduced, 1r: a column of the first layer is exactly one source behind one conductance
-    (Thevenin), because ideal sources hold its rows. reduced, 1t1r: in every layer the cells of a column are one
+    flat: every device, and every segment of wires. reduced, 1r: a column of the first layer is exactly one source
+    behind one conductance (Thevenin), because ideal sources hold its rows. mesh: the same of a 1r with wires, whose
+    columns are coupled; every further layer is flat. reduced, 1t1r: in every layer the cells of a column are one
     current and one charge, polynomials of the membrane with the coefficients in `cells`, behind ideal word lines.
     shifts: of the neurons' transistors by layer, [columns]; the crossbars are a chip's own already.
     access: of the flat form of a 1t1r, side -> [rows + 1, columns]; in the reduced one they are in `cells`.
@@ -82,6 +85,8 @@ def spiking_deck(
             _add_reduced_columns(circuit, layer, cells[layer], spiking, inputs)
         elif form == "reduced" and layer == 0:
             _add_thevenin_columns(circuit, crossbar, spiking, inputs)
+        elif form == "mesh" and layer == 0:
+            add_mesh_columns(circuit, crossbar, spiking, technology, inputs)
         else:
             if layer > 0:
                 _add_rows(circuit, layer, crossbar, spiking, technology, steps)
@@ -93,7 +98,7 @@ def spiking_deck(
         f".tran {spiking.clock.integrate_s / 10!r} {stop_s!r} 0 {_LONGEST_STEP * step_s!r}",
         saved_vectors(network),
         points=None,
-        large=form == "flat",
+        large=form == "flat" or technology.wires is not None,
         temperature_C=technology.temperature_C,
         options=OPTIONS | {"chgtol": _CHGTOL_V * min(spiking.neuron.capacitance_F)},
     )
@@ -105,15 +110,6 @@ def saved_vectors(network: SpikingNetwork) -> tuple[str, ...]:
     nodes = [f"v({kind}{layer}_{j})" for layer, width in columns for kind in "ms" for j in range(width)]
     supplies = [*SUPPLIES, *(node for layer, _ in columns for node in threshold_supplies(layer))]
     return (*nodes, *(f"i(v{node})" for node in supplies))
-
-
-def require_reduced(spiking: SpikingCircuit, technology: Technology) -> None:
-    """ConfigurationError when the circuit has no reduced form."""
-    if spiking.array == "1r" and (spiking.inputs == "driven" or not technology.memristor.reduces):
-        raise ConfigurationError(
-            f"inputs = {spiking.inputs!r} and memristor.form = {technology.memristor.form!r}: a first layer has a "
-            "Thevenin equivalent only for ideal inputs and ohmic devices: verify with --netlist flat."
-        )
 
 
 def _checked(
@@ -131,10 +127,7 @@ def _checked(
             f"Spikes of shape {np.shape(spikes)}: [time steps, {rows}] are wanted, one column for each row of the "
             "network. They may be of another network, or of all images at once."
         )
-    if form == "mesh":
-        raise ConfigurationError("A spiking network has no netlist of the form 'mesh': take flat or reduced.")
-    if form == "reduced":
-        require_reduced(spiking, technology)
+    require_form(form, spiking, technology)
     if form == "reduced" and spiking.array == "1t1r" and (cells is None or len(cells) != len(network.crossbars)):
         raise ConfigurationError(
             f"The reduced form of a 1t1r array needs the cells' coefficients for each of its {len(network.crossbars)} "
@@ -194,6 +187,9 @@ def _add_array(
     access: AccessShifts | None,
 ) -> None:
     """Every device, column by column: row by row, ngspice's Sparse needs eight times as long to order the matrix."""
+    if technology.wires is not None:
+        add_wired_array(circuit, layer, crossbar, technology)
+        return
     sides = pairs_of(crossbar)
     lines: list[str] = []
     for j in range(crossbar.columns):

@@ -59,7 +59,13 @@ def _netlist(summary: SpikingSummary, verify: str) -> list[Block]:
     flat, array = summary.flat, summary.array
     if summary.netlist == "flat":
         return [Paragraph("Flat netlist: every device and every driver of the array is simulated.")]
-    if array == "1r":
+    if summary.netlist == "mesh":
+        text = (
+            "Mesh netlist: ideal sources hold the first layer's rows, so its devices and wires are exactly sources and "
+            "conductances at its membranes and between them; in all other layers every device, driver and segment of "
+            "wires is simulated. This is exact, but for the wires' capacitance, which stands at the membranes."
+        )
+    elif array == "1r":
         text = (
             "Reduced netlist: ideal sources hold the first layer's rows, so each of its columns is one source behind "
             "one conductance (Thevenin); all other layers are simulated device by device, with their drivers. This is "
@@ -73,6 +79,8 @@ def _netlist(summary: SpikingSummary, verify: str) -> list[Block]:
         )
     if flat is None:
         missing = "It was not compared with the flat netlist, every device, in this run."
+        if summary.flat_left_out is not None:
+            return [Paragraph(text), Notice(f"{missing} Left out: {summary.flat_left_out}.", "")]
         # A flat 1t1r at full size takes hours an image.
         return [Paragraph(text), Notice(missing, f"{verify} --flat-images 3" if array == "1r" else "")]
     images, difference = count(int(flat.images), "image"), quantity(flat.membrane_difference_max_V, "V")
@@ -147,5 +155,6 @@ def _circumstances(summary: SpikingSummary) -> Table:
             quantity(getattr(flat, key), "J") for key in ("energy_per_inference_J", "energy_per_inference_reduced_J")
         )
         took = seconds(flat.seconds_ngspice)
-        rows.append(("flat", f"{energy} an inference, reduced {reduced} of the same images; {took} in ngspice"))
+        same = f"{summary.netlist} {reduced} of the same images"
+        rows.append(("flat", f"{energy} an inference, {same}; {took} in ngspice"))
     return Table((), rows)

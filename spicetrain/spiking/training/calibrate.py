@@ -16,6 +16,7 @@ from spicetrain.spiking.methods import METHODS
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.surrogates.laws import SpikingLaws
 from spicetrain.spiking.training.predict import predict
+from spicetrain.technology import Technology
 
 HALVINGS = 16
 """From the whole range between rest and vdd (0.5 V: to 8 uV, less than an inverter's threshold is known)."""
@@ -23,11 +24,16 @@ HALVINGS = 16
 
 @torch.no_grad()
 def calibrated(
-    network: SpikingNetwork, spikes: NDArray[np.bool_], circuit: SpikingCircuit, laws: SpikingLaws
+    network: SpikingNetwork,
+    spikes: NDArray[np.bool_],
+    circuit: SpikingCircuit,
+    laws: SpikingLaws,
+    technology: Technology | None = None,
 ) -> SpikingNetwork:
     """The network with thresholds at which each layer of the circuit spikes as often as in the regular model.
 
-    spikes  of some hundred training images, [images, steps, rows]
+    spikes      of some hundred training images, [images, steps, rows]
+    technology  whose wires the arrays have; None: ideal ones
 
     A practitioner can do this: a threshold is one supply voltage a layer, and a mean spike rate is counted on the chip
     without access to any membrane; weights, and labels, are not touched. Layers are set one after another from the
@@ -36,7 +42,7 @@ def calibrated(
     and what was reached.
     """
     wanted = [float(fired.mean()) for fired, _ in predict(network, spikes, circuit, None, "regular")]
-    layer, _ = METHODS["circuit"].model(network, circuit, laws)
+    layer, _ = METHODS["circuit"].model(network, circuit, laws, technology)
     signal = torch.as_tensor(spikes).transpose(0, 1).double()
     thresholds_V, reached = [], []
     with track("calibrate thresholds", len(wanted) * HALVINGS, "steps") as bar:

@@ -9,7 +9,7 @@ A clock step k, u = v - rest_V (membrane.py), edges taken as steps in their midd
 
 Columns of a passive array with ideal rows, and those of a 1T1R array, charge each for itself: their currents are
 polynomials in u, and the sums over rows of all time steps and samples are one product with the conductances
-(columns.py). Rows that are driven by transistors couple the columns (rows.py).
+(columns.py). Rows that are driven by transistors couple the columns (rows.py), and so do wires (wired_columns.py).
 """
 
 from __future__ import annotations
@@ -19,14 +19,17 @@ from snntorch import surrogate
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
+from spicetrain.array.wired_ports import Ports, ports
 from spicetrain.spiking.circuit import of_layer
 from spicetrain.spiking.training.charge import NeuronCharge
 from spicetrain.spiking.training.columns import Columns
+from spicetrain.spiking.training.coupled import CoupledColumns
 from spicetrain.spiking.training.drawn import Deviation
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.layers import LayerResponse
 from spicetrain.spiking.training.membrane import resting
 from spicetrain.spiking.training.rows import DrivenColumns
+from spicetrain.spiking.training.wired_columns import WiredColumns
 from spicetrain.surrogates.extrapolation import outside
 
 
@@ -37,6 +40,7 @@ def circuit_layer(
     threshold_V: float,
     fitted: FittedSpikingCircuit,
     deviation: Deviation | None = None,
+    correction: Ports | None = None,
 ) -> LayerResponse:
     """Which neurons fire, and their membranes at the latch.
 
@@ -44,17 +48,17 @@ def circuit_layer(
     g            siemens
     threshold_V  absolute
     deviation    of the neurons from the circuit's; one that is drawn for samples is held over all their time steps
+    correction   of the array's wires, see wired_ports; held. Without one their fast form is all that is known of them,
+                 without their capacitance, and rows that are driven do not pull on each other
     Differentiable in spikes and g; through the spike itself with snntorch's fast_sigmoid. A neuron that fired does not
     pass its gradient through its own reset, as in snntorch.
     """
     laws, rest_V = fitted.laws, fitted.circuit.rest_V
-    driven = fitted.circuit.array == "1r" and (layer > 0 or fitted.circuit.inputs == "driven")
-    of_kind: type[DrivenColumns] | type[Columns] = DrivenColumns if driven else Columns
     scale = threshold_V - rest_V
     moved: float | Tensor = 0.0 if deviation is None else deviation.trip_V
     trip = scale + laws.trip_offset_V + moved
     charge = NeuronCharge.of(fitted, layer, threshold_V - fitted.circuit.threshold_V(layer) + moved)
-    columns = of_kind(spikes, g, layer, fitted, deviation, charge)
+    columns = _columns(spikes, g, layer, fitted, deviation, charge, correction)
     injected = of_layer(laws.reset_charge_C, layer) / columns.C
     fire = surrogate.fast_sigmoid(fitted.slope)
     u = resting(columns.silent_rows).expand(spikes.shape[1], g.bias_pos.shape[0])
@@ -71,3 +75,20 @@ def circuit_layer(
     if columns.domain is not None:
         asked = asked + outside("membrane", membranes, columns.domain)
     return LayerResponse(torch.stack(fires), membranes + rest_V, asked)
+
+
+def _columns(
+    spikes: Tensor,
+    g: Conductances,
+    layer: int,
+    fitted: FittedSpikingCircuit,
+    deviation: Deviation | None,
+    charge: NeuronCharge | None,
+    correction: Ports | None,
+) -> Columns | CoupledColumns:
+    wires = None if fitted.segments is None else ports(g, fitted.segments, correction)
+    if fitted.driven(layer):
+        return DrivenColumns(spikes, g, layer, fitted, deviation, charge, wires)
+    if wires is not None:
+        return WiredColumns(spikes, g, layer, fitted, deviation, charge, wires)
+    return Columns(spikes, g, layer, fitted, deviation, charge)

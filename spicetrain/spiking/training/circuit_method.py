@@ -10,6 +10,8 @@ from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.array.device import Device
+from spicetrain.array.wired import EXACTLY, ROUGHLY
+from spicetrain.array.wired_ports import Ports, ports_corrections
 from spicetrain.errors import ConfigurationError
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.definition import SpikingTrainingSettings
@@ -21,6 +23,7 @@ from spicetrain.spiking.training.drawn import Deviation, DrawnChips
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.layers import Layer, LayerResponse, Layers
 from spicetrain.spiking.training.parameters import SynapseParameters
+from spicetrain.technology import Technology
 
 
 class CircuitLayers(Layers):
@@ -29,15 +32,22 @@ class CircuitLayers(Layers):
     def __init__(self, fitted: FittedSpikingCircuit, device: Device, settings: SpikingTrainingSettings) -> None:
         self.fitted, self.device = fitted, device
 
+        self.corrections: list[Ports] | None = None
+
     def forward(
         self, spikes: Tensor, parameters: SynapseParameters, layer: int, drawn: DrawnChips | None = None
     ) -> LayerResponse:
         g, threshold_V = self.programmed(parameters, layer)
+        held = None if self.corrections is None else self.corrections[layer]
         if drawn is None:
-            return circuit_layer(spikes, g, layer, threshold_V, self.fitted)
+            return circuit_layer(spikes, g, layer, threshold_V, self.fitted, correction=held)
         built = drawn.conductances(g)
         deviation = drawn.deviation(layer, spikes.shape[1], built)
-        return circuit_layer(spikes, built, layer, threshold_V, self.fitted, deviation)
+        return circuit_layer(spikes, built, layer, threshold_V, self.fitted, deviation, held)
+
+    def correct_wires(self, parameters: Sequence[SynapseParameters]) -> None:
+        crossbars = [self.programmed(one, layer)[0] for layer, one in enumerate(parameters)]
+        self.corrections = _corrections(crossbars, self.fitted, ROUGHLY)
 
     @torch.no_grad()
     def synapses(self, network: SpikingNetwork, layer: int) -> Tensor:
@@ -53,18 +63,30 @@ class CircuitLayers(Layers):
         parameters.project()
 
 
+def _corrections(crossbars: Sequence[Conductances], fitted: FittedSpikingCircuit, near: float) -> list[Ports] | None:
+    """None where wires are ideal."""
+    if fitted.segments is None:
+        return None
+    driven = [fitted.driven(layer) for layer in range(len(crossbars))]
+    return ports_corrections(crossbars, fitted.segments, driven, near=near)
+
+
 def circuit_model(
-    network: SpikingNetwork, circuit: SpikingCircuit, laws: SpikingLaws | None
+    network: SpikingNetwork, circuit: SpikingCircuit, laws: SpikingLaws | None, technology: Technology | None = None
 ) -> tuple[Layer, Sequence[float]]:
-    """(one layer, thresholds in volts) of a finished network, in float64. ConfigurationError when there are no laws."""
+    """(one layer, thresholds in volts) of a finished network, in float64; its arrays have the technology's wires,
+    exactly. ConfigurationError when there are no laws."""
     if laws is None:
         raise ConfigurationError("The circuit's model needs the laws that were fitted to the circuit: give laws.")
-    fitted = FittedSpikingCircuit(circuit, laws, torch.float64, 1.0)
+    fitted = FittedSpikingCircuit(circuit, laws, torch.float64, 1.0, technology=technology)
+    crossbars = [Conductances.of(crossbar, torch.float64) for crossbar in network.crossbars]
+    corrections = _corrections(crossbars, fitted, EXACTLY)
 
     def layer(
         spikes: Tensor, g: Conductances, layer: int, threshold_V: float, deviation: Deviation | None = None
     ) -> LayerResponse:
-        return circuit_layer(spikes, g, layer, threshold_V, fitted, deviation)
+        held = None if corrections is None else corrections[layer]
+        return circuit_layer(spikes, g, layer, threshold_V, fitted, deviation, held)
 
     return layer, network.thresholds_V
 

@@ -7,16 +7,19 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from spicetrain.array.wires import Segments
 from spicetrain.spiking.circuit import SpikingCircuit, of_layer
 from spicetrain.spiking.surrogates.laws import Range, SpikingLaws
 from spicetrain.surrogates.levenberg_marquardt import Vector
+from spicetrain.technology import Technology
 
 
 @dataclass(frozen=True)
 class FittedSpikingCircuit:
     """What the model of a layer needs besides its conductances.
 
-    slope   of snntorch's fast_sigmoid, over membranes in units of threshold_V - rest_V
+    slope       of snntorch's fast_sigmoid, over membranes in units of threshold_V - rest_V
+    technology  whose wires every array has; None: ideal ones
 
     In float32, which is for training, cells and leak are cubics of the membrane, resets go in fewer parts, and driven
     rows are corrected once against the membranes on them, which leaves some tens of microvolts where rows sag by a
@@ -28,6 +31,12 @@ class FittedSpikingCircuit:
     dtype: torch.dtype = torch.float32
     slope: float = 3.0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    technology: Technology | None = None
+
+    @property
+    def segments(self) -> Segments | None:
+        """Of every array's wires; None: ideal ones."""
+        return None if self.technology is None else self.technology.segments
 
     @property
     def coarse(self) -> bool:
@@ -36,9 +45,17 @@ class FittedSpikingCircuit:
     def tensor(self, values: Vector) -> Tensor:
         return torch.as_tensor(values, dtype=self.dtype, device=self.device)
 
-    def capacitance_F(self, layer: int) -> float:
-        """Of a membrane with its neuron's transistors, without the cells of its column."""
-        return self.circuit.capacitance_F(layer) + of_layer(self.laws.neuron_F, layer)
+    def driven(self, layer: int) -> bool:
+        """Whether transistors drive the rows of the layer's array, which then give way."""
+        return self.circuit.array == "1r" and (layer > 0 or self.circuit.inputs == "driven")
+
+    def capacitance_F(self, layer: int, reach: float | None = None) -> float:
+        """Of a membrane with its neuron's transistors, without the cells of its column. Of the column's wire, `reach`
+        segments are as if at the membrane: to first order in time, for a wire settles long before a membrane does."""
+        own = self.circuit.capacitance_F(layer) + of_layer(self.laws.neuron_F, layer)
+        if reach is None or self.technology is None or self.technology.wires is None:
+            return own
+        return own + reach * self.technology.wires.column_F
 
     def leak(self, layer: int) -> list[Tensor]:
         """Per k the A / V^k that leave a membrane whose reset is off, scalars."""

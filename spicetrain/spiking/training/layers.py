@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -50,6 +50,9 @@ class Layers(ABC):
 
     def project(self, parameters: SynapseParameters) -> None:
         """After a step of the optimizer."""
+
+    def correct_wires(self, parameters: Sequence[SynapseParameters]) -> None:
+        """Before an epoch: what the arrays' exact meshes have beyond their fast form, of a method that knows wires."""
 
     def begin(self, network: Callable[[], SpikingNetwork], spikes: Callable[[int], NDArray[np.bool_]]) -> None:
         """Before an epoch under variation; network, spikes: as of `finished`."""

@@ -54,7 +54,7 @@ def train(
     device = device_of(settings.device)
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    fitted = FittedSpikingCircuit(circuit, laws, torch.float32, settings.surrogate_slope, device)
+    fitted = FittedSpikingCircuit(circuit, laws, torch.float32, settings.surrogate_slope, device, technology)
     model = TrainableSpikingNetwork(shape, settings, technology.memristor, fitted)
     initial = None if settings.initial is None else SpikingNetwork.load(settings.initial)
     if initial is not None:
@@ -97,6 +97,7 @@ class SpikingTask(Task):
 
     def begin(self, epoch: int) -> None:
         self.asked, self.spiked, self.seen = NONE, torch.zeros(len(self.model.layers)), 0
+        self.model.correct_wires()
         if self.chips is not None and self.chips.sigmas:
             self.model.method.begin(lambda: self.model.network(self.identity.values), self.spikes)
 

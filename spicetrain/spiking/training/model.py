@@ -55,6 +55,10 @@ class TrainableSpikingNetwork(nn.Module):
             synapses = self.method.synapses(network, index)
             parameters.synapses.copy_(synapses)
 
+    def correct_wires(self) -> None:
+        """Before an epoch; see Layers."""
+        self.method.correct_wires(self.parameters_of_layers)
+
     def project(self) -> None:
         """After a step of the optimizer."""
         for parameters in self.parameters_of_layers:

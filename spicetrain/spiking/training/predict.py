@@ -17,6 +17,7 @@ from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.surrogates.laws import SpikingLaws
 from spicetrain.spiking.training.drawn import Deviation
 from spicetrain.spiking.training.layers import Layer
+from spicetrain.technology import Technology
 
 Answer = tuple[NDArray[np.bool_], NDArray[np.float64]]
 
@@ -30,6 +31,7 @@ def predict(
     *,
     batch: int = 100,
     deviations: Sequence[Deviation] | None = None,
+    technology: Technology | None = None,
 ) -> list[Answer]:
     """Of every layer: (spikes [images, steps, columns], membranes at the latch [images, steps, columns] in volts).
 
@@ -37,6 +39,7 @@ def predict(
     method  whose model: "circuit" by the `laws` of the circuit and the network's thresholds; "regular": leaky
             integrate-and-fire neurons with these conductances and what network.about states, no laws wanted
     deviations  by layer, of the neurons from those of the circuit, which the circuit's model alone knows
+    technology  whose wires the arrays have, which it alone knows likewise; None: ideal ones
 
     ArchitectureMismatch when the spikes are of another width; ConfigurationError when the laws, or what the method
     wants of network.about, are absent.
@@ -46,7 +49,7 @@ def predict(
             f"Input spikes of shape {spikes.shape} for a network of {network.layers[0]} rows: give [images, steps, "
             f"{network.layers[0]}]."
         )
-    layer, thresholds_V = METHODS[method].model(network, circuit, laws)
+    layer, thresholds_V = METHODS[method].model(network, circuit, laws, technology)
     layers = [layer if deviations is None else partial(layer, deviation=one) for one in deviations or network.crossbars]
     parts = [_forward(network, spikes[i : i + batch], layers, thresholds_V) for i in range(0, len(spikes), batch)]
     return [

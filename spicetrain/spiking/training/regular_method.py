@@ -27,6 +27,7 @@ from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.layers import Layer, LayerResponse, Layers
 from spicetrain.spiking.training.parameters import SynapseParameters, mapped, unit_of
 from spicetrain.spiking.training.regular_layer import RegularNeuron, leaky, regular_layer, spike_volts
+from spicetrain.technology import Technology
 
 
 class RegularSettings(Definition):
@@ -85,15 +86,17 @@ class RegularLayers(Layers):
         return mapped(parameters.weights, self.fitted.circuit, layer, self.device, self.settings.clip_quantile)
 
     def finished(self, network: SpikingNetwork, spikes: Callable[[int], NDArray[np.bool_]]) -> SpikingNetwork:
-        images = self.settings.calibration_images
-        return calibrated(network, spikes(images), self.fitted.circuit, self.fitted.laws) if images else network
+        images, fitted = self.settings.calibration_images, self.fitted
+        if not images:
+            return network
+        return calibrated(network, spikes(images), fitted.circuit, fitted.laws, fitted.technology)
 
 
 def regular_model(
-    network: SpikingNetwork, circuit: SpikingCircuit, laws: SpikingLaws | None
+    network: SpikingNetwork, circuit: SpikingCircuit, laws: SpikingLaws | None, technology: Technology | None = None
 ) -> tuple[Layer, Sequence[float]]:
-    """(one layer, thresholds in volts) of a network as a regular one, in float64; it wants no laws. ConfigurationError
-    when the network does not say what it needs."""
+    """(one layer, thresholds in volts) of a network as a regular one, in float64; it wants no laws, and knows no wires.
+    ConfigurationError when the network does not say what it needs."""
     # A network that another method trained has no decay of its own.
     own = network.about.get("method", "regular") == "regular" or "beta" in network.about
     beta = float(stated(network, "beta", "regular")) if own else RegularSettings().beta

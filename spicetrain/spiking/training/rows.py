@@ -11,14 +11,16 @@ driver's current. The gradient is that of one more Newton step with the Jacobian
 
     C du_j/dt = sum_i g_ij y_i(h_i) - S_j u_j - leak(u_j)
 
-where only sum_i g_ij (y_i(h_i) - y_i(0)) =: R_j(u) couples them. It is taken as a parabola in time through its values
-at the start, in the middle and at the end of a phase: predicted with R of the start, then corrected.
+where only sum_i g_ij (y_i(h_i) - y_i(0)) =: R_j(u) couples them (coupled.py).
+
+With wires (laid_out.py) g, G and S are those of the wires' ends. Columns then couple beside that, through the wires of
+their rows, and rows through those of their columns: h_i also holds what the other rows bring, sum_k y_k A_ik, which is
+taken with the columns at rest, where it is all but the same.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,27 +28,23 @@ import torch
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
+from spicetrain.array.wired_ports import Ports
 from spicetrain.spiking.circuit import SIDES, Side
-from spicetrain.spiking.surrogates.laws import Range
 from spicetrain.spiking.training.charge import NeuronCharge
-from spicetrain.spiking.training.columns import Fired, Reset, added, leaving, product
+from spicetrain.spiking.training.columns import product
+from spicetrain.spiking.training.coupled import CoupledColumns, Coupling
 from spicetrain.spiking.training.drawn import Deviation
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
-from spicetrain.spiking.training.membrane import advance, current
-from spicetrain.spiking.training.phases import Phases
+from spicetrain.spiking.training.laid_out import LaidOut
+from spicetrain.spiking.training.membrane import current
 from spicetrain.surrogates.extrapolation import Extrapolation, outside
 
-# Of a stretch that one parabola covers, in time constants of the fastest membrane; in training and otherwise.
-COARSE_STRETCH, STRETCH = 4.0, 2.0
 _NEWTON_STEPS, _CONVERGED_V = 30, 1e-13
-_LEAST_V = 1e-9
-_SERIES, _SERIES_TERMS = 0.05, 9  # up to where; to the last digit of float64
-
-Coupling = Callable[[Tensor], Tensor]
+_ROUNDS = 2  # of rows that pull on each other: a round leaves the share of a row's conductance in its driver's
 
 
-class DrivenColumns:
-    """The columns of one layer, with their rows and their neurons; the same interface as columns.Columns."""
+class DrivenColumns(CoupledColumns):
+    """The columns of one layer, with their rows and their neurons."""
 
     def __init__(
         self,
@@ -56,99 +54,60 @@ class DrivenColumns:
         fitted: FittedSpikingCircuit,
         deviation: Deviation | None = None,
         charge: NeuronCharge | None = None,
+        ports: Ports | None = None,
     ) -> None:
-        self.phases, self.C, self.charge = Phases.of(fitted.circuit, fitted.laws), fitted.capacitance_F(layer), charge
-        # Excitatory rows and their bias row, then inhibitory ones and theirs.
-        self.g = torch.cat([g.pos, g.bias_pos[None], g.neg, g.bias_neg[None]])
-        (silent, below), (spiking, above) = (_rows(self.g, fitted, state) for state in (False, True))
-        self.extrapolation = below + above
-        self.silent, self.change = silent, [b - a for a, b in zip(silent, spiking, strict=True)]
+        self.array = array = LaidOut.of(g, ports)
+        (silent, below), (spiking, above) = (_rows(array.rows_S, fitted, state) for state in (False, True))
+        self.at_silence, self.change = silent, [b - a for a, b in zip(silent, spiking, strict=True)]
         active = torch.cat([spikes, torch.ones_like(spikes[..., :1])], 2)
         active = torch.cat([active, active], 2)
-        at_rest, S = silent[0] @ self.g, self.g.sum(0)
-        leak = leaving(layer, fitted, deviation)
-        pull = product(active, self.change[0][:, None] * self.g, at_rest)
-        self.fastest_S, self.corrections = float(S.detach().max()), 1 if fitted.coarse else 2
-        self.longest = COARSE_STRETCH if fitted.coarse else STRETCH
-        self.domain = fitted.domain("leak")
-        self.silent_rows = added([at_rest, -S], leak)
-        self.reset = Reset([at_rest, -S], layer, self.C, self.phases.reset_s, fitted)
-        self.rate_per_s = float(S.detach().mean()) / self.C
-        self.active, self.pull = active.unbind(), (pull + leak[0]).unbind()
+        at_rest = silent[0] @ array.g
+        pull = product(active, self.change[0][:, None] * array.g, at_rest)
+        self.active = active.unbind()
+        C = fitted.capacitance_F(layer, array.reach)
+        super().__init__(pull, at_rest, array.columns_S, C, layer, fitted, deviation, charge, below + above)
 
-    def integrate(self, u: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """(u at the latch, its slope there in V/s)."""
+    def driven(self, step: int) -> Coupling:
         active = self.active[step]
-        response = [torch.addcmul(a, active, b) for a, b in zip(self.silent[1:], self.change[1:], strict=True)]
-        a = [self.pull[step], *self.silent_rows[1:]]
-        return self._advanced(u, a, self._coupling(response), self.phases.driven_s)
+        return self._coupling([torch.addcmul(a, active, b) for a, b in zip(self.at_silence, self.change, strict=True)])
 
-    def rest(self, u: Tensor, fired: Tensor, step: int) -> Tensor:
-        """u after the rest phase, without what the reset gate injects; `fired` [samples, columns], 0 or 1."""
-        firing, pull = Fired.of(u, fired), self._coupling(self.silent[1:])
-        trajectory = self._trajectory(firing)
-        # Neurons in reset fall much faster than the others move: they pull with a mean of their trajectory.
-        mean, resetting = u.detach().index_put(firing.where, self._remembered(trajectory)), fired.bool()
+    def silent(self) -> Coupling:
+        return self._coupling(self.at_silence)
 
-        def coupling(u: Tensor) -> Tensor:
-            return pull(torch.where(resetting, mean, u))
-
-        settled, _ = self._advanced(u, self.silent_rows, coupling, self.phases.rest_s)
-        with torch.no_grad():
-            between = torch.lerp(u, settled, self._middles(u, len(trajectory))[:, None, None])
-            between[:, *firing.where] = trajectory
-            onto = pull(between)[:, *firing.where]
-        return settled.index_put(firing.where, self.reset.path(firing, onto)[-1])
-
-    def _trajectory(self, firing: Fired) -> Tensor:
-        """[parts, fired]: logarithmic means of neurons that nothing pulls, in equal parts of their reset."""
-        path = torch.stack(self.reset.path(firing)).clamp_min(_LEAST_V)
-        start, stop = path[:-1], path[1:]
-        ratio = torch.log(start / stop)
-        return torch.where(ratio.abs() < 1e-3, (start + stop) / 2, (start - stop) / ratio)
-
-    def _remembered(self, trajectory: Tensor) -> Tensor:
-        """The mean of a trajectory, weighted with what the other membranes still remember of it at its end."""
-        weight = torch.exp(self.rate_per_s * self.phases.reset_s * (self._middles(trajectory, len(trajectory)) - 1))
-        return weight @ trajectory / weight.sum()
-
-    @staticmethod
-    def _middles(like: Tensor, spans: int) -> Tensor:
-        """Of equal spans of 0..1."""
-        return (torch.arange(spans, dtype=like.dtype, device=like.device) + 0.5) / spans
-
-    def _coupling(self, response: Sequence[Tensor]) -> Coupling:
-        """R(u); response: per power of h from the first on."""
+    def _coupling(self, y: Sequence[Tensor]) -> Coupling:
+        """R(u); y: of the rows, per power of h."""
+        array, response = self.array, y[1:]
+        others = None if array.between_rows is None else _pulled_by_others(y, array.between_rows)
 
         def coupling(u: Tensor) -> Tensor:
-            coupled: Tensor = _Coupling.apply(u, self.g, *response)
-            return coupled
+            coupled: Tensor = _Coupling.apply(u, array.g, others, *response)
+            return coupled if array.between_columns is None else coupled + u @ array.between_columns
 
         return coupling
 
-    def _advanced(self, u: Tensor, a: Sequence[Tensor], coupling: Coupling, t: float) -> tuple[Tensor, Tensor]:
-        """(u after t seconds of C du/dt = sum_k a_k u^k + R(u), its slope there, nearly)."""
-        stretches = max(1, math.ceil(self.fastest_S * t / self.C / self.longest))
-        end = u
-        for _ in range(stretches):
-            end, coupled = _stretch(end, a, coupling, self.C, t / stretches, self.corrections, self.domain)
-        slope = (current(end, a) + coupled) / self.C
-        return (end if self.charge is None else self.charge.corrected(u, end, slope, self.C, t)), slope
+
+def _pulled_by_others(y: Sequence[Tensor], between_rows: Tensor) -> Tensor:
+    """What the other rows bring to every row's h, the columns at rest; shaped like y."""
+    h = y[0] @ between_rows
+    for _ in range(_ROUNDS - 1):
+        h = (y[0] + current(h, [torch.zeros_like(h), *y[1:]])) @ between_rows
+    return h
 
 
 class _Coupling(torch.autograd.Function):
-    """R(u) = sum_i g_i y(h_i), y = h (a_1 + h (a_2 + h a_3)), h = g u; [..., columns] and amperes. By hand, because
-    autograd's own takes twice as long."""
+    """R(u) = sum_i g_i y(h_i), y = h (a_1 + h (a_2 + h a_3)), h = g u + h_0; [..., columns] and amperes; h_0 None:
+    0. By hand, because autograd's own takes twice as long."""
 
     @staticmethod
-    def forward(ctx: Any, u: Tensor, g: Tensor, a1: Tensor, a2: Tensor, a3: Tensor) -> Tensor:
-        h = u @ g.T
+    def forward(ctx: Any, u: Tensor, g: Tensor, h0: Tensor | None, a1: Tensor, a2: Tensor, a3: Tensor) -> Tensor:
+        h = u @ g.T if h0 is None else u @ g.T + h0
+        ctx.of_h0 = None if h0 is None else h0.shape
         y = torch.addcmul(a1, torch.addcmul(a2, a3, h), h).mul_(h)
         ctx.save_for_backward(u, g, a1, a2, a3, h, y)
         return _narrow(y, g)
 
     @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         (up,) = upstream
         u, g, a1, a2, a3, h, y = ctx.saved_tensors
         on_y = up @ g.T
@@ -157,7 +116,8 @@ class _Coupling(torch.autograd.Function):
         on_a1 = on_y.mul_(h)
         on_a2 = on_a1 * h
         on_a = (value.sum_to_size(a1.shape) for value in (on_a1, on_a2, on_a2 * h))
-        return _narrow(on_h, g), on_g, *on_a
+        on_h0 = None if ctx.of_h0 is None else on_h.sum_to_size(ctx.of_h0)
+        return _narrow(on_h, g), on_g, on_h0, *on_a
 
 
 def _narrow(y: Tensor, g: Tensor) -> Tensor:
@@ -170,56 +130,10 @@ def _outer(few: Tensor, many: Tensor) -> Tensor:
     return (few.flatten(0, -2).T @ many.flatten(0, -2)).T
 
 
-def _stretch(
-    u: Tensor,
-    a: Sequence[Tensor],
-    coupling: Coupling,
-    C: float,
-    t: float,
-    corrections: int,
-    domain: Range | None,
-) -> tuple[Tensor, Tensor]:
-    before = coupling(u)
-    held = [a[0] + before, *a[1:]]
-    ends = predicted = [advance(u, held, C, share * t, domain) for share in (0.5, 1.0)]
-    z = -a[1] * (t / C)
-    weights = [(share, *_weights(share * z)) for share in (0.5, 1.0)]
-    for _ in range(corrections):
-        middle, end = coupling(torch.stack(ends)).unbind()
-        linear, square = 4 * middle - end - 3 * before, 2 * (end + before) - 4 * middle
-        ends = [
-            start + (share**2 * t / C) * (first * linear + (share * second) * square)
-            for start, (share, first, second) in zip(predicted, weights, strict=True)
-        ]
-    return ends[1], end
-
-
-def _weights(z: Tensor) -> tuple[Tensor, Tensor]:
-    """The integrals over s = 0..1 of exp(-z (1 - s)) times s and times s^2.
-
-    Where z is small the closed forms lose all their digits (the second one of float32 at 1e-3); there it is the series
-    2 sum_k (-z)^k / (k + 3)!, and the first follows from the second.
-    """
-    small = z.detach().abs() < _SERIES
-    if not small.any():
-        return _weights_in_closed_form(z)
-    near, far = torch.where(small, z, 0), torch.where(small, 1, z)  # no gradient of 0 / 0
-    series = torch.ones_like(near)
-    for k in range(_SERIES_TERMS + 3, 3, -1):
-        series = 1 - near / k * series
-    closed = _weights_in_closed_form(far)
-    return torch.where(small, (1 - near * series / 3) / 2, closed[0]), torch.where(small, series / 3, closed[1])
-
-
-def _weights_in_closed_form(z: Tensor) -> tuple[Tensor, Tensor]:
-    first = (1 + torch.expm1(-z) / z) / z
-    return first, (1 - 2 * first) / z
-
-
-def _rows(g: Tensor, fitted: FittedSpikingCircuit, spiking: bool) -> tuple[list[Tensor], Extrapolation]:
+def _rows(rows_S: Tensor, fitted: FittedSpikingCircuit, spiking: bool) -> tuple[list[Tensor], Extrapolation]:
     """Taylor coefficients of y(h) of every row in one state, [rows] each: V, V/A, V/A^2, V/A^3; and where the drivers'
     currents were asked outside their domain."""
-    G, half = g.sum(1).double(), len(g) // 2
+    G, half = rows_S.double(), len(rows_S) // 2
     parts = [_sides_rows(part, fitted, SIDES[index], spiking) for index, part in enumerate((G[:half], G[half:]))]
     (excitatory, below), (inhibitory, above) = parts
     pairs = zip(excitatory, inhibitory, strict=True)

@@ -67,7 +67,9 @@ class ChipModel:
     def answers(self, chip: SpikingChip) -> list[Layer]:
         """(spikes, membranes), by layer, see `predict`."""
         deviations = None if self.law is None else deviations_of(chip, self.law)
-        return predict(chip.network, self.spikes, self.circuit, self.laws, deviations=deviations)
+        return predict(
+            chip.network, self.spikes, self.circuit, self.laws, deviations=deviations, technology=self.technology
+        )
 
     def accuracy(self, chip: SpikingChip) -> float:
         return float(np.mean(classes(self.answers(chip)) == self.labels))

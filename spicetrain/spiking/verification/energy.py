@@ -3,7 +3,8 @@
 vdd, vss, rest   the rails and the rest supply
 threshold        both supplies of the threshold inverters, all layers
 rows             `1r` with ideal inputs: the sources of the first layer's rows, from the membranes in ngspice and the
-                 conductances; exact, also in the reduced form, in which these rows are not there
+                 conductances; exact, also in the reduced and the mesh form, in which these rows are not there, but for
+                 what charges their wires
 cells            reduced `1t1r`, in which the cells are measured currents from nowhere: what they take from vdd and vss.
                  In the flat form the rails give it, and it is in theirs
 
@@ -20,6 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spicetrain.array.crossbar import Crossbar
+from spicetrain.array.mesh import Mesh, feeds_of
+from spicetrain.array.mesh_ports import ports_of
+from spicetrain.array.wires import Segments, row_voltages, row_wires
 from spicetrain.netlists.cells import VDD, VSS, Form
 from spicetrain.spiking.circuit import Clock, SpikingCircuit
 from spicetrain.spiking.netlists.cells import REST, threshold_supplies
@@ -43,7 +47,11 @@ def energy_by_supply(
         for layer, width in enumerate(netlist.network.layers[1:])
     ]
     if circuit.array == "1r" and circuit.inputs == "ideal":
-        given["rows"] = row_energy(time_s, membranes[0], inputs, netlist.network.crossbars[0], circuit)
+        segments, first = netlist.technology.segments, netlist.network.crossbars[0]
+        if segments is None:
+            given["rows"] = row_energy(time_s, membranes[0], inputs, first, circuit)
+        else:
+            given["rows"] = wired_row_energy(time_s, membranes[0], inputs, first, circuit, segments)
     if circuit.array == "1t1r" and form == "reduced":
         given["cells"] = sum(
             cell_energy(time_s, v, spikes, layer, sides, circuit, netlist.domain)
@@ -63,6 +71,27 @@ def row_energy(time_s: Array, membranes_V: Array, spikes: Spikes, crossbar: Cros
         silent = total - driven
         power += (row_V * driven * (row_V - membranes_V) + rest_V * silent * (rest_V - membranes_V)).sum(1)
     return _integral(power, time_s)
+
+
+def wired_row_energy(
+    time_s: Array, membranes_V: Array, spikes: Spikes, crossbar: Crossbar, circuit: SpikingCircuit, segments: Segments
+) -> float:
+    """The same behind wires. With y the rows from rest when a step drives them, B and Y of `mesh_ports` and u the
+    membranes from rest, the sources deliver  A y e - B u  with e the rows' `enable`, and all of them together what the
+    columns take."""
+    enable, step, rest_V = _enable(time_s, circuit.clock), _step(time_s, circuit.clock), circuit.rest_V
+    ports, mesh = ports_of(crossbar, segments), Mesh(row_wires(crossbar), segments)
+    high_V, low_V = circuit.rails.vdd_V, circuit.rails.vss_V
+    v_pos, v_neg = (np.where(spikes, rail, rest_V) for rail in (high_V, low_V))
+    y = row_voltages(v_pos, v_neg, high_V, low_V) - rest_V
+    at, short_A = mesh.nodes(y), y @ ports.B
+    fed = (feeds_of(segments, crossbar.columns) * (y[:, :, None] - at.row_nodes)).sum(2)
+    # What y'A y is with the columns held at rest, where the mesh has them open at `sensed`.
+    squares = (y * fed).sum(1) + (at.sensed * short_A).sum(1)
+    u = membranes_V - rest_V
+    driven, into = _of_step(squares[:, None], step)[:, 0], _of_step(short_A, step)
+    power = enable * (enable * driven - (into * u).sum(1))
+    return _integral(power + rest_V * (enable[:, None] * into - u @ ports.Y).sum(1), time_s)
 
 
 def cell_energy(

@@ -170,7 +170,9 @@ def summary_rows(summary: SpikingSummary) -> tuple[str, list[tuple[str, str]]]:
     ]
     if flat is not None:
         difference = f"{flat.membrane_difference_max_V * 1e3:.3f} mV, {flat.spike_mismatches} spikes differ"
-        rows.append((f"flat - reduced, max of {flat.images} images", difference))
+        rows.append((f"flat - {summary.netlist}, max of {flat.images} images", difference))
+    if summary.flat_left_out is not None:
+        rows.append(("flat, left out", summary.flat_left_out))
     if summary.chips is not None:
         rows += chips_rows(summary.chips)
     seconds = summary.seconds_ngspice + (0.0 if flat is None else flat.seconds_ngspice)

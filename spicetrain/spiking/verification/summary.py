@@ -35,6 +35,7 @@ class SpikingSummary(Summary):
     agreement               same class in the circuit's model and in SPICE
     threshold_share         (V_th - V_rest) / (V_S - V_rest) of the first layer
     threshold_V             of the first layer, from rest
+    flat_left_out           why no image was simulated flat although some were asked for
     membrane_*              of subthreshold steps, see `figures`; before_mismatch  up to the first differing spike
     """
 
@@ -62,4 +63,5 @@ class SpikingSummary(Summary):
     energy_by_supply_J: dict[str, float]
     seconds_per_image: float
     flat: FlatFigures | None = None
+    flat_left_out: str | None = None
     chips: ChipFigures | None = None

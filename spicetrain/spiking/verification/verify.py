@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 from spicetrain.datasets import Dataset
 from spicetrain.errors import ConfigurationError
 from spicetrain.keyed import Recipe, cached_json
+from spicetrain.netlists.cells import Form
+from spicetrain.netlists.forms import CHECK_S, form_of
 from spicetrain.operating import scaled
 from spicetrain.runfolder import SUMMARY, VERIFICATION, WAVEFORMS, RunFolder
 from spicetrain.spice.simulator import Simulator
 from spicetrain.spiking.characterization.chip_law import chip_law
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.definition import SpikingNetworkSettings, SpikingVerificationSettings
+from spicetrain.spiking.netlists.forms import require_finishes, require_form, too_long
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.surrogates.laws import SpikingLaws
 from spicetrain.spiking.training.encoding import encode, load_spikes
@@ -65,6 +68,18 @@ class SpikingVerification:
     @cached_property
     def netlist(self) -> Netlist:
         return Netlist.of(self.network, self.simulated_circuit, self.conditions.simulated, self.laws)
+
+    @property
+    def form(self) -> Form:
+        """Of the netlist."""
+        return form_of(self.conditions.simulated, self.settings.netlist)
+
+    def flat_left_out(self, simulator: Simulator) -> str | None:
+        """Why no image is simulated flat, although some are asked for; None where they are, or none is."""
+        if not self.settings.flat_images or self.form == "flat":
+            return None
+        simulated, layers = self.conditions.simulated, self.network.layers
+        return too_long("flat", simulated, layers, self.shape.steps, simulator.ngspice, CHECK_S)
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -117,7 +132,8 @@ class SpikingVerification:
         spikes = None if self.settings.spikes is None else sha256_of_file(self.settings.spikes)
         return _VERIFICATION.key(
             netlist=self.netlist, circuit=self.circuit, dataset=self.dataset, shape=self.shape, spikes=spikes,
-            chosen=self.settings.model_dump(include={"images", "netlist", "flat_images", "waveform_images"}),
+            chosen=self.settings.model_dump(include={"images", "waveform_images"})
+            | {"netlist": self.form, "flat_images": 0 if self.flat_left_out(simulator) else self.settings.flat_images},
             ngspice=simulator.version, **self._chips_asked(),
         )  # fmt: skip
 
@@ -142,7 +158,7 @@ class SpikingVerification:
                 f"{self.circuit.name!r} as it is now differs. Train again, or verify with the circuit it was trained "
                 "for."
             )
-        _ = self.simulated_circuit  # that there is one
+        require_form(self.form, self.simulated_circuit, self.conditions.simulated)
         require_spiking_verification(self.settings, self.dataset, self.shape, self.conditions.modelled)
 
 
@@ -158,21 +174,25 @@ def verify_spiking(asked: SpikingVerification, simulator: Simulator, files: RunF
     """
     started = time.perf_counter()
     asked.require()
+    require_finishes(
+        asked.form, asked.conditions.simulated, asked.network.layers, asked.shape.steps, simulator.ngspice,
+        simulator.timeout_s,
+    )  # fmt: skip
     network, circuit, settings, inputs = asked.network, asked.circuit, asked.settings, asked.spikes
-    model = predict(network, inputs, circuit, asked.laws)
+    model = predict(network, inputs, circuit, asked.laws, technology=asked.conditions.modelled)
     method = network.about["method"]
     own = model if method == "circuit" else predict(network, inputs, circuit, asked.laws, method)
     drawn = [drawn_neurons(model, image) for image in range(min(settings.waveform_images, len(inputs)))]
     images = [Presented(spikes, drawn[k] if k < len(drawn) else ()) for k, spikes in enumerate(inputs)]
-    spice = simulate_images(asked.netlist, settings.netlist, images, simulator)
-    flat = None
-    if settings.flat_images and settings.netlist != "flat":
+    spice = simulate_images(asked.netlist, asked.form, images, simulator)
+    flat, flat_left_out = None, asked.flat_left_out(simulator)
+    if settings.flat_images and asked.form != "flat" and flat_left_out is None:
         flat_images = [Presented(image.spikes) for image in images[: settings.flat_images]]
         flat = _flat(simulate_images(asked.netlist, "flat", flat_images, simulator), spice)
     of_chips = asked.chips(simulator)
     chips, frame = (None, None)
     if of_chips is not None:
-        simulated_as = SimulatedAs(asked.simulated_circuit, asked.conditions.simulated, settings.netlist)
+        simulated_as = SimulatedAs(asked.simulated_circuit, asked.conditions.simulated, asked.form)
         further = asked.under_conditions(of_chips, simulator)
         chips, frame = verify_chips(of_chips, further, simulated_as, settings, simulator)
     write_chips(files, frame)
@@ -189,12 +209,13 @@ def verify_spiking(asked: SpikingVerification, simulator: Simulator, files: RunF
         "threshold_V": threshold_V,
         "layers": network.layers,
         "steps": asked.shape.steps,
-        "netlist": settings.netlist,
+        "netlist": asked.form,
         **accuracies(own, model, spice.layers, asked.labels),
         **compare_spikes(model, spice.layers),
         "spikes_per_image_input": float(inputs.sum((1, 2)).mean()),
         **_energy(spice),
         "flat": flat,
+        "flat_left_out": flat_left_out,
         "chips": chips,
         "seconds_ngspice": float(spice.seconds.sum()),
         "seconds_per_image": float(spice.seconds.mean()),

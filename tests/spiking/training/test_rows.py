@@ -17,9 +17,9 @@ from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.circuit import SIDES, SpikingCircuit, load_circuit
 from spicetrain.spiking.surrogates.laws import Driver, SpikingLaws
 from spicetrain.spiking.training.circuit_layer import circuit_layer
+from spicetrain.spiking.training.coupled import _SERIES, _weights
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.phases import Phases
-from spicetrain.spiking.training.rows import _SERIES, _weights
 
 LAYER, THRESHOLD_V = 1, 0.02
 
