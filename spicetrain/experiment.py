@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field
 
 from spicetrain.array.devices.presets import load_preset
+from spicetrain.array.wires import Wires
 from spicetrain.datasets import DATASETS
 from spicetrain.schema import Definition
 from spicetrain.surrogates.settings import SurrogateSettings
@@ -30,7 +31,7 @@ class CharacterizationSettings(Definition):
 
 class Experiment(Definition):
     """What an experiment depends on. `technology` is a shipped one's name or the path of a TOML; so is `memristor`, a
-    device of netlists/devices in place of the technology's.
+    device of netlists/devices in place of the technology's, as `wires` are, of every array.
 
     A setting that may be None is None unless it is given: TOML has no word for it.
     """
@@ -38,6 +39,7 @@ class Experiment(Definition):
     system: str
     technology: str = "ptm90"
     memristor: str | None = None
+    wires: Wires | None = None
     dataset: DatasetSettings = Field(default_factory=DatasetSettings)
     characterization: CharacterizationSettings = Field(default_factory=CharacterizationSettings)
     surrogates: SurrogateSettings = Field(default_factory=SurrogateSettings)
@@ -47,12 +49,9 @@ class Experiment(Definition):
 
     def load_technology(self) -> Technology:
         """The technology as the experiment has it. TechnologyError when it cannot be had."""
-        technology = load_technology(self.technology)
-        return (
-            technology
-            if self.memristor is None
-            else technology.changed(memristor=load_preset(self.memristor).memristor)
-        )
+        changed: dict[str, Any] = {} if self.memristor is None else {"memristor": load_preset(self.memristor).memristor}
+        changed |= {} if self.wires is None else {"wires": self.wires}
+        return load_technology(self.technology).changed(**changed)
 
     @classmethod
     def of_today(cls, content: dict[str, Any]) -> dict[str, Any]:
@@ -73,7 +72,8 @@ class Experiment(Definition):
         """What characterization and surrogates depend on, by name."""
         plan = self.characterization.plan
         found = {"system": self.system, "technology": self.technology, "plan": plan, "surrogates": self.surrogates}
-        return found | ({} if self.memristor is None else {"memristor": self.memristor})
+        further = {"memristor": self.memristor, "wires": self.wires}
+        return found | {name: value for name, value in further.items() if value is not None}
 
     def with_absolute_paths(self, base: Path) -> Self:
         """The same, with the paths in it that are relative taken from `base`."""

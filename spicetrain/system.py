@@ -144,8 +144,8 @@ class System(ABC):
         """The wires of a trained network placed in every way, a row each, the best first; ConfigurationError where the
         system knows none."""
         raise ConfigurationError(
-            f"`placement` tries where the wires of the inverter system's crossbars lead; the system {self.name!r} has "
-            "no wires."
+            f"`placement` tries where the wires of the inverter system's crossbars lead, and knows no others: the "
+            f"system is {self.name!r}."
         )
 
     @abstractmethod

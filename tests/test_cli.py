@@ -151,7 +151,7 @@ def test_a_table_that_may_be_none_has_flags_too(opened: Opened, own_folder: Path
     assert isinstance(experiment, InverterExperiment) and experiment.wires is not None
     assert (experiment.wires.row_ohm, experiment.wires.column_ohm) == (5.0, 2.5)
     assert main([*words, "--wires", "None"]) == 0
-    assert opened.run.experiment.wires is None  # type: ignore[attr-defined]
+    assert opened.run.experiment.wires is None
     assert main(words[:4]) == 2
     assert "give column_ohm, or column_sheet_ohm and column_width_m and pitch_m" in capsys.readouterr().err
     assert main([*words, "--verification.conditions.wires.row-ohm", "-1"]) == 2

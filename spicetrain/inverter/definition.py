@@ -7,14 +7,12 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from spicetrain.array.wires import Wires
 from spicetrain.draw import MOST_CHIPS
 from spicetrain.experiment import Experiment, absolute
 from spicetrain.inverter.methods import METHODS, Method
 from spicetrain.operating import ConditionSet, TrainingConditions
 from spicetrain.registry import Registry
 from spicetrain.schema import Definition
-from spicetrain.technology import Technology
 from spicetrain.training.settings import LoopSettings, Positive
 from spicetrain.variation import VariationSettings
 from spicetrain.verification.conditions import ConditionSettings
@@ -200,10 +198,7 @@ class CalibrationSettings(Definition):
 
 
 class InverterExperiment(Experiment):
-    """Everything a run of the inverter system depends on.
-
-    wires  of every crossbar, in place of the technology's
-    """
+    """Everything a run of the inverter system depends on."""
 
     system: Literal["inverter"] = "inverter"
     network: NetworkSettings = Field(default_factory=NetworkSettings)
@@ -211,14 +206,6 @@ class InverterExperiment(Experiment):
     verification: VerificationSettings = Field(default_factory=VerificationSettings)
     energy: EnergySettings = Field(default_factory=EnergySettings)
     calibration: CalibrationSettings = Field(default_factory=CalibrationSettings)
-    wires: Wires | None = None
-
-    def load_technology(self) -> Technology:
-        technology = super().load_technology()
-        return technology if self.wires is None else technology.changed(wires=self.wires)
-
-    def measured_as(self) -> dict[str, Any]:
-        return super().measured_as() | ({} if self.wires is None else {"wires": self.wires})
 
     @model_validator(mode="after")
     def _rim_has_its_resistors(self) -> Self:

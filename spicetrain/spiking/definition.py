@@ -7,13 +7,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from spicetrain.array.wires import Wires
 from spicetrain.experiment import CharacterizationSettings, Experiment, absolute, absolute_toml
 from spicetrain.registry import Registry
 from spicetrain.schema import Definition
 from spicetrain.spiking.circuit import Fingers, PerLayer, SpikingCircuit, load_circuit
 from spicetrain.spiking.methods import METHODS, Method
-from spicetrain.technology import Technology
 from spicetrain.training.settings import Augmentation, LoopSettings, Positive
 from spicetrain.verification.settings import Share, Tolerance, VerificationBase
 
@@ -100,10 +98,7 @@ class SpikingVerificationSettings(VerificationBase):
 
 
 class SpikingExperiment(Experiment):
-    """Everything a run of the spiking system depends on.
-
-    wires  of every array, in place of the technology's
-    """
+    """Everything a run of the spiking system depends on."""
 
     system: Literal["spiking"] = "spiking"
     circuit: CircuitSettings = Field(default_factory=CircuitSettings)
@@ -111,11 +106,6 @@ class SpikingExperiment(Experiment):
     network: SpikingNetworkSettings = Field(default_factory=SpikingNetworkSettings)
     training: SpikingTrainingSettings = Field(default_factory=SpikingTrainingSettings)
     verification: SpikingVerificationSettings = Field(default_factory=SpikingVerificationSettings)
-    wires: Wires | None = None
-
-    def load_technology(self) -> Technology:
-        technology = super().load_technology()
-        return technology if self.wires is None else technology.changed(wires=self.wires)
 
     @classmethod
     def of_today(cls, content: dict[str, Any]) -> dict[str, Any]:
@@ -128,8 +118,7 @@ class SpikingExperiment(Experiment):
         return super().trained_as() | {f"circuit.{key}": value for key, value in self.circuit.model_dump().items()}
 
     def measured_as(self) -> dict[str, Any]:
-        wires = {} if self.wires is None else {"wires": self.wires}
-        return super().measured_as() | {"circuit": self.circuit} | wires
+        return super().measured_as() | {"circuit": self.circuit}
 
     def _paths(self, base: Path) -> dict[str, Any]:
         circuit = self.circuit.model_copy(update={"name": absolute_toml(self.circuit.name, base)})
