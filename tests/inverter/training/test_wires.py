@@ -88,6 +88,29 @@ def test_gradients_of_the_fast_form(shape: tuple[int, int], segments: Segments, 
     assert torch.autograd.gradcheck(fields, zeros, eps=1e-5, atol=1e-8, rtol=1e-5)
 
 
+@every_layout
+def test_the_gradient_of_the_fast_form_is_nearly_the_meshs(segments: Segments, ptm90: Technology) -> None:
+    """The correction is held while conductances change: what of the gradient is lost is of second order."""
+    random = np.random.default_rng(1)
+    box = random_crossbar(ptm90, 20, 3, seed=3)
+    signal, upstream = random.uniform(-0.25, 0.25, (8, 20)), random.normal(size=(8, 3))
+    rows = row_voltages(signal, -signal, RAILS.half_swing_V, -RAILS.half_swing_V)
+
+    def off(share: float) -> float:
+        better = segments._replace(**{name: share * getattr(segments, name) for name in segments._fields[:3]})
+        exact = Mesh(row_wires(box), better).gradient(rows, upstream)[0]
+        g = Conductances(*(of.requires_grad_() for of in Conductances.of(box, torch.float64)))
+        beyond = correction(g, better, loads=False, near=EXACTLY)
+        v_col = driven_columns(wired(g, better, RAILS, beyond), torch.from_numpy(signal), RAILS)
+        (v_col * torch.from_numpy(upstream)).sum().backward()
+        fast = np.concatenate(
+            [np.stack((g.pos.grad, g.neg.grad), 1).reshape(-1, 3), [g.bias_pos.grad, g.bias_neg.grad]]
+        )
+        return float(np.linalg.norm(fast - exact) / np.linalg.norm(exact))
+
+    assert off(1.0) < 0.05 and off(0.1) < 1e-3
+
+
 def solve(
     arrays: Sequence[Tensor], inverters: Inverters, segments: Segments, beyond: Correction | None = None
 ) -> StageSolution:
