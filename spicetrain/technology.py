@@ -158,6 +158,10 @@ class Technology(Definition):
             nominal["memristor"].pop(name, None)
         if nominal["wires"] is None:
             del nominal["wires"]
+        else:
+            for name in ("row_F_per_m", "column_F_per_m"):  # later than the others
+                if nominal["wires"][name] is None:
+                    del nominal["wires"][name]
         for name, nothing in _LATER.items():
             if nominal["transistors"][name] == nothing:
                 del nominal["transistors"][name]

@@ -13,7 +13,7 @@ from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.array.device import Device
-from spicetrain.array.wires import Segments, row_wires
+from spicetrain.array.wires import SegmentFarads, Segments, row_wires
 
 Pair = tuple[str, str]
 """Nodes of a positive and of a negative row."""
@@ -27,11 +27,13 @@ def add_crossbar(
     bias: Pair,
     device: Device,
     segments: Segments | None = None,
+    farads: SegmentFarads | None = None,
 ) -> None:
     """Every device of a crossbar, from its `rows` and `bias` nodes to the columns c<layer>_<j>; with `segments` every
-    segment of its wires and every feed, too."""
+    segment of its wires and every feed, too, and with `farads` what they have to ground."""
     if segments is not None:
-        _add_with_wires(circuit, layer, crossbar, [*(node for pair in rows for node in pair), *bias], device, segments)
+        heads = [*(node for pair in rows for node in pair), *bias]
+        _add_with_wires(circuit, layer, crossbar, heads, device, segments, farads)
         return
     sides = (("p", crossbar.pos, crossbar.bias_pos, bias[0]), ("n", crossbar.neg, crossbar.bias_neg, bias[1]))
     # Column by column: written row by row, ngspice's Sparse needs eight times as long to order the matrix.
@@ -45,8 +47,9 @@ def add_crossbar(
 
 
 def _add_with_wires(
-    circuit: Circuit, layer: int, crossbar: Crossbar, heads: Sequence[str], device: Device, segments: Segments
-) -> None:
+    circuit: Circuit, layer: int, crossbar: Crossbar, heads: Sequence[str], device: Device, segments: Segments,
+    farads: SegmentFarads | None,
+) -> None:  # fmt: skip
     """`heads`: what drives the row wires, in their order."""
     g, names = row_wires(crossbar), wire_names(crossbar.rows)
     sensed = segments.sensed(len(g))
@@ -56,6 +59,8 @@ def _add_with_wires(
             device.add(circuit, f"m{layer}_{wire}_{j}", f"w{layer}_{wire}_{j}", column, float(g[k, j]))
     # As text: there are twice as many as devices.
     circuit.raw_spice += "".join(_wires(layer, names, heads, crossbar.columns, segments))
+    if farads is not None:
+        circuit.raw_spice += "".join(_capacitances(layer, names, crossbar.columns, sensed, farads))
 
 
 def _wires(layer: int, names: Sequence[str], heads: Sequence[str], columns: int, segments: Segments) -> Iterator[str]:
@@ -71,6 +76,18 @@ def _wires(layer: int, names: Sequence[str], heads: Sequence[str], columns: int,
         for wire, one, other in zip(names, nodes, nodes[1:], strict=False):
             if one != other:  # tied
                 yield f"Ru{layer}_{wire}_{j} {one} {other} {segments.column_ohm!r}\n"
+
+
+def _capacitances(
+    layer: int, names: Sequence[str], columns: int, sensed: tuple[int, ...], farads: SegmentFarads
+) -> Iterator[str]:
+    """The lines of all that is not 0, a cell's half segments to both sides at its own nodes."""
+    for j in range(columns):
+        for k, wire in enumerate(names):
+            nodes = f"w{layer}_{wire}_{j}", _column_node(layer, names, k, j, sensed)
+            for kind, node, farad in zip("wu", nodes, farads, strict=True):
+                if farad:
+                    yield f"C{kind}{layer}_{wire}_{j} {node} 0 {farad!r}\n"
 
 
 def _column_node(layer: int, names: Sequence[str], k: int, j: int, sensed: tuple[int, ...]) -> str:

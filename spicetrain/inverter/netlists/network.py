@@ -13,8 +13,10 @@ from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.array.mesh_columns import mesh_columns
-from spicetrain.array.netlist import add_crossbar, add_open_column, add_sinh_column
+from spicetrain.array.mesh_in_time import one_pole
+from spicetrain.array.netlist import Pair, add_crossbar, add_open_column, add_sinh_column
 from spicetrain.array.open_column import open_column_voltage, sinh_sums
+from spicetrain.array.wires import SegmentFarads
 from spicetrain.inverter.chip import InverterMismatch
 from spicetrain.inverter.netlists.cells import MID, Of, add_ground_resistor, add_inverter, new_circuit
 from spicetrain.inverter.network import Network, encode
@@ -69,22 +71,27 @@ def add_network(
     form: Form,
     drive: Drive,
     mismatch: Sequence[InverterMismatch] | None = None,
+    *,
+    in_time: bool = False,
 ) -> None:
-    """The network with `drive` as its sources: the rows' (flat), or the first columns' (reduced, mesh)."""
+    """The network with `drive` as its sources: the rows' (flat), or the first columns' (reduced, mesh). in_time: with
+    what wires have to ground, in a mesh's first crossbar as `one_pole`; and sources of their own for its bias rows."""
     form = form_of(technology, form)
+    farads = technology.wires.farads if in_time and technology.wires is not None else None
     if network.ground_S:
         circuit.V(MID, MID, circuit.gnd, technology.rails.mid_V)
     v_pos, v_neg = encode(inputs, network.encoding, technology.rails)
     if form == "reduced":
         _add_reduced_first(circuit, network.crossbars[0], technology, v_pos, v_neg, drive)
     elif form == "mesh":
-        _add_solved_first(circuit, network.crossbars[0], technology, v_pos, v_neg, drive)
+        _add_solved_first(circuit, network.crossbars[0], technology, v_pos, v_neg, drive, farads)
     else:
-        _add_flat_first(circuit, network.crossbars[0], technology, v_pos, v_neg, drive)
+        bias = _bias_sources(circuit, technology) if in_time else (VDD, VSS)
+        _add_flat_first(circuit, network.crossbars[0], technology, v_pos, v_neg, drive, bias, farads)
     for layer, crossbar in enumerate(network.crossbars[1:], start=1):
         _add_inverter_pairs(circuit, layer - 1, network, None if mismatch is None else mismatch[layer - 1])
         rows = [(f"n{layer - 1}_{i}", f"p{layer - 1}_{i}") for i in range(crossbar.rows)]
-        add_crossbar(circuit, layer, crossbar, rows, (VDD, VSS), technology.memristor, technology.segments)
+        add_crossbar(circuit, layer, crossbar, rows, (VDD, VSS), technology.memristor, technology.segments, farads)
     last = len(network.crossbars) - 1
     for j, (size,) in enumerate(network.sizes[last]):
         of = _of(None if mismatch is None else mismatch[last], 0, j)
@@ -114,33 +121,50 @@ def _add_reduced_first(
             drive(circuit, f"b_{j}", B[:, j] / g)
             add_sinh_column(circuit, (f"a_{j}", f"b_{j}"), f"c0_{j}", g, b_per_V, rails.mid_V)
         return
-    _add_floating(circuit, crossbar, open_column_voltage(crossbar, v_pos, v_neg, rails, device), drive)
+    _add_floating(circuit, conductances, open_column_voltage(crossbar, v_pos, v_neg, rails, device), drive)
 
 
 def _add_solved_first(
-    circuit: Circuit, crossbar: Crossbar, technology: Technology, v_pos: NDArray, v_neg: NDArray, drive: Drive
-) -> None:
+    circuit: Circuit, crossbar: Crossbar, technology: Technology, v_pos: NDArray, v_neg: NDArray, drive: Drive,
+    farads: SegmentFarads | None,
+) -> None:  # fmt: skip
     segments = technology.segments
     assert segments is not None  # or `form_of` refuses
     floating_V = mesh_columns(crossbar, v_pos, v_neg, technology.rails, technology.memristor, segments)
-    _add_floating(circuit, crossbar, floating_V, drive)
+    if farads is None:
+        _add_floating(circuit, crossbar.column_sum, floating_V, drive)
+        return
+    of_columns = one_pole(crossbar, segments, farads)
+    _add_floating(circuit, of_columns.source_S, floating_V, drive)
+    for j, farad in enumerate(of_columns.farads.tolist()):
+        if farad:
+            circuit.C(f"u0_{j}", f"c0_{j}", circuit.gnd, farad)
 
 
-def _add_floating(circuit: Circuit, crossbar: Crossbar, floating_V: NDArray, drive: Drive) -> None:
-    """Columns that float at voltages [samples, columns], behind their conductance, for gates leak some picoamperes."""
-    for j, g in enumerate(crossbar.column_sum):
+def _bias_sources(circuit: Circuit, technology: Technology) -> Pair:
+    """Nodes at the rails' voltages that the rails do not feed."""
+    nodes = "bias_up", "bias_low"
+    for node, v in zip(nodes, (technology.rails.vdd_V, technology.rails.vss_V), strict=True):
+        circuit.V(node, node, circuit.gnd, v)
+    return nodes
+
+
+def _add_floating(circuit: Circuit, conductances: NDArray, floating_V: NDArray, drive: Drive) -> None:
+    """Columns that float at voltages [samples, columns], behind conductances, for gates leak some picoamperes."""
+    for j, g in enumerate(conductances):
         drive(circuit, f"t_{j}", floating_V[:, j])
         add_open_column(circuit, f"t_{j}", f"c0_{j}", g)
 
 
 def _add_flat_first(
-    circuit: Circuit, crossbar: Crossbar, technology: Technology, v_pos: NDArray, v_neg: NDArray, drive: Drive
-) -> None:
+    circuit: Circuit, crossbar: Crossbar, technology: Technology, v_pos: NDArray, v_neg: NDArray, drive: Drive,
+    bias: Pair, farads: SegmentFarads | None,
+) -> None:  # fmt: skip
     rows = [(f"x{i}_p", f"x{i}_n") for i in range(crossbar.rows)]
     for i, (pos, neg) in enumerate(rows):
         drive(circuit, pos, v_pos[:, i])
         drive(circuit, neg, v_neg[:, i])
-    add_crossbar(circuit, 0, crossbar, rows, (VDD, VSS), technology.memristor, technology.segments)
+    add_crossbar(circuit, 0, crossbar, rows, bias, technology.memristor, technology.segments, farads)
 
 
 def _of(mismatch: InverterMismatch | None, inverter: int, column: int) -> Of | None:

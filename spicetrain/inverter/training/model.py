@@ -71,7 +71,7 @@ class TrainableNetwork(nn.Module):
         self.predictors: list[Predictor] = [
             method.predictor(one, self.sizes, settings.ground_S, own) for one in self.circuits
         ]
-        self.corrections: list[Correction] | None = None
+        self.corrections: list[list[Correction]] | None = None  # of every circuit's wires
         self.solver = KCL.predictor(circuit, self.sizes, settings.ground_S, NoSettings())
 
     @property
@@ -97,7 +97,7 @@ class TrainableNetwork(nn.Module):
         """
         signal = row_signal(inputs, self.settings.encoding, self.circuits[under].rails)
         crossbars, sizes = [crossbar() for crossbar in self.crossbars], self.sizes
-        further: dict[str, Any] = {} if self.corrections is None else {"corrections": self.corrections}
+        further: dict[str, Any] = {} if self.corrections is None else {"corrections": self.corrections[under]}
         if drawn is not None:
             chips, random = drawn
             mismatch = chips.mismatch(sizes, len(inputs), random)
@@ -112,10 +112,13 @@ class TrainableNetwork(nn.Module):
 
     @torch.no_grad()
     def correct_wires(self) -> None:
-        """Measure what the mesh of the wires has beyond the fast form, at the conductances as they are now."""
-        segments = self.circuit.technology.segments
-        if segments is not None and METHODS[self.method].takes_wires:
-            self.corrections = corrections([crossbar() for crossbar in self.crossbars], segments)
+        """Measure what the mesh of the wires has beyond the fast form, at the conductances as they are now, of every
+        circuit: wires resist more where it is hot."""
+        laid_out = [circuit.technology.segments for circuit in self.circuits]
+        if METHODS[self.method].takes_wires:
+            crossbars = [crossbar() for crossbar in self.crossbars]
+            measured = {of: corrections(crossbars, of) for of in set(laid_out) if of is not None}
+            self.corrections = [measured[of] for of in laid_out if of is not None] or None
 
     def extrapolation(self) -> Extrapolation:
         """What the method now asks of the surrogates outside their domain."""
@@ -125,7 +128,8 @@ class TrainableNetwork(nn.Module):
     def rail_power(self, layers: Sequence[LayerVoltages], under: int = 0) -> Tensor:
         """Static power drawn from the rails of one of `circuits`, [samples], watts."""
         loads, circuit = [crossbar() for crossbar in self.crossbars[1:]], self.circuits[under]
-        return rail_power(layers, loads, self.sizes, circuit.technology, circuit.surface)
+        held = None if self.corrections is None else self.corrections[under][1:]
+        return rail_power(layers, loads, self.sizes, circuit.technology, circuit.surface, held)
 
     @torch.no_grad()
     def size_for_loads(self) -> None:
