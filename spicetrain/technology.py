@@ -84,7 +84,12 @@ _LATER: dict[str, object] = {
     "setup": {},
     "geometry_unit_m": 1.0,
 }
-_LATER_OF_WIRES: dict[str, object] = {"tile_rows": None, "row_order": "as given"}
+_LATER_OF_WIRES: dict[str, object] = {
+    "tile_rows": None,
+    "row_order": "as given",
+    "row_F_per_m": None,
+    "column_F_per_m": None,
+}
 
 
 class UnitInverter(Definition):

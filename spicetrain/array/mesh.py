@@ -194,9 +194,13 @@ class Mesh:
 
     def conductance(self) -> Array:
         """Y [rows, rows]: currents Y v that the sources deliver at v, the columns open or loaded; siemens."""
-        unit = np.eye(len(self.g))
-        fed = [self.nodes(unit[part]).row_nodes @ self._feeds for part in self._parts(len(unit))]
-        return (self._feeds.sum() * unit - np.concatenate(fed)).T
+        return self.delivered(np.eye(len(self.g))).T
+
+    def delivered(self, v_rows: Array) -> Array:
+        """Amperes [samples, rows] that the sources deliver at v_rows [samples, rows]."""
+        fed = [self.nodes(v_rows[part]).row_nodes @ self._feeds for part in self._parts(len(v_rows))]
+        delivered: Array = self._feeds.sum() * v_rows - np.concatenate(fed)
+        return delivered
 
     def adjoint(self, upstream: Array) -> MeshVoltages:
         """What a current of `upstream` [samples, columns] amperes into every sensed end makes of all nodes, the sources

@@ -14,7 +14,7 @@ from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.array.device import Device
-from spicetrain.array.wires import Segments, row_wires
+from spicetrain.array.wires import SegmentFarads, Segments, row_wires
 
 Pair = tuple[str, str]
 """Nodes of a positive and of a negative row."""
@@ -29,12 +29,13 @@ def add_crossbar(
     device: Device,
     segments: Segments | None = None,
     column: str = "c",
+    farads: SegmentFarads | None = None,
 ) -> None:
     """Every device of a crossbar, from its `rows` and `bias` nodes to the columns <column><layer>_<j>; with `segments`
-    every segment of its wires and every feed, too."""
+    every segment of its wires and every feed, too, and with `farads` what they have to ground."""
     if segments is not None:
         heads = [*(node for pair in rows for node in pair), *bias]
-        _add_with_wires(circuit, layer, crossbar, heads, device, segments, column)
+        _add_with_wires(circuit, layer, crossbar, heads, device, segments, column, farads)
         return
     sides = (("p", crossbar.pos, crossbar.bias_pos, bias[0]), ("n", crossbar.neg, crossbar.bias_neg, bias[1]))
     # Column by column: written row by row, ngspice's Sparse needs eight times as long to order the matrix.
@@ -55,6 +56,7 @@ def _add_with_wires(
     device: Device,
     segments: Segments,
     column: str,
+    farads: SegmentFarads | None,
 ) -> None:
     """`heads`: what drives the row wires, in their order."""
     g, names = row_wires(crossbar), wire_names(crossbar.rows)
@@ -64,6 +66,8 @@ def _add_with_wires(
             device.add(circuit, f"m{layer}_{wire}_{j}", f"w{layer}_{wire}_{j}", node, float(g[k, j]))
     # As text: there are twice as many as devices.
     circuit.raw_spice += "".join(_wires(layer, names, heads, nodes, segments))
+    if farads is not None:
+        circuit.raw_spice += "".join(_capacitances(layer, names, nodes, farads))
 
 
 def column_nodes(layer: int, crossbar: Crossbar, segments: Segments, column: str) -> list[list[str]]:
@@ -90,6 +94,17 @@ def _wires(
         for k in (k for tile in segments.tiles(len(names)) for k in tile[:-1]):
             if nodes[k] != nodes[k + 1]:  # tied
                 yield f"Ru{layer}_{names[k]}_{j} {nodes[k]} {nodes[k + 1]} {segments.column_ohm!r}\n"
+
+
+def _capacitances(
+    layer: int, names: Sequence[str], column_nodes: Sequence[Sequence[str]], farads: SegmentFarads
+) -> Iterator[str]:
+    """The lines of all that is not 0, a cell's half segments to both sides at its own nodes."""
+    for j, nodes in enumerate(column_nodes):
+        for wire, of_column in zip(names, nodes, strict=True):
+            for kind, node, farad in zip("wu", (f"w{layer}_{wire}_{j}", of_column), farads, strict=True):
+                if farad:
+                    yield f"C{kind}{layer}_{wire}_{j} {node} 0 {farad!r}\n"
 
 
 def wire_names(rows: int) -> list[str]:

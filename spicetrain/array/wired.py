@@ -67,6 +67,23 @@ def driven_columns(crossbar: WiredCrossbar, signal: Tensor, rails: Rails) -> Ten
     return rails.mid_V + torch.addmm(crossbar.t_bias, signal, crossbar.T_n - crossbar.T_p)
 
 
+def bias_currents(
+    g: Conductances, segments: Segments, rails: Rails, v_n: Tensor, v_p: Tensor, v_col: Tensor,
+    correction: Correction | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """What the upper and the lower rail deliver to the bias rows, [samples] amperes each, the rows of the pairs driven
+    at v_n, v_p [samples, rows], the columns at v_col. Differentiable in all but the correction."""
+    cells = torch.stack((g.bias_pos, g.bias_neg))
+    drop: Tensor = _RowDrop.apply(cells, segments)
+    b = cells * (1 - drop)
+    bias = v_col.new_tensor([rails.half_swing_V, -rails.half_swing_V]).expand(len(v_col), 2)
+    delivered = bias * b.sum(1) - (v_col - rails.mid_V) @ b.T
+    if correction is not None and correction.Y is not None:
+        pairs = torch.stack((v_n - rails.mid_V, v_p - rails.mid_V), 2).flatten(1)
+        delivered = delivered + torch.cat((pairs, bias), 1) @ correction.Y[-2:].T
+    return delivered[:, 0], delivered[:, 1]
+
+
 @torch.no_grad()
 def corrections(crossbars: Sequence[Conductances], segments: Segments, *, near: float = ROUGHLY) -> list[Correction]:
     """Of all crossbars of a network; inverters drive those from the second on."""

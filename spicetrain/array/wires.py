@@ -28,6 +28,9 @@ Place = Literal["one end", "both ends", "middle"]
 RowOrder = Literal["as given", "input variance"]
 REFERENCE_C = 27.0
 
+# Below the first a microsiemens beside 1 / r loses its sixth digit; beyond the last a crossbar conducts nothing.
+_LEAST_OHM, _MOST_OHM = 1e-4, 1e9
+
 
 class Segments(NamedTuple):
     """Wires at one temperature: ohms of a segment, of what feeds a row; where rows are driven and columns sensed; how
@@ -63,6 +66,13 @@ class Segments(NamedTuple):
         return tuple(range(*ends) for ends in pairwise([*first, rows]))
 
 
+class SegmentFarads(NamedTuple):
+    """What a segment of the wires has to ground, farads: in a deck one at every cell of the row, and of the column."""
+
+    row_F: float
+    column_F: float
+
+
 def _places(place: Place, count: int, *, first: bool) -> tuple[int, ...]:
     if place == "middle":
         return (count // 2,)
@@ -78,7 +88,8 @@ class Wires(Definition):
     row_sheet_ohm, row_width_m, column_sheet_ohm, column_width_m, pitch_m   ohm per square; a segment is pitch_m long
     tc_per_K                   by which a resistance grows
     feed_ohm                   contact and driver, between a row's source and its wire; None: a row's segment
-    row_F, column_F            of a segment to ground
+    row_F, column_F            of a segment to ground: energy and delay know it
+    row_F_per_m, column_F_per_m  the same by length, of a wire of that width; a segment is pitch_m long
     rows_driven                where the sources are: at the first column, at both ends, at the middle column
     columns_sensed             where the gates are: behind the last row, at both ends, which are tied, at the middle row
     tile_rows                  row wires, an even number: a crossbar of more is built as tiles of at most so many, in
@@ -98,6 +109,8 @@ class Wires(Definition):
     feed_ohm: float | None = Field(default=None, gt=0)
     row_F: float = Field(default=0.0, ge=0)
     column_F: float = Field(default=0.0, ge=0)
+    row_F_per_m: float | None = Field(default=None, ge=0)
+    column_F_per_m: float | None = Field(default=None, ge=0)
     rows_driven: Place = "one end"
     columns_sensed: Place = "one end"
     tile_rows: int | None = None
@@ -132,9 +145,47 @@ class Wires(Definition):
                 "Give fewer, or leave tile_rows out: one tile has them all."
             )
 
+    @model_validator(mode="after")
+    def _ohms_of_wires(self) -> Self:
+        found = {side: self._segment_ohm(side) for side in ("row", "column")}
+        found |= {} if self.feed_ohm is None else {"feed": self.feed_ohm}
+        for name, ohm in found.items():
+            if not _LEAST_OHM <= ohm <= _MOST_OHM:
+                raise ValueError(
+                    f"wires: {ohm:g} ohm ({name}) is not from {_LEAST_OHM:g} to {_MOST_OHM:g} ohm: wires that do not "
+                    "resist are those of a technology without [wires]; of sheets, look at their width_m and at pitch_m"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _one_capacitance(self) -> Self:
+        for side in ("row", "column"):
+            farad, per_m = getattr(self, f"{side}_F"), getattr(self, f"{side}_F_per_m")
+            if per_m and (farad or self.pitch_m is None):
+                raise ValueError(
+                    f"wires: {side}_F_per_m = {per_m:g} takes pitch_m, the length of a segment, and no {side}_F; given "
+                    f"are pitch_m = {self.pitch_m}, {side}_F = {farad:g}"
+                )
+        return self
+
+    @property
+    def farads(self) -> SegmentFarads:
+        """Of a segment."""
+        pitch_m = self.pitch_m or 0.0
+        return SegmentFarads(
+            self.row_F or pitch_m * (self.row_F_per_m or 0.0), self.column_F or pitch_m * (self.column_F_per_m or 0.0)
+        )
+
     def at(self, temperature_C: float) -> Segments:
-        """The resistances at a temperature. The feed's does not depend on it."""
+        """The resistances at a temperature. The feed's does not depend on it. ConfigurationError where tc_per_K leaves
+        nothing of them."""
         warmer = 1 + self.tc_per_K * (temperature_C - REFERENCE_C)
+        if warmer <= 0:
+            raise ConfigurationError(
+                f"wires.tc_per_K = {self.tc_per_K:g} at {temperature_C:g} degrees C makes {warmer:.3g} of the wires' "
+                f"resistance at {REFERENCE_C:g}: a metal's rise is about 0.003 to 0.004 a kelvin. Correct it, or the "
+                "temperature."
+            )
         row, column = (warmer * self._segment_ohm(side) for side in ("row", "column"))
         feed = row if self.feed_ohm is None else self.feed_ohm
         return Segments(row, column, feed, self.rows_driven, self.columns_sensed, self.tile_rows, self.row_order)

@@ -146,6 +146,8 @@ class EnergySettings(Definition):
     edge_s                in which the rows go linearly from one image to the next
     settled               an output has settled when it stays within this share of its step
     step_min_V            smaller steps of an output are not waited for
+    netlist               as of the verification, but always by default mesh with wires and reduced without; wires have
+                          what [wires] says to ground, too
     """
 
     images: int = Field(default=0, ge=0)
@@ -154,6 +156,7 @@ class EnergySettings(Definition):
     edge_s: float = Field(default=1e-11, gt=0)
     settled: float = Field(default=0.1, gt=0, lt=1)
     step_min_V: Volts = 1e-3
+    netlist: Literal["reduced", "mesh", "flat"] | None = None
 
     @model_validator(mode="after")
     def _has_a_step(self) -> Self:

@@ -68,7 +68,7 @@ class InverterSystem(System):
     def require(self, bench: Bench) -> None:
         from spicetrain.inverter.training.conditions import training_conditions
         from spicetrain.inverter.training.loop import require_fit
-        from spicetrain.inverter.verification.energy import require_energy
+        from spicetrain.inverter.verification.energy import require_energy, require_energy_size
         from spicetrain.inverter.verification.verify import require_images
 
         experiment = _experiment(bench)
@@ -86,6 +86,7 @@ class InverterSystem(System):
         form = form_of(conditions.simulated, experiment.verification.netlist)
         layers, timeout_s = experiment.network.layers, experiment.verification.timeout_s
         require_size(form, conditions.simulated, layers, bench.simulator.ngspice, timeout_s)
+        require_energy_size(experiment.energy, conditions.simulated, layers, bench.simulator)
         require_tables(experiment.training.method, experiment.characterization.plan)
         require_variation(bench)
 
@@ -280,7 +281,7 @@ def require_device(experiment: InverterExperiment, technology: Technology) -> No
     """ConfigurationError when the device was not measured up to the rails, or bias pairs are not n times one."""
     device, rails, pairs = technology.memristor, technology.rails, experiment.network.bias_pairs
     device.require_range(rails.vdd_V - rails.vss_V)
-    if technology.wires is not None and device.sinh_per_V is None:
+    if technology.segments is not None and device.sinh_per_V is None:
         raise ConfigurationError(
             f"[wires] with devices of memristor.form = {device.form!r}: between wires that resist, devices are trained "
             "that are ohmic or of form 'sinh'. Leave out [wires], or fit a sinh to the device."

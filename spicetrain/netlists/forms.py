@@ -19,17 +19,18 @@ def plain_form(technology: Technology) -> Form:
     return "reduced" if technology.segments is None else "mesh"
 
 
-def form_of(technology: Technology, asked: Form | None) -> Form:
-    """The one that is asked for. ConfigurationError when the technology has none such."""
+def form_of(technology: Technology, asked: Form | None, table: str = "") -> Form:
+    """The one that is asked for, `table` (such as "energy.") says where. ConfigurationError when there is none such."""
     form = plain_form(technology) if asked is None else asked
     if form == "reduced" and technology.segments is not None:
         raise ConfigurationError(
-            f"netlist = 'reduced', but {technology.name} has [wires], and a column behind wires that resist is no one "
-            "source: wires take --netlist mesh or flat."
+            f"{table}netlist = 'reduced', but {technology.name} has [wires], and a column behind wires that resist is "
+            f"no one source: wires take --{table}netlist mesh or flat."
         )
     if form == "mesh" and technology.segments is None:
         raise ConfigurationError(
-            f"netlist = 'mesh', but {technology.name} has no [wires]: without them take --netlist reduced or flat."
+            f"{table}netlist = 'mesh', but {technology.name} has no [wires]: without them take --{table}netlist "
+            "reduced or flat."
         )
     return form
 

@@ -15,8 +15,10 @@ from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.array.mesh_columns import mesh_columns
-from spicetrain.array.netlist import add_crossbar, add_open_column, add_sinh_column
+from spicetrain.array.mesh_in_time import one_pole
+from spicetrain.array.netlist import Pair, add_crossbar, add_open_column, add_sinh_column
 from spicetrain.array.open_column import open_column_voltage, sinh_sums
+from spicetrain.array.wires import SegmentFarads
 from spicetrain.inverter.chip import InverterMismatch
 from spicetrain.inverter.netlists.cells import MID, Of, add_ground_resistor, add_inverter, new_circuit
 from spicetrain.inverter.network import Network, encode
@@ -71,23 +73,32 @@ def add_network(
     form: Form,
     drive: Drive,
     mismatch: Sequence[InverterMismatch] | None = None,
+    *,
+    in_time: bool = False,
 ) -> None:
-    """The network with `drive` as its sources: the rows' (flat), or the first columns' (reduced, mesh)."""
+    """The network with `drive` as its sources: the rows' (flat), or the first columns' (reduced, mesh). in_time: with
+    what wires have to ground, in a mesh's first crossbar as `one_pole`; and sources of their own for its bias rows."""
     form = form_of(technology, form)
+    farads = technology.wires.farads if in_time and technology.wires is not None else None
     if network.ground_S:
         circuit.V(MID, MID, circuit.gnd, technology.rails.mid_V)
     v_pos, v_neg = encode(inputs, network.encoding, technology.rails)
     if form == "reduced":
         _add_reduced_first(circuit, network.crossbars[0], technology, v_pos, v_neg, drive)
     else:
-        order = network.row_order(technology.segments)
-        pairs = np.arange(network.crossbars[0].rows) if order is None else order
-        add_first = _add_solved_first if form == "mesh" else _add_flat_first
-        add_first(circuit, network.crossbars[0], technology, v_pos, v_neg, drive, pairs)
+        order, first = network.row_order(technology.segments), network.crossbars[0]
+        pairs = np.arange(first.rows) if order is None else order
+        if form == "mesh":
+            _add_solved_first(circuit, first, technology, v_pos, v_neg, drive, pairs, farads)
+        else:
+            bias = _bias_sources(circuit, technology) if in_time else (VDD, VSS)
+            _add_flat_first(circuit, first, technology, v_pos, v_neg, drive, pairs, bias, farads)
     for layer, crossbar in enumerate(network.crossbars[1:], start=1):
         _add_inverter_pairs(circuit, layer - 1, network, None if mismatch is None else mismatch[layer - 1])
         rows = [(f"n{layer - 1}_{i}", f"p{layer - 1}_{i}") for i in range(crossbar.rows)]
-        add_crossbar(circuit, layer, crossbar, rows, (VDD, VSS), technology.memristor, technology.segments)
+        add_crossbar(
+            circuit, layer, crossbar, rows, (VDD, VSS), technology.memristor, technology.segments, farads=farads
+        )
     last = len(network.crossbars) - 1
     for j, (size,) in enumerate(network.sizes[last]):
         of = _of(None if mismatch is None else mismatch[last], 0, j)
@@ -117,7 +128,7 @@ def _add_reduced_first(
             drive(circuit, f"b_{j}", B[:, j] / g)
             add_sinh_column(circuit, (f"a_{j}", f"b_{j}"), f"c0_{j}", g, b_per_V, rails.mid_V)
         return
-    _add_floating(circuit, crossbar, open_column_voltage(crossbar, v_pos, v_neg, rails, device), drive)
+    _add_floating(circuit, conductances, open_column_voltage(crossbar, v_pos, v_neg, rails, device), drive)
 
 
 def _add_solved_first(
@@ -128,17 +139,33 @@ def _add_solved_first(
     v_neg: NDArray,
     drive: Drive,
     pairs: NDArray[np.int64],
+    farads: SegmentFarads | None,
 ) -> None:
     segments = technology.segments
     assert segments is not None  # or `form_of` refuses
     laid_out, v_pos, v_neg = crossbar.in_order(pairs), v_pos[:, pairs], v_neg[:, pairs]
     floating_V = mesh_columns(laid_out, v_pos, v_neg, technology.rails, technology.memristor, segments)
-    _add_floating(circuit, crossbar, floating_V, drive)
+    if farads is None:
+        _add_floating(circuit, crossbar.column_sum, floating_V, drive)
+        return
+    of_columns = one_pole(laid_out, segments, farads)
+    _add_floating(circuit, of_columns.source_S, floating_V, drive)
+    for j, farad in enumerate(of_columns.farads.tolist()):
+        if farad:
+            circuit.C(f"u0_{j}", f"c0_{j}", circuit.gnd, farad)
 
 
-def _add_floating(circuit: Circuit, crossbar: Crossbar, floating_V: NDArray, drive: Drive) -> None:
-    """Columns that float at voltages [samples, columns], behind their conductance, for gates leak some picoamperes."""
-    for j, g in enumerate(crossbar.column_sum):
+def _bias_sources(circuit: Circuit, technology: Technology) -> Pair:
+    """Nodes at the rails' voltages that the rails do not feed."""
+    nodes = "bias_up", "bias_low"
+    for node, v in zip(nodes, (technology.rails.vdd_V, technology.rails.vss_V), strict=True):
+        circuit.V(node, node, circuit.gnd, v)
+    return nodes
+
+
+def _add_floating(circuit: Circuit, conductances: NDArray, floating_V: NDArray, drive: Drive) -> None:
+    """Columns that float at voltages [samples, columns], behind conductances, for gates leak some picoamperes."""
+    for j, g in enumerate(conductances):
         drive(circuit, f"t_{j}", floating_V[:, j])
         add_open_column(circuit, f"t_{j}", f"c0_{j}", g)
 
@@ -151,13 +178,16 @@ def _add_flat_first(
     v_neg: NDArray,
     drive: Drive,
     pairs: NDArray[np.int64],
+    bias: Pair,
+    farads: SegmentFarads | None,
 ) -> None:
     """`pairs`: the inputs in the order in which their wires lie; x<i> are those of input i."""
     rows = [(f"x{i}_p", f"x{i}_n") for i in pairs]
     for i, (pos, neg) in zip(pairs, rows, strict=True):
         drive(circuit, pos, v_pos[:, i])
         drive(circuit, neg, v_neg[:, i])
-    add_crossbar(circuit, 0, crossbar.in_order(pairs), rows, (VDD, VSS), technology.memristor, technology.segments)
+    laid_out, device, segments = crossbar.in_order(pairs), technology.memristor, technology.segments
+    add_crossbar(circuit, 0, laid_out, rows, bias, device, segments, farads=farads)
 
 
 def _of(mismatch: InverterMismatch | None, inverter: int, column: int) -> Of | None:

@@ -42,6 +42,7 @@ def _tiles(energy: EnergyFigures) -> list[tuple[str, str, str]]:
 
 def _text(energy: EnergyFigures) -> str:
     farads = {"crossbar column": energy.column_capacitance_F, "inverter output": energy.row_capacitance_F}
+    farads |= {"segment of a row's wire": energy.row_F, "segment of a column's wire": energy.column_F}
     wires = [f"{quantity(farad, 'F')} at every {where}" for where, farad in farads.items() if farad]
     added = f"the transistors' own and {' and '.join(wires)}" if wires else "the transistors' own only, no wires"
     return (

@@ -72,7 +72,7 @@ class TrainableNetwork(nn.Module):
         self.predictors: list[Predictor] = [
             method.predictor(one, self.sizes, settings.ground_S, own) for one in self.circuits
         ]
-        self.corrections: list[Held] | None = None
+        self.corrections: list[list[Held]] | None = None  # of every circuit's wires
         self.row_ranking: Order | None = None
         self.solver = KCL.predictor(circuit, self.sizes, settings.ground_S, NoSettings())
 
@@ -100,7 +100,7 @@ class TrainableNetwork(nn.Module):
         signal = row_signal(inputs, self.settings.encoding, self.circuits[under].rails)
         crossbars, sizes = [crossbar() for crossbar in self.crossbars], self.sizes
         crossbars, signal = laid_out(crossbars, self._row_order), as_laid_out(signal, self._row_order)
-        further: dict[str, Any] = {} if self.corrections is None else {"corrections": self.corrections}
+        further: dict[str, Any] = {} if self.corrections is None else {"corrections": self.corrections[under]}
         if drawn is not None:
             chips, random = drawn
             mismatch = chips.mismatch(sizes, len(inputs), random)
@@ -115,12 +115,17 @@ class TrainableNetwork(nn.Module):
 
     @torch.no_grad()
     def correct_wires(self) -> None:
-        """Measure what the mesh of the wires has beyond the fast form, at the conductances as they are now."""
-        segments = self.circuit.technology.segments
-        if segments is not None and METHODS[self.method].takes_wires:
-            crossbars = laid_out([crossbar() for crossbar in self.crossbars], self._row_order)
-            memristor = self.circuit.technology.memristor
-            self.corrections = beyond_fast(crossbars, segments, memristor, self.circuit.rails, exactly=False)
+        """Measure what the mesh of the wires has beyond the fast form, at the conductances as they are now, of every
+        circuit: wires resist more where it is hot."""
+        segments = [circuit.technology.segments for circuit in self.circuits]
+        if not METHODS[self.method].takes_wires:
+            return
+        crossbars = laid_out([crossbar() for crossbar in self.crossbars], self._row_order)
+        device, rails = self.circuit.technology.memristor, self.circuit.rails
+        measured = {
+            of: beyond_fast(crossbars, of, device, rails, exactly=False) for of in set(segments) if of is not None
+        }
+        self.corrections = [measured[of] for of in segments if of is not None] or None
 
     def rank_rows(self, inputs: NDArray) -> None:
         """By training images [samples, rows]: in which order inputs drive rows, where the wires ask for one."""
@@ -138,7 +143,8 @@ class TrainableNetwork(nn.Module):
     def rail_power(self, layers: Sequence[LayerVoltages], under: int = 0) -> Tensor:
         """Static power drawn from the rails of one of `circuits`, [samples], watts."""
         loads, circuit = [crossbar() for crossbar in self.crossbars[1:]], self.circuits[under]
-        return rail_power(layers, loads, self.sizes, circuit.technology, circuit.surface)
+        held = None if self.corrections is None else self.corrections[under][1:]
+        return rail_power(layers, loads, self.sizes, circuit.technology, circuit.surface, held)
 
     @torch.no_grad()
     def size_for_loads(self) -> None:

@@ -8,13 +8,17 @@ static power           the rails' power at the DC point of an image, mean over i
 source power           what the first crossbar takes from the sources of its rows and its bias rows, which a sensor or a
                        DAC has to give: at the DC point, apart, not in the energy per inference
 
+With [wires] all of it has their resistance, and time has the capacitance to ground that they give a segment. What the
+rails and the sources deliver is then what devices and wires turn into heat. The charge that the rows of the first
+crossbar take from their sources is in none of the figures.
+
 What the model cards constrain, and what they do not. BSIM4 with capmod 2 has intrinsic charges, overlap and fringe
 (cgso, cgdo, cgsl, cgdl) and junctions (cjs, cjsws, cjswgs), so the gates that columns drive are modelled. The shipped
 technology's instances give no AD, AS, PD, PS and the cards' dmcg and dmci are 0, so a diffusion has no area: a drain of
 240 nm has 0.16 fF where one with a diffusion 240 nm long has 0.41 fF, and with those a trained 784-100-10 network holds
 39 % longer (give ad, as, pd, ps in the technology's [inverter] to count them). Wires, memristor electrodes and whatever
-drives the rows are not in any card: they are column_capacitance_F and row_capacitance_F, 0 unless given, and ideal
-sources with edges of edge_s. A memristor here is a resistor without a capacitance. So hold times without those
+drives the rows are not in any card: they are [wires], column_capacitance_F and row_capacitance_F, 0 unless given, and
+ideal sources with edges of edge_s. A memristor here is a resistor without a capacitance. So hold times without those
 capacitances are lower bounds; static power does not depend on any of this, only on the cards' currents, which are what
 PTM predicts for 90 nm and no measured process.
 
@@ -25,13 +29,14 @@ networks with the same settings only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spicetrain.array.mesh_in_time import mesh_heat
 from spicetrain.array.open_column import heat
 from spicetrain.datasets import Dataset
 from spicetrain.errors import ConfigurationError, SimulationError
@@ -43,7 +48,10 @@ from spicetrain.inverter.verification.present import Waveform, outputs_of, prese
 from spicetrain.inverter.verification.settling import hold_times, integral
 from spicetrain.inverter.verification.summary import EnergyFigures
 from spicetrain.keyed import Recipe
+from spicetrain.netlists.cells import Form
+from spicetrain.netlists.forms import form_of, plain_form, too_large
 from spicetrain.spice.simulator import Simulator
+from spicetrain.spice.sparse import KLU_ADVICE
 from spicetrain.technology import Technology
 
 ENERGY = Recipe("energy", 1)
@@ -55,6 +63,7 @@ DRAWN = 3  # images of which the waveforms are kept
 _GATE_F = 1e-14
 _MOST_DOUBLINGS = 16
 _FULL = 0.8  # of a period, that the worst hold time may take
+_SOLUTIONS = 50  # first images of a sweep that an image in time costs an ngspice without KLU
 
 
 @dataclass(frozen=True)
@@ -68,23 +77,42 @@ class Energy:
 
 
 def require_energy(settings: EnergySettings, dataset: Dataset, technology: Technology) -> None:
-    """ConfigurationError when there are not so many test images, or no reduced form of the devices in time."""
+    """ConfigurationError when there are not so many test images, or no form of the netlist in time."""
+    if not settings.images:
+        return
     if settings.images > len(dataset.test_inputs):
         raise ConfigurationError(
             f"energy.images = {settings.images}, but {dataset.name} has {len(dataset.test_inputs)} test images."
         )
-    if settings.images and technology.segments is not None:
+    _form(settings, technology)  # that there is such a netlist
+    if technology.segments is not None and not technology.memristor.reduces:
         raise ConfigurationError(
-            f"energy.images = {settings.images} with [wires] in {technology.name}: energy is measured in time on the "
-            "reduced netlist, which wires that resist do not have. Leave it out with energy.images = 0, or leave out "
-            "[wires] and count their capacitance: energy.column_capacitance_F, energy.row_capacitance_F."
+            f"energy.images = {settings.images} with [wires] in {technology.name}, whose memristors are of form "
+            f"{technology.memristor.form!r}: with wires energy is that of ohmic devices. Leave it out with "
+            "energy.images = 0, leave out [wires], or take memristor.form = 'ohmic'."
         )
-    if settings.images and technology.memristor.sinh_per_V is None:
+    if technology.memristor.sinh_per_V is None:
         raise ConfigurationError(
             f"energy.images = {settings.images}, but memristor.form = {technology.memristor.form!r}: energy is "
             "measured in time on the reduced netlist, which only the forms 'ohmic' and 'sinh' have. Leave it out with "
             "energy.images = 0."
         )
+
+
+def require_energy_size(
+    settings: EnergySettings, technology: Technology, layers: Sequence[int], simulator: Simulator
+) -> None:
+    """ConfigurationError when ngspice would need longer for a piece of the images than it is given."""
+    if settings.images:
+        images = _piece(settings.images, simulator.cores)
+        limit_s = simulator.timeout_s / (_SOLUTIONS * images)
+        form = _form(settings, technology)
+        if reason := too_large(form, technology, layers, simulator.ngspice, limit_s):
+            raise ConfigurationError(
+                f"energy.images = {settings.images} on energy.netlist = {form!r}: {reason} of a sweep, and each of "
+                f"{images} images in time {_SOLUTIONS} times that; verification.timeout_s = {simulator.timeout_s:g}. "
+                f"{KLU_ADVICE}{' Or measure it with --energy.netlist mesh.' if form == 'flat' else ''}"
+            )
 
 
 def measure_energy(
@@ -103,21 +131,21 @@ def measure_energy(
     """
     rails = technology.rails
     wiring = Wiring(settings.column_capacitance_F, settings.row_capacitance_F)
-    sweep = network_deck(network, technology, inputs, "reduced")
+    sweep = network_deck(network, technology, inputs, plain_form(technology))
     dc = simulator.simulate(replace(sweep, saves=(*sweep.saves, *RAIL_CURRENTS)))
     dc_V, seconds = outputs_of(dc, network), {0.0: dc.seconds}
     in_order = np.concatenate((inputs[-1:], inputs))
 
-    size = min(PIECE, -(-len(inputs) // simulator.cores))
+    size, form = _piece(len(inputs), simulator.cores), _form(settings, technology)
 
     def held(period_s: float, images: int) -> list[_Image]:
         timing = Timing(period_s, settings.edge_s)
         waveforms, seconds[period_s] = present_images(
-            network, technology, in_order[: images + 1], timing, wiring, simulator, size=size
+            network, technology, in_order[: images + 1], timing, wiring, simulator, size=size, form=form
         )
         return [_Image.of(wave, dc_V[k - 1], dc_V[k], settings) for k, wave in enumerate(waveforms)]
 
-    period_s = _first_guess_s(network, wiring, settings.edge_s)
+    period_s = _first_guess_s(network, technology, wiring, settings.edge_s)
     for images in sorted(
         {min(size * simulator.cores, len(inputs)), len(inputs)}
     ):  # a few find the period, all confirm it
@@ -129,11 +157,13 @@ def measure_energy(
         "hold_time_s": np.array([image.hold_s for image in shown]),
         "energy_J": np.array([integral(image.wave.time_s, image.wave.power_W, hold_s) for image in shown]),
         "static_power_W": rail_power(dc, rails),
-        "source_power_W": heat(network.crossbars[0], v_pos, v_neg, rails, technology.memristor),
+        "source_power_W": _source_power(network, technology, v_pos, v_neg),
     }
     figures = EnergyFigures(
         **_figures(by_image),
-        **settings.model_dump(exclude={"images"}),
+        **settings.model_dump(exclude={"images", "netlist"}),
+        **({} if technology.wires is None else technology.wires.farads._asdict()),
+        netlist=form,
         period_s=period_s,
         fingers=float(sum(sizes.sum() for sizes in network.sizes)),
         seconds_ngspice=sum(seconds.values()),
@@ -158,6 +188,22 @@ class _Image:
         return cls(wave, steps, float(times.max()), float(np.abs(wave.v_out_V[-1] - after_V).max()))
 
 
+def _form(settings: EnergySettings, technology: Technology) -> Form:
+    return form_of(technology, settings.netlist, "energy.")
+
+
+def _piece(images: int, cores: int) -> int:
+    """Images of one transient."""
+    return min(PIECE, -(-images // cores))
+
+
+def _source_power(network: Network, technology: Technology, v_pos: NDArray, v_neg: NDArray) -> NDArray:
+    first, segments = network.crossbars[0], technology.segments
+    if segments is None:
+        return heat(first, v_pos, v_neg, technology.rails, technology.memristor)
+    return mesh_heat(first, v_pos, v_neg, technology.rails, segments)
+
+
 def _until_settled(
     held: Callable[[float, int], list[_Image]], period_s: float, images: int, settings: EnergySettings
 ) -> tuple[float, list[_Image]]:
@@ -177,14 +223,16 @@ def _until_settled(
     )
 
 
-def _first_guess_s(network: Network, wiring: Wiring, edge_s: float) -> float:
+def _first_guess_s(network: Network, technology: Technology, wiring: Wiring, edge_s: float) -> float:
     """Ten times the edge and the slowest RC of every crossbar: its columns, and the rows that drive them."""
     total = edge_s
+    row_F, column_F = (0.0, 0.0) if technology.wires is None else technology.wires.farads
     for layer, (crossbar, sizes) in enumerate(zip(network.crossbars, network.sizes, strict=True)):
         gate_F = _GATE_F * float(sizes.max())
-        total += (wiring.column_F + gate_F) / float(crossbar.column_sum.min())
+        of_column_F, of_row_F = 2 * (crossbar.rows + 1) * column_F, crossbar.columns * row_F
+        total += (wiring.column_F + of_column_F + gate_F) / float(crossbar.column_sum.min())
         if layer:
-            total += (wiring.row_F + gate_F) / float(min(sums.min() for sums in crossbar.row_sums))
+            total += (wiring.row_F + of_row_F + gate_F) / float(min(sums.min() for sums in crossbar.row_sums))
     return 10 * total
 
 

@@ -12,6 +12,7 @@ from spicetrain.inverter.netlists.transient import RAIL_CURRENTS, Timing, Wiring
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.verification.settling import part
 from spicetrain.keyed import Recipe
+from spicetrain.netlists.cells import Form
 from spicetrain.rails import Rails
 from spicetrain.spice.simulate import Simulation
 from spicetrain.spice.simulator import Simulator
@@ -29,7 +30,7 @@ class Waveform:
     power_W: NDArray[np.float64]
 
 
-_COURSE = Recipe("transient", 2)
+_COURSE = Recipe("transient", 3)
 
 
 def present_images(
@@ -41,19 +42,21 @@ def present_images(
     simulator: Simulator,
     *,
     size: int,
+    form: Form,
 ) -> tuple[list[Waveform], float]:
     """(a waveform for each image of `inputs` [images + 1, rows] but the first, ngspice's seconds over all processes).
 
     size  images of a piece; it starts from the DC point of the image before its first one
 
-    Raises SimulationError, StorageError; ConfigurationError when the reduced form does not exist.
+    Raises SimulationError, StorageError; ConfigurationError when the technology has no such form.
     """
     parts = [inputs[start : start + size + 1] for start in range(0, len(inputs) - 1, size)]
     course = {"network": network, "technology": technology, "timing": vars(timing), "wiring": vars(wiring)}
+    course["form"] = form
     pieces = [
         Piece(part, _COURSE.key(**course, inputs=part, ngspice=simulator.version), len(part) - 1) for part in parts
     ]
-    done = run_pieces(simulator, partial(_simulate_piece, network, technology, timing, wiring), pieces, "energy")
+    done = run_pieces(simulator, partial(_simulate_piece, network, technology, timing, wiring, form), pieces, "energy")
     waveforms = [
         _waveform(kept, k, timing) for part, kept in zip(parts, done, strict=True) for k in range(len(part) - 1)
     ]
@@ -77,10 +80,11 @@ def _simulate_piece(
     technology: Technology,
     timing: Timing,
     wiring: Wiring,
+    form: Form,
     simulator: Simulator,
     inputs: NDArray[np.float32],
 ) -> dict[str, ArrayLike]:
-    answer = simulator.simulate(transient_deck(network, technology, inputs, timing, wiring))
+    answer = simulator.simulate(transient_deck(network, technology, inputs, timing, wiring, form))
     return {
         "time_s": answer.values["time"],
         "v_out_V": outputs_of(answer, network),

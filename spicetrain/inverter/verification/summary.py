@@ -19,7 +19,7 @@ class FlatFigures(Record):
 
 
 class EnergyFigures(Record):
-    """See `energy`: what was measured in time, and with which settings."""
+    """See `energy`: what was measured in time, and with which settings; row_F, column_F: of a segment of [wires]."""
 
     images: int
     steps: int
@@ -32,6 +32,9 @@ class EnergyFigures(Record):
     period_s: float
     column_capacitance_F: float
     row_capacitance_F: float
+    row_F: float = 0.0
+    column_F: float = 0.0
+    netlist: str | None = None
     edge_s: float
     settled: float
     step_min_V: float

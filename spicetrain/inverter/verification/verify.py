@@ -22,7 +22,7 @@ from spicetrain.inverter.training.model import predict
 from spicetrain.inverter.training.newton import EXACT
 from spicetrain.inverter.training.voltages import LayerVoltages, Prediction
 from spicetrain.inverter.verification.chips import WORST, Population, forget_chips, verify_chips
-from spicetrain.inverter.verification.energy import ENERGY, Energy, measure_energy, require_energy
+from spicetrain.inverter.verification.energy import ENERGY, Energy, measure_energy, require_energy, require_energy_size
 from spicetrain.inverter.verification.figures import compare
 from spicetrain.inverter.verification.fitting import Fitting
 from spicetrain.inverter.verification.grid import TABLE, Grid, forget_grid, verify_grid
@@ -162,6 +162,7 @@ def verify(asked: Verification, simulator: Simulator, files: RunFolder) -> Inver
     started = time.perf_counter()
     asked.require()
     require_size(asked.form, asked.conditions.simulated, asked.network.layers, simulator.ngspice, simulator.timeout_s)
+    require_energy_size(asked.energy, asked.conditions.simulated, asked.network.layers, simulator)
     network, settings, technology = asked.network, asked.settings, asked.conditions.simulated
     simulate = partial(simulate_network, network, technology, simulator=simulator)
     spice = simulate(asked.inputs, asked.form, hidden=settings.hidden)

@@ -8,7 +8,7 @@ from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.array.mesh_ports import ports_of
-from spicetrain.array.netlist import add_crossbar, column_nodes, wire_names
+from spicetrain.array.netlist import add_crossbar
 from spicetrain.array.wires import Segments, Wires, row_voltages
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.netlists.cells import add_pulses
@@ -19,15 +19,7 @@ def add_wired_array(circuit: Circuit, layer: int, crossbar: Crossbar, technology
     """Every device and segment of a `1r` between its rows e<layer>_<i>, i<layer>_<i> and its membranes m<layer>_<j>."""
     wires, segments = wires_of(technology)
     rows = [(f"e{layer}_{i}", f"i{layer}_{i}") for i in range(crossbar.rows + 1)]
-    add_crossbar(circuit, layer, crossbar, rows[:-1], rows[-1], technology.memristor, segments, "m")
-    lines = []
-    if wires.row_F:
-        heads = [(wire, j) for wire in wire_names(crossbar.rows) for j in range(crossbar.columns)]
-        lines += [f"Cw{layer}_{wire}_{j} w{layer}_{wire}_{j} 0 {wires.row_F!r}\n" for wire, j in heads]
-    if wires.column_F:
-        for j, nodes in enumerate(column_nodes(layer, crossbar, segments, "m")):
-            lines += [f"Cu{layer}_{k}_{j} {node} 0 {wires.column_F!r}\n" for k, node in enumerate(nodes)]
-    circuit.raw_spice += "".join(lines)
+    add_crossbar(circuit, layer, crossbar, rows[:-1], rows[-1], technology.memristor, segments, "m", wires.farads)
 
 
 def add_mesh_columns(
@@ -50,8 +42,8 @@ def add_mesh_columns(
         add_pulses(circuit, f"x{j}", spiking.clock, source_V[:, j].tolist(), spiking.rest_V)
         lines.append(f"Rx{j} x{j} m0_{j} {1 / g!r}\n")
         lines += [f"Rx{j}_{k} m0_{j} m0_{k} {float(-1 / ports.Y[j, k])!r}\n" for k in range(j)]
-        if wires.column_F:
-            lines.append(f"Cx{j} m0_{j} 0 {wires.column_F * ports.reach!r}\n")
+        if column_F := wires.farads.column_F:
+            lines.append(f"Cx{j} m0_{j} 0 {column_F * ports.reach!r}\n")
     circuit.raw_spice += "".join(lines)
 
 

@@ -55,7 +55,7 @@ class FittedSpikingCircuit:
         own = self.circuit.capacitance_F(layer) + of_layer(self.laws.neuron_F, layer)
         if reach is None or self.technology is None or self.technology.wires is None:
             return own
-        return own + reach * self.technology.wires.column_F
+        return own + reach * self.technology.wires.farads.column_F
 
     def leak(self, layer: int) -> list[Tensor]:
         """Per k the A / V^k that leave a membrane whose reset is off, scalars."""
