@@ -29,8 +29,8 @@ def rail_power(
 
     Of all inverters and of the bias rows of `loads`, the crossbars from the second on. The first crossbar, bias rows
     included, is fed by the input sources and not counted. With wires what they turn into heat is in it: rows take what
-    the fast form of `wired` says, with `corrections` of the loads what the mesh says; of devices that bend the bias rows
-    are taken without their wires.
+    the fast form of `wired` says, with `corrections` of the loads what the mesh says; devices of bias rows that bend
+    are taken without wires.
     """
     total, rails = torch.zeros(()), technology.rails
     for layer, size in zip(layers, sizes, strict=True):
