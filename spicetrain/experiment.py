@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 from pydantic import Field
 
-from spicetrain.datasets import DATASETS
+from spicetrain.datasets.settings import DatasetSettings
 from spicetrain.schema import Definition
 from spicetrain.surrogates.settings import SurrogateSettings
 from spicetrain.technology import Technology, load_technology
-
-
-class DatasetSettings(Definition):
-    """name: mnist, fashion-mnist or iris; folder: where <name>/*.gz lie, None: the usual places, else downloaded."""
-
-    name: Annotated[str, DATASETS.validator()] = "mnist"
-    folder: Path | None = None
 
 
 class CharacterizationSettings(Definition):
@@ -74,7 +67,7 @@ class Experiment(Definition):
         plan = absolute_toml(self.characterization.plan, base)
         return {
             "technology": absolute_toml(self.technology, base),
-            "dataset": self.dataset.model_copy(update={"folder": absolute(self.dataset.folder, base)}),
+            "dataset": self.dataset.seen_from(base),
             "characterization": self.characterization.model_copy(update={"plan": plan}),
             "verification": _conditions_from(self.verification, base),
         }
