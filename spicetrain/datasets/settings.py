@@ -55,20 +55,12 @@ class DatasetSettings(Definition):
     separator: str = Field(default=",", min_length=1, max_length=1)
     output_share: float = Field(default=0.8, gt=0, lt=1)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _named_by_its_file(cls, content: Any) -> Any:
-        """A file gives its name to a dataset that has none of its own; one of ours is none."""
-        if not isinstance(content, dict) or not isinstance(content.get("file"), str):
-            return content
-        name = content.get("name", "mnist")
-        unnamed = isinstance(name, str) and name in DATASETS
-        return content | ({"name": Path(content["file"]).stem or "own"} if unnamed else {})
-
     @field_validator("target", mode="before")
     @classmethod
     def _one_or_more(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
+        if isinstance(value, str):
+            return (value,)
+        return tuple(value) if isinstance(value, list) else value
 
     @field_validator("name")
     @classmethod
@@ -86,6 +78,8 @@ class DatasetSettings(Definition):
             if given:
                 raise ValueError(f"{', '.join(given)}: of a file of your own, but dataset.file is not given")
             return self
+        if self.name in DATASETS:  # not given, or of the dataset that a flag replaces
+            object.__setattr__(self, "name", self.file.stem or "own")
         if self.folder is not None:
             raise ValueError("folder: of mnist and fashion-mnist, but dataset.file is given. Leave one of them out")
         if self.target and self.label is not None:

@@ -69,6 +69,7 @@ class InverterSystem(System):
         from spicetrain.inverter.training.conditions import training_conditions
         from spicetrain.inverter.training.loop import require_fit
         from spicetrain.inverter.verification.energy import require_energy
+        from spicetrain.inverter.verification.regression import require_task
         from spicetrain.inverter.verification.verify import require_images
 
         experiment = _experiment(bench)
@@ -78,6 +79,7 @@ class InverterSystem(System):
         for technology in (bench.technology, *(one.technology for one in under)):
             require_device(experiment, technology)
         require_fit(experiment.network, experiment.training, bench.dataset)
+        require_task(experiment.verification, bench.dataset)
         require_images(experiment.verification, bench.dataset)
         require_energy(experiment.energy, bench.dataset, conditions.simulated)
         form = form_of(conditions.simulated, experiment.verification.netlist)
@@ -159,6 +161,10 @@ class InverterSystem(System):
         from spicetrain.verification.conditions import Conditions
 
         experiment, dataset, technology = _experiment(bench), bench.dataset, bench.technology
+        if dataset.targets is not None:
+            raise ConfigurationError(
+                f"`calibrate` programs a chip to choose the right classes, and {dataset.name} is a regression."
+            )
         settings, judged = experiment.calibration, slice(experiment.calibration.images)
         population = Population(
             network, Conditions(technology, technology), surrogates, require_statistics(technology, settings.variation),
