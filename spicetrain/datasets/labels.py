@@ -12,14 +12,14 @@ from spicetrain.errors import DatasetError
 _MOST_CLASSES = 1000
 
 
-def classes_of(column: NDArray[Any], given: tuple[str, ...], where: str) -> tuple[list[str], tuple[str, ...]]:
+def classes_of(found: list[str], given: tuple[str, ...], where: str) -> tuple[list[str], tuple[str, ...]]:
     """(the label's value for every class, the names of the classes) of the training samples.
 
+    found  the label of every sample, see `values_of`
     given  dataset.classes: the label's values in the order of the outputs or, where it counts from 0, names
 
     DatasetError when there are fewer than two classes, one without samples, or integers that do not count from 0.
     """
-    found = _values(column, where)
     values = sorted(set(found), key=_in_order)
     if len(values) < 2:
         raise DatasetError(f"{where} is {values[0]!r} for every sample: there is nothing to tell apart.")
@@ -50,17 +50,17 @@ def classes_of(column: NDArray[Any], given: tuple[str, ...], where: str) -> tupl
     return list(given), given
 
 
-def indices_of(column: NDArray[Any], values: list[str], where: str) -> NDArray[np.int64]:
+def indices_of(found: list[str], values: list[str], where: str) -> NDArray[np.int64]:
     """The index of every label's value. DatasetError for one that the training samples do not have."""
     index = {value: number for number, value in enumerate(values)}
-    found = _values(column, where)
     if unknown := sorted(set(found) - index.keys()):
         raise DatasetError(f"{where} is {unknown[0]!r} for some sample; the training samples have {_some(values)}.")
     return np.array([index[value] for value in found], dtype=np.int64)
 
 
-def _values(column: NDArray[Any], where: str) -> list[str]:
-    """As texts; a whole number as an integer, wherever it was read as a float."""
+def values_of(column: NDArray[Any], where: str) -> list[str]:
+    """The labels as texts; a whole number as an integer, wherever it was read as a float. DatasetError for what is no
+    label."""
     if column.dtype.kind == "f":
         if (missing := np.flatnonzero(~np.isfinite(column))).size:
             raise DatasetError(f"{where} is {column[missing[0]]} in sample {missing[0]}: every sample needs a label.")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spicetrain.datasets.dataset import Dataset, Targets
 from spicetrain.datasets.image_folder import read_images
-from spicetrain.datasets.labels import classes_of, indices_of
+from spicetrain.datasets.labels import classes_of, indices_of, values_of
 from spicetrain.datasets.scaling import scaled
 from spicetrain.datasets.tabular import Tabular, read_tabular
 from spicetrain.errors import DatasetError
@@ -25,7 +25,7 @@ _LABELS = ("label", "class", "target", "y")
 
 @dataclass(frozen=True)
 class _Samples:
-    """features [n, columns], wanted [n] labels as they are in the file, or [n, columns] targets."""
+    """features [n, columns], wanted [n] labels as texts, or [n, columns] targets."""
 
     features: NDArray[np.float64]
     names: tuple[str, ...]
@@ -47,8 +47,8 @@ def load_own(settings: DatasetSettings) -> Dataset:
         train_labels, test_labels = train.wanted, test.wanted
     else:
         where = f"{settings.file}: the label {train.label!r}"
-        values, classes = classes_of(train.wanted, settings.classes, where)
-        train_labels, test_labels = (indices_of(part.wanted, values, where) for part in (train, test))
+        values, classes = classes_of(train.wanted.tolist(), settings.classes, where)
+        train_labels, test_labels = (indices_of(part.wanted.tolist(), values, where) for part in (train, test))
     by: Any = settings.scaling or train.scaling
     inputs = scaled(train.features, test.features, train.names, by, settings.beyond, name)
     return Dataset(
@@ -117,7 +117,8 @@ def _of_table(settings: DatasetSettings, table: Tabular) -> _Samples:
                 f"{table.path}: the label {label!r} has {len(table.parts[label])} numbers a sample. A label is one "
                 "number, the class's: of one-hot rows take numpy.argmax(..., axis=1)."
             )
-        wanted, learnt = table.columns[label], (label,)
+        wanted = np.array(values_of(table.columns[label], f"{table.path}: the label {label!r}"))
+        learnt = (label,)
     names = table.expanded(settings.features, "features") or tuple(name for name in table.columns if name not in learnt)
     if both := [name for name in names if name in learnt]:
         raise DatasetError(
@@ -153,7 +154,7 @@ def _split(samples: _Samples, settings: DatasetSettings) -> tuple[_Samples, _Sam
     """A share for testing, every class in its share of it."""
     from sklearn.model_selection import train_test_split  # here: it takes a second to import
 
-    number, strata = len(samples.features), None if settings.target else samples.wanted.astype(str)
+    number, strata = len(samples.features), None if settings.target else samples.wanted
     tested = round(settings.test_share * number)
     if not 1 <= tested <= number - 2:
         raise DatasetError(

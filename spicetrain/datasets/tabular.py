@@ -52,6 +52,10 @@ class Tabular:
 
     def _finite(self, name: str) -> NDArray[np.float64]:
         column = self.columns[name]
+        if column.dtype.kind == "c":
+            raise DatasetError(
+                f"{self.path}: the column {name!r} holds complex numbers, of which a row has no voltage."
+            )
         if column.dtype.kind not in "biuf":
             column = self._converted(name, column)
         values = column.astype(np.float64)
