@@ -161,10 +161,6 @@ class InverterSystem(System):
         from spicetrain.verification.conditions import Conditions
 
         experiment, dataset, technology = _experiment(bench), bench.dataset, bench.technology
-        if dataset.targets is not None:
-            raise ConfigurationError(
-                f"`calibrate` programs a chip to choose the right classes, and {dataset.name} is a regression."
-            )
         settings, judged = experiment.calibration, slice(experiment.calibration.images)
         population = Population(
             network, Conditions(technology, technology), surrogates, require_statistics(technology, settings.variation),
@@ -254,13 +250,19 @@ def _of_chips(bench: Bench) -> list[VariationSettings]:
 
 
 def require_variation(bench: Bench) -> None:
-    """ConfigurationError, TechnologyError: what `training_statistics` refuses, chips of which nothing varies, of a
-    technology that does not say how, or of more images than there are."""
+    """ConfigurationError, TechnologyError: what does not fit the task, what `training_statistics` refuses, chips of
+    which nothing varies, of a technology that does not say how, or of more images than there are."""
     from spicetrain.inverter.chip import sigmas_of
     from spicetrain.inverter.training.variation import training_statistics
+    from spicetrain.inverter.verification.regression import require_task
     from spicetrain.inverter.verification.verify import require_images
 
     experiment, technology = _experiment(bench), bench.technology
+    require_task(experiment.verification, bench.dataset)
+    if bench.calibrating and bench.dataset.targets is not None:
+        raise ConfigurationError(
+            f"`calibrate` programs a chip to choose the right classes, and {bench.dataset.name} is a regression."
+        )
     training_statistics(experiment.training, technology)
     for asked in _of_chips(bench):
         sigmas_of(technology, require_statistics(technology, asked))
