@@ -17,6 +17,7 @@ from spicetrain.cli import main
 from spicetrain.datasets import Dataset, load_dataset
 from spicetrain.datasets.settings import DatasetSettings
 from spicetrain.errors import ConfigurationError, DatasetError
+from spicetrain.run import Run
 from spicetrain.schema import parse
 
 FLOWERS = 30
@@ -400,3 +401,18 @@ def test_what_does_not_fit_is_said_before_the_work(
     err = capsys.readouterr().err
     assert told in err and "Traceback" not in err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_spiking_network_takes_it_too(tmp_path: Path) -> None:
+    table().to_csv(tmp_path / "mine.csv", index=False)
+    toml = tmp_path / "spiking.toml"
+    text = (
+        'system = "spiking"\n[dataset]\nfile = "mine.csv"\n[network]\nlayers = [2, 8, 3]\n[verification]\nimages = 6\n'
+    )
+    toml.write_text(text + "[training]\naugmentation = { shift_pixels = 0, rotate_rad = 0 }\n")
+    run = Run.open(toml, tmp_path / "run")
+    run.require()
+    assert run.dataset.own and run.dataset.classes == ("a", "b", "c")
+    toml.write_text(text.replace("[2, 8, 3]", "[2, 8, 4]") + "[training]\naugmentation = { shift_pixels = 0, rotate_rad = 0 }\n")
+    with pytest.raises(ConfigurationError, match="begin with 2 and end with 3"):
+        Run.open(toml, tmp_path / "run").require()
