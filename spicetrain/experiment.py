@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 from pydantic import Field
 
 from spicetrain.array.devices.presets import load_preset
 from spicetrain.array.wires import Wires
-from spicetrain.datasets import DATASETS
+from spicetrain.datasets.settings import DatasetSettings
 from spicetrain.schema import Definition
 from spicetrain.surrogates.settings import SurrogateSettings
 from spicetrain.technology import Technology, load_technology
-
-
-class DatasetSettings(Definition):
-    """name: mnist, fashion-mnist or iris; folder: where <name>/*.gz lie, None: the usual places, else downloaded."""
-
-    name: Annotated[str, DATASETS.validator()] = "mnist"
-    folder: Path | None = None
 
 
 class CharacterizationSettings(Definition):
@@ -84,7 +77,7 @@ class Experiment(Definition):
         return {
             "technology": absolute_toml(self.technology, base),
             "memristor": None if self.memristor is None else absolute_toml(self.memristor, base),
-            "dataset": self.dataset.model_copy(update={"folder": absolute(self.dataset.folder, base)}),
+            "dataset": self.dataset.seen_from(base),
             "characterization": self.characterization.model_copy(update={"plan": plan}),
             "verification": _conditions_from(self.verification, base),
         }

@@ -1,4 +1,4 @@
-"""One progress bar on stderr, silent when stderr is not a terminal."""
+"""One progress bar on stderr, silent when stderr is not a terminal; and remarks."""
 
 from __future__ import annotations
 
@@ -58,6 +58,11 @@ def track(description: str, total: int, unit: str = "") -> Track:
         TextColumn("{task.fields[note]}", markup=False),
     )
     return Track(Progress(*columns, console=Console(stderr=True)), description, total)
+
+
+def say(text: str) -> None:
+    """A line for the user, beside what is asked for."""
+    print(f"spicetrain: {text}", file=sys.stderr)
 
 
 def _short(value: object) -> str:

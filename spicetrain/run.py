@@ -17,6 +17,7 @@ import tomli_w
 from spicetrain.errors import ConfigurationError, StorageError, VerificationError
 from spicetrain.experiment import Experiment
 from spicetrain.netlists.cells import Form
+from spicetrain.progress import say
 from spicetrain.provenance import origin
 from spicetrain.runfolder import FIT, NETWORK, SCRATCH, SURROGATES, RunFolder
 from spicetrain.spice.ngspice import find_ngspice
@@ -93,9 +94,10 @@ class Run:
 
     @cached_property
     def dataset(self) -> Dataset:
-        from spicetrain.datasets import load_dataset
-
-        return load_dataset(self.experiment.dataset.name, self.experiment.dataset.folder)
+        dataset = self.experiment.dataset.load()
+        for note in dataset.notes:
+            say(note)
+        return dataset
 
     @cached_property
     def system(self) -> System:

@@ -94,7 +94,7 @@ def test_a_dataset(register: Any, tmp_path: Path, own_cache: Path) -> None:
     text = text.replace("epochs = 3", "epochs = 40\nlearning_rate = 0.1")
     summary = run(tmp_path, text).all()
     assert (summary.dataset, summary.images) == ("diagonal", 30)
-    assert summary.accuracy_spice > 0.9
+    assert summary.accuracy_spice is not None and summary.accuracy_spice > 0.9
 
 
 def test_a_system(register: Any, tmp_path: Path, own_cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,7 +121,7 @@ accuracy_min = 0.7
     assert "open columns" in capsys.readouterr().out
     again = Run.open(tmp_path / "run", workers=1)
     summary = again.all()
-    assert summary.accuracy_spice > 0.8
+    assert summary.accuracy_spice is not None and summary.accuracy_spice > 0.8
     assert summary.error_max_V < 2e-6  # type: ignore[attr-defined]
     html = (tmp_path / "run" / "report.html").read_text()
     assert "by open columns" in html and "The crossbars" in html

@@ -113,6 +113,7 @@ class VerificationSettings(VerificationBase):
                     segment of wires. None: mesh with wires, reduced without
     hidden          keep the voltages of every inner node as well
     error_mean_max, error_max_max   of the output error, as a share of the rails' swing
+    r2_min          of a regression in SPICE, the mean over its outputs
     grid_accuracy_min  of the accuracy under the worst condition of the grid
     flat_error_max  of the largest difference between flat and the other netlist, likewise: the two are the same circuit
     """
@@ -125,6 +126,7 @@ class VerificationSettings(VerificationBase):
     error_mean_max: Tolerance | None = None
     error_max_max: Tolerance | None = None
     flat_error_max: Tolerance = 1e-5
+    r2_min: Annotated[float, Field(le=1)] | None = None
     grid_accuracy_min: Share | None = None
 
     @model_validator(mode="after")

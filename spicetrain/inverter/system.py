@@ -69,6 +69,7 @@ class InverterSystem(System):
         from spicetrain.inverter.training.conditions import training_conditions
         from spicetrain.inverter.training.loop import require_fit
         from spicetrain.inverter.verification.energy import require_energy, require_energy_size
+        from spicetrain.inverter.verification.regression import require_task
         from spicetrain.inverter.verification.verify import require_images
 
         experiment = _experiment(bench)
@@ -81,6 +82,7 @@ class InverterSystem(System):
             if technology.wires is not None:
                 technology.wires.require_tiles(experiment.network.layers)
         require_fit(experiment.network, experiment.training, bench.dataset)
+        require_task(experiment.verification, bench.dataset)
         require_images(experiment.verification, bench.dataset)
         require_energy(experiment.energy, bench.dataset, conditions.simulated)
         form = form_of(conditions.simulated, experiment.verification.netlist)
@@ -261,13 +263,19 @@ def _of_chips(bench: Bench) -> list[VariationSettings]:
 
 
 def require_variation(bench: Bench) -> None:
-    """ConfigurationError, TechnologyError: what `training_statistics` refuses, chips of which nothing varies, of a
-    technology that does not say how, or of more images than there are."""
+    """ConfigurationError, TechnologyError: what does not fit the task, what `training_statistics` refuses, chips of
+    which nothing varies, of a technology that does not say how, or of more images than there are."""
     from spicetrain.inverter.chip import sigmas_of
     from spicetrain.inverter.training.variation import training_statistics
+    from spicetrain.inverter.verification.regression import require_task
     from spicetrain.inverter.verification.verify import require_images
 
     experiment, technology = _experiment(bench), bench.technology
+    require_task(experiment.verification, bench.dataset)
+    if bench.calibrating and bench.dataset.targets is not None:
+        raise ConfigurationError(
+            f"`calibrate` programs a chip to choose the right classes, and {bench.dataset.name} is a regression."
+        )
     training_statistics(experiment.training, technology)
     for asked in _of_chips(bench):
         sigmas_of(technology, require_statistics(technology, asked))

@@ -27,7 +27,12 @@ def training_section(page: Page, more: Callable[[Metrics], tuple[list[Block], li
         text = f"{count(len(metrics), 'epoch')} of {asked} are done; the same command goes on from there."
         blocks.append(Notice(text, page.command("train")))
     explained, drawn = more(metrics)
-    drawings = [_loss(metrics), _accuracy(metrics), _learning_rate(metrics), *drawn]
+    drawings = [
+        _loss(metrics),
+        _r2(metrics) if "r2_test" in metrics[-1] else _accuracy(metrics),
+        _learning_rate(metrics),
+        *drawn,
+    ]
     return Section("training", "The training", [*blocks, *explained, Gallery(drawings)])
 
 
@@ -40,7 +45,7 @@ def _loss(metrics: Metrics) -> Drawing:
     figure, axis = axes(4.6, 2.7)
     loss = [line["loss"] for line in metrics]
     axis.plot(epochs(metrics), loss, color=ACCENT)
-    axis.set(xlabel="epoch", ylabel="cross entropy")
+    axis.set(xlabel="epoch", ylabel="squared error" if "r2_test" in metrics[-1] else "cross entropy")
     if min(loss) > 0:
         logarithmic(axis, "y")
     return Drawing(svg(figure, "Loss over epochs"), "Loss on the training images, mean of an epoch.")
@@ -57,6 +62,22 @@ def _accuracy(metrics: Metrics) -> Drawing:
         axis.legend()
     last = ", ".join(f"{percent(metrics[-1][name])} {name.removeprefix('accuracy_')}" for name in names)
     return Drawing(svg(figure, "Accuracy over epochs"), f"Accuracy of the model after each epoch; at the end {last}.")
+
+
+def _r2(metrics: Metrics) -> Drawing:
+    """Of a regression: what its outputs leave unexplained."""
+    figure, axis = axes(4.6, 2.7)
+    names = [name for name in ("r2_test", "r2_validation") if name in metrics[-1]]
+    for name, colour in zip(names, (ACCENT, SECOND), strict=False):
+        left = [1 - line.get(name, np.nan) for line in metrics]
+        axis.plot(epochs(metrics), left, color=colour, label=name.removeprefix("r2_"))
+    axis.set(xlabel="epoch", ylabel="1 - R²")
+    if min(1 - line[name] for line in metrics for name in names if name in line) > 0:
+        logarithmic(axis, "y")
+    if len(names) > 1:
+        axis.legend()
+    last = ", ".join(f"{metrics[-1][name]:.4f} {name.removeprefix('r2_')}" for name in names)
+    return Drawing(svg(figure, "1 - R² over epochs"), f"What the model leaves unexplained; R² at the end {last}.")
 
 
 def _learning_rate(metrics: Metrics) -> Drawing:

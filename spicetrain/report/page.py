@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from spicetrain.datasets import Dataset, load_dataset
+from spicetrain.datasets import Dataset
 from spicetrain.errors import SpicetrainError
 from spicetrain.report.blocks import Section
 from spicetrain.runfolder import RunFolder
@@ -40,9 +40,9 @@ class Page:
     @cached_property
     def dataset(self) -> Dataset | str:
         """The run's dataset, or why it is not there."""
-        settings = self.experiment.dataset
         try:
-            return load_dataset(settings.name, settings.folder)
+            loaded: Dataset = self.experiment.dataset.load()
+            return loaded
         except SpicetrainError as error:
             return str(error)
 

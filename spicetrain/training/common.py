@@ -27,11 +27,13 @@ Part = tuple[Tensor, Tensor]
 def require_dataset(layers: tuple[int, ...], augmentation: Augmentation, validation: int, dataset: Dataset) -> None:
     """ArchitectureMismatch or ConfigurationError when the dataset has other inputs and classes than the network, no
     images to augment, or too few samples."""
-    rows, classes = dataset.train_inputs.shape[1], len(dataset.classes)
+    rows, classes = dataset.train_inputs.shape[1], len(dataset.outputs)
     if (layers[0], layers[-1]) != (rows, classes):
+        what = "classes" if dataset.targets is None else f"targets ({', '.join(dataset.outputs)})"
         raise ArchitectureMismatch(
-            f"network.layers = {shape_text(layers)}, but {dataset.name} has {rows} inputs and {classes} classes: "
-            f"begin with {rows} and end with {classes}."
+            f"network.layers = {shape_text(layers)}, but {dataset.name} has {rows} inputs and {classes} {what}: "
+            f"begin with {rows} and end with {classes}, in a TOML [network] layers = "
+            f"{[rows, *(layers[1:-1] or (10,)), classes]}."
         )
     if augmentation and dataset.image_shape is None:
         raise ConfigurationError(
@@ -45,9 +47,13 @@ def require_dataset(layers: tuple[int, ...], augmentation: Augmentation, validat
 
 
 def parts_of(dataset: Dataset, validation: int, device: torch.device) -> dict[str, Part]:
-    """Inputs and labels to train on, to validate on (if any are kept out), and to test on."""
-    inputs, labels = dataset.train_inputs, dataset.train_labels
-    parts = {"test": (dataset.test_inputs, dataset.test_labels), "train": (inputs, labels)}
+    """Inputs and labels to train on, to validate on (if any are kept out), and to test on; of a regression, in place of
+    labels, targets as shares of half the swing."""
+    targets = dataset.targets
+    inputs, labels, test = dataset.train_inputs, dataset.train_labels, dataset.test_labels
+    if targets is not None:
+        labels, test = targets.to_share(labels), targets.to_share(test)
+    parts = {"test": (dataset.test_inputs, test), "train": (inputs, labels)}
     if validation:
         shown, kept = held_out(dataset, validation)
         parts |= {"train": (inputs[shown], labels[shown]), "validation": (inputs[kept], labels[kept])}

@@ -19,7 +19,7 @@ from spicetrain.training.settings import LoopSettings
 
 
 class Task(ABC):
-    """What a system trains: its model, the loss of a minibatch, the accuracy of a part of the data.
+    """What a system trains: its model, the loss of a minibatch, how right it is about a part of the data.
 
     title     for the progress bar
     identity  what must be the same for a checkpoint to go on
@@ -42,7 +42,8 @@ class Task(ABC):
 
     @abstractmethod
     def accuracies(self) -> dict[str, float]:
-        """Of the parts that are not trained on, by name: accuracy_test, accuracy_validation."""
+        """Of the parts that are not trained on, by name: accuracy_test, accuracy_validation; or other figures, of a
+        regression r2_test and rms_test."""
 
     def line(self) -> dict[str, Any]:
         """What the epoch's line of metrics.jsonl says besides."""
@@ -101,7 +102,11 @@ def train_epochs(
             task.finish(line)
             append_line(metrics, line)  # first: a line that the checkpoint does not know is dropped at the next start
             save_checkpoint(checkpoint, task.model, optimizer, epoch + 1, task.identity.values)
-            bar.update(**{name: f"{value:.2%}" for name, value in accuracies.items()})
+            bar.update(**{name: _shown(name, value) for name, value in accuracies.items()})
+
+
+def _shown(figure: str, value: float) -> str:
+    return f"{value:.4g}" if figure.startswith(("r2", "rms")) else f"{value:.2%}"
 
 
 def batches_of(images: int, settings: LoopSettings) -> int:

@@ -14,7 +14,8 @@ class Record(BaseModel):
 
 
 class Summary(Record):
-    """What the summaries of all systems hold; accuracies and agreement are shares.
+    """What the summaries of all systems hold; accuracies and agreement are shares; a regression
+    has none.
 
     accuracy_model     in the method's own view
     trained_in         technology, temperature and rails of the training; of another technology than the model's its
@@ -31,9 +32,9 @@ class Summary(Record):
     layers: tuple[int, ...]
     netlist: str
     images: int
-    accuracy_model: float
-    accuracy_spice: float
-    agreement: float
+    accuracy_model: float | None
+    accuracy_spice: float | None
+    agreement: float | None
     trained_in: dict[str, Any] | None = None
     modelled_in: dict[str, Any] | None = None
     simulated_in: dict[str, Any] | None = None

@@ -28,7 +28,7 @@ def conditions_table(ours: pd.DataFrame, root: Path, dataset: str) -> Table | No
     rows = [
         (
             name,
-            percent(summary.accuracy_spice),
+            "" if summary.accuracy_spice is None else percent(summary.accuracy_spice),
             percent(figures.accuracy_mean),
             f"{percent(figures.accuracy_min)} ({figures.worst.replace('_', ' ')})",
             *(_mean_and_worst(figures.by_corner.get(corner)) for corner in corners),

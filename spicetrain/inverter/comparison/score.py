@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from spicetrain.errors import ConfigurationError
 from spicetrain.inverter.definition import own_settings
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.store import Surrogates
@@ -21,6 +22,10 @@ from spicetrain.training.held_out import held_out
 
 def score(bench: Bench, network: Network) -> dict[str, float]:
     """accuracy_circuit as kcl predicts it, accuracy_model in the method's own view, shares."""
+    if bench.dataset.targets is not None:
+        raise ConfigurationError(
+            f"A search goes by accuracy, and {bench.dataset.name} is a regression: give the value."
+        )
     kept = held_out(bench.dataset, bench.experiment.training.validation)[1]
     inputs, labels = bench.dataset.train_inputs[kept], bench.dataset.train_labels[kept]
     circuit = FittedCircuit(bench.technology, Surrogates.load(bench.files / SURROGATES), torch.float32)

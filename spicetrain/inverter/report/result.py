@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spicetrain.array.layered import shape_text
+from spicetrain.inverter.report.regression import regression_tiles
 from spicetrain.inverter.verification.summary import InverterSummary
 from spicetrain.report.blocks import Block, Figures, Notice, Table
 from spicetrain.report.provenance import conditions_blocks
@@ -23,10 +24,14 @@ def _extrapolated(summary: InverterSummary) -> list[Block]:
 
 def _tiles(summary: InverterSummary) -> list[tuple[str, str, str]]:
     images = int(summary.images)
+    shares = (
+        (summary.accuracy_spice, "accuracy in SPICE", f"of {count(images, 'test image')}"),
+        (summary.accuracy_model, "accuracy of the model", "the same images"),
+        (summary.agreement, "agreement", "same class in both"),
+    )
     return [
-        (percent(summary.accuracy_spice), "accuracy in SPICE", f"of {count(images, 'test image')}"),
-        (percent(summary.accuracy_model), "accuracy of the model", "the same images"),
-        (percent(summary.agreement), "agreement", "same class in both"),
+        *((percent(share), label, remark) for share, label, remark in shares if share is not None),
+        *([] if summary.regression is None else regression_tiles(summary.regression)),
         (quantity(summary.error_mean_V, "V"), "mean output error", f"rms {quantity(summary.error_rms_V, 'V')}"),
         (quantity(summary.error_max_V, "V"), "largest output error", f"of {count(images, 'image')}, all outputs"),
     ]

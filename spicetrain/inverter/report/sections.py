@@ -8,6 +8,7 @@ from spicetrain.inverter.report.energy import energy_section
 from spicetrain.inverter.report.fits import surrogates_section
 from spicetrain.inverter.report.grid import grid_section
 from spicetrain.inverter.report.learning import solver_blocks
+from spicetrain.inverter.report.regression import regression_section
 from spicetrain.inverter.report.worst import Inputs, worst_chip_blocks, worst_section
 from spicetrain.inverter.verification.chips import WORST
 from spicetrain.inverter.verification.outputs import Outputs
@@ -22,6 +23,15 @@ from spicetrain.runfolder import VERIFICATION
 def inverter_sections(page: Page) -> list[Section]:
     """Behind the result and before the provenance."""
     surrogates = surrogates_section(page)
+    if page.summary is not None and page.summary.regression is not None:
+        return [
+            circuit_section(page),
+            surrogates,
+            training_section(page, solver_blocks),
+            *_regression(page),
+            energy_section(page),
+            conductances_section(page),
+        ]
     frame = page.files.frame(VERIFICATION, ("image", "label"))
     outputs = None if frame is None else Outputs.of(frame)
     inputs, classes, why_not = _test_images(page, outputs)
@@ -38,6 +48,11 @@ def inverter_sections(page: Page) -> list[Section]:
         conductances_section(page),
         worst_section(page, outputs, inputs, classes, why_not),
     ]
+
+
+def _regression(page: Page) -> list[Section]:
+    frame = page.files.frame(VERIFICATION, ("image",))
+    return [] if frame is None else [regression_section(frame, page.summary.regression)]
 
 
 def _test_images(page: Page, outputs: Outputs | None) -> tuple[Inputs | None, tuple[str, ...], str]:

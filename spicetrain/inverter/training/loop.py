@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from spicetrain.array.layered import shape_text
 from spicetrain.datasets import Dataset
@@ -26,6 +25,7 @@ from spicetrain.inverter.training.conditions import (
     training_conditions,
 )
 from spicetrain.inverter.training.fitted import FittedCircuit
+from spicetrain.inverter.training.goal import Goal, goal_of
 from spicetrain.inverter.training.model import TrainableNetwork
 from spicetrain.inverter.training.variation import TrainingDraws, training_statistics
 from spicetrain.inverter.training.voltages import Convergence, Simulate
@@ -78,14 +78,15 @@ def train(
     parts = parts_of(dataset, settings.validation, device)
     identity = _identity(shape, settings, dataset, circuit, initial, fitted)
     data = parts.pop("train")
-    task = InverterTask(model, settings, parts, identity, simulate if settings.forward == "spice" else None)
+    goal = goal_of(dataset, technology.rails, settings.logit_V)
+    task = InverterTask(model, settings, parts, identity, goal, simulate if settings.forward == "spice" else None)
     train_epochs(task, settings, data, dataset.image_shape, folder)
     task.set_sizes(settings.epochs)
     return model.network(identity.values)
 
 
 class InverterTask(Task):
-    """Cross entropy of the output voltages, the power of the rails in it where it is asked for."""
+    """What the goal says of the output voltages, the power of the rails in the loss where it is asked for."""
 
     def __init__(
         self,
@@ -93,13 +94,14 @@ class InverterTask(Task):
         settings: TrainingSettings,
         parts: dict[str, Part],
         identity: Identity,
+        goal: Goal,
         simulate: Simulate | None,
     ) -> None:
         self.model: TrainableNetwork = model
+        self.goal = goal
         self.settings, self.parts, self.identity, self.simulate = settings, parts, identity, simulate
         solved_by = settings.method if simulate is None else f"{settings.method}, ngspice"
         self.title = f"train {shape_text(model.settings.layers)} {solved_by}"
-        self.mid_V = model.circuit.rails.mid_V
         varying = training_statistics(settings, model.circuit.technology)
         self.chips = TrainingDraws(model.circuit.technology, varying) if varying else None
         self.draws: TrainingDraws | None = None
@@ -143,7 +145,7 @@ class InverterTask(Task):
         drawn = None if self.draws is None else (self.draws, random)
         prediction = self.model.voltages(images, given, drawn, under)
         self.trained = self.trained + prediction.convergence
-        loss = cross_entropy((prediction.outputs - self.mid_V) / self.settings.logit_V, labels)
+        loss = self.goal.loss(prediction.outputs, labels)
         if self.settings.power_weight_per_W:
             loss = loss + self.settings.power_weight_per_W * self.model.rail_power(prediction.layers, under).mean()
         return loss
@@ -154,21 +156,25 @@ class InverterTask(Task):
 
     @torch.no_grad()
     def accuracies(self) -> dict[str, float]:
-        found = {f"accuracy_{name}": self._accuracy(*part) for name, part in self.parts.items()}
+        found = {
+            f"{figure}_{name}": value
+            for name, part in self.parts.items()
+            for figure, value in self._score(*part).items()
+        }
         if self.conditions is None:
             return found
         inputs, labels = self.parts.get("validation", self.parts["test"])
         few = inputs[:_JUDGED], labels[:_JUDGED]
-        shares = [self._accuracy(*few, under) for under in range(1, len(self.model.circuits))]
+        shares = [next(iter(self._score(*few, under).values())) for under in range(1, len(self.model.circuits))]
         return found | {"conditions_mean": sum(shares) / len(shares), "conditions_min": min(shares)}
 
-    def _accuracy(self, inputs: Tensor, labels: Tensor, under: int = 0) -> float:
-        right = 0
-        for x, y in zip(inputs.split(500), labels.split(500), strict=True):
+    def _score(self, inputs: Tensor, labels: Tensor, under: int = 0) -> dict[str, float]:
+        outputs = []
+        for x in inputs.split(500):
             prediction = self.model.voltages(x, under=under)
             self.judged = self.judged + prediction.convergence
-            right += int((prediction.outputs.argmax(1) == y).sum())
-        return right / len(inputs)
+            outputs.append(prediction.outputs)
+        return self.goal.score(torch.cat(outputs).cpu().numpy(), labels.cpu().numpy())
 
     def line(self) -> dict[str, Any]:
         return {
@@ -208,6 +214,8 @@ def _identity(
         **settings.trained_as(),
         "initial": None if initial is None else initial.fingerprint,  # wherever it lies
     }
+    if dataset.own or dataset.targets is not None:  # what is published stays as it is
+        values["dataset_fingerprint"] = dataset.fingerprint
     if fitted:
         values["conditions_surrogates"] = {one.condition.name: one.surrogates.fingerprint for one in fitted}
     defaults = TrainingSettings(method=settings.method).trained_as() | {"bias_pairs": 1}

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from spicetrain.array.layered import shape_text
 from spicetrain.inverter.definition import VerificationSettings
 from spicetrain.inverter.methods import METHODS
-from spicetrain.inverter.verification.summary import GridFigures, InverterSummary
+from spicetrain.inverter.verification.summary import GridFigures, InverterSummary, RegressionFigures
 from spicetrain.verification.chips import chips_rows, limits_of
 from spicetrain.verification.limits import Limit, asked, require
 
@@ -30,13 +30,20 @@ def compare(model_V: NDArray, spice_V: NDArray, labels: NDArray) -> dict[str, fl
 
     agreement: share of images that model and SPICE put into the same class; error: |model - SPICE| over all outputs.
     """
-    error = np.abs(model_V - spice_V)
     in_model, in_spice = model_V.argmax(1), spice_V.argmax(1)
     return {
         "images": len(labels),
         "accuracy_model": float(np.mean(in_model == labels)),
         "accuracy_spice": float(np.mean(in_spice == labels)),
         "agreement": float(np.mean(in_model == in_spice)),
+        **output_errors(model_V, spice_V),
+    }
+
+
+def output_errors(model_V: NDArray, spice_V: NDArray) -> dict[str, float]:
+    """|model - SPICE| over all outputs [images, outputs]: mean, rms and largest, in volts."""
+    error = np.abs(model_V - spice_V)
+    return {
         "error_mean_V": float(error.mean()),
         "error_rms_V": float(np.sqrt(np.mean(error**2))),
         "error_max_V": float(error.max()),
@@ -45,6 +52,7 @@ def compare(model_V: NDArray, spice_V: NDArray, labels: NDArray) -> dict[str, fl
 
 def require_within(summary: InverterSummary, settings: VerificationSettings) -> None:
     """VerificationError naming every figure that is outside what the settings ask, or the method claims."""
+    r2_spice = None if summary.regression is None else summary.regression.r2_spice
     swing_V, flat, images = summary.swing_V or float("nan"), summary.flat, summary.images
     claims = METHODS[summary.method].knows_circuit and summary.model_is_of_the_circuit
     error_max = asked(settings.error_mean_max, CLAIMED_ERROR if claims else None)
@@ -53,6 +61,7 @@ def require_within(summary: InverterSummary, settings: VerificationSettings) -> 
     require(
         (
             Limit("accuracy_spice", summary.accuracy_spice, settings.accuracy_min, "at least", images, _TRAINING),
+            Limit("r2_spice", r2_spice, settings.r2_min, "at least", None, _TRAINING),
             Limit("agreement", summary.agreement, agreement_min, "at least", images, _MODEL),
             Limit("error_mean_V / swing", summary.error_mean_V / swing_V, error_max, "at most", None, _MODEL),
             Limit(
@@ -104,14 +113,25 @@ def grid_rows(grid: GridFigures) -> list[tuple[str, str]]:
     ]
 
 
+def regression_rows(figures: RegressionFigures) -> list[tuple[str, str]]:
+    """For a terminal: rows (figure, value)."""
+    rows = [("R2, own model", f"{figures.r2_model:.5f}"), ("R2, SPICE", f"{figures.r2_spice:.5f}")]
+    for name, one in figures.outputs.items():
+        rows.append((f"{name}, rms, own model / SPICE", f"{one.rms_model:.4g} / {one.rms_spice:.4g}"))
+    return rows
+
+
 def summary_rows(summary: InverterSummary) -> tuple[str, list[tuple[str, str]]]:
     """For a terminal: a title, and rows (figure, value)."""
     title = f"{summary.dataset} {shape_text(summary.layers)}, {summary.method}, {summary.images} images in ngspice"
-    rows = [
-        ("accuracy, own model", f"{summary.accuracy_model:.2%}"),
-        ("accuracy, SPICE", f"{summary.accuracy_spice:.2%}"),
-        ("agreement", f"{summary.agreement:.2%}"),
-    ]
+    accuracies = {
+        "accuracy, own model": summary.accuracy_model,
+        "accuracy, SPICE": summary.accuracy_spice,
+        "agreement": summary.agreement,
+    }
+    rows = [(name, f"{share:.2%}") for name, share in accuracies.items() if share is not None]
+    if summary.regression is not None:
+        rows += regression_rows(summary.regression)
     errors = {"mean": summary.error_mean_V, "rms": summary.error_rms_V, "max": summary.error_max_V}
     rows += [(f"output error, {name}", f"{error * 1e6:.1f} uV") for name, error in errors.items()]
     flat, energy = summary.flat, summary.energy

@@ -81,6 +81,30 @@ class GridFigures(Record):
     seconds_ngspice: float
 
 
+class OutputFigures(Record):
+    """One output of a regression against its targets: r2, and the rms error in the target's own unit.
+
+    low, high      range of the training targets; low_V, high_V  output voltages that stand for them
+    """
+
+    r2_model: float
+    r2_spice: float
+    rms_model: float
+    rms_spice: float
+    low: float
+    high: float
+    low_V: float
+    high_V: float
+
+
+class RegressionFigures(Record):
+    """How right a regression is: r2 is the mean over the outputs."""
+
+    r2_model: float
+    r2_spice: float
+    outputs: dict[str, OutputFigures]
+
+
 class InverterSummary(Summary):
     """error_*_V             |model - SPICE| over all outputs of all images
     swing_V                between the rails that were simulated
@@ -101,3 +125,4 @@ class InverterSummary(Summary):
     energy: EnergyFigures | None = None
     chips: ChipFigures | None = None
     grid: GridFigures | None = None
+    regression: RegressionFigures | None = None

@@ -1,6 +1,7 @@
 """The tables that a verification of the inverter system writes.
 
-verification.parquet, hidden.parquet  a row an image: image, label, model_<node>_V, spice_<node>_V
+verification.parquet, hidden.parquet  a row an image: image, label, model_<node>_V, spice_<node>_V; of a regression
+                                      wanted_<target> in place of label, and model_<target>, spice_<target>
 transient.parquet                     a row an image in time: steps, hold_time_s, energy_J ...
 waveforms.parquet                     image, time_s, power_W, o_<j>_V of the first ones, all points
 """
@@ -21,13 +22,19 @@ HIDDEN, TRANSIENT = "hidden.parquet", "transient.parquet"
 
 
 def write_tables(
-    files: RunFolder, labels: NDArray, outputs: list[str], spice: SimulatedVoltages, model: dict[str, NDArray]
+    files: RunFolder,
+    wanted: dict[str, NDArray],
+    read: dict[str, NDArray],
+    outputs: list[str],
+    spice: SimulatedVoltages,
+    model: dict[str, NDArray],
 ) -> None:
-    """Outputs, and where they were saved the inner nodes; else those of an earlier verification go."""
+    """Outputs, between the columns `wanted` and `read`, and where they were saved the inner nodes; else those of an
+    earlier verification go."""
     import pandas as pd
 
     by_node = dict(zip(spice.nodes, spice.voltages.T, strict=True))
-    identity = {"image": np.arange(len(labels)), "label": labels}
+    identity = {"image": np.arange(len(spice.voltages)), **wanted}
     for name, chosen in ((VERIFICATION, outputs), (HIDDEN, [node for node in spice.nodes if node not in outputs])):
         path = files / name
         if not chosen:
@@ -36,10 +43,10 @@ def write_tables(
         columns: dict[str, Any] = {f"model_{node}_V": model[node] for node in chosen}
         columns |= {f"spice_{node}_V": by_node[node] for node in chosen}
         with write_atomic(path) as temporary:
-            pd.DataFrame(identity | columns).to_parquet(temporary)
+            pd.DataFrame(identity | columns | (read if name == VERIFICATION else {})).to_parquet(temporary)
 
 
-def write_transient(files: RunFolder, labels: NDArray, energy: Energy | None) -> None:
+def write_transient(files: RunFolder, wanted: dict[str, NDArray], energy: Energy | None) -> None:
     """Both tables; without an energy, those of an earlier verification go."""
     import pandas as pd
 
@@ -54,7 +61,7 @@ def write_transient(files: RunFolder, labels: NDArray, energy: Energy | None) ->
         | {f"o_{j}_V": v for j, v in enumerate(wave.v_out_V.T)}
         for k, wave in enumerate(energy.waveforms)
     ]
-    by_image = pd.DataFrame({"image": images, "label": labels[images], **energy.by_image})
+    by_image = pd.DataFrame({"image": images, **wanted, **energy.by_image})
     for name, table in zip(names, (by_image, pd.concat(map(pd.DataFrame, waves))), strict=True):
         with write_atomic(files / name) as temporary:
             table.to_parquet(temporary, index=False)

@@ -18,14 +18,16 @@ from spicetrain.inverter.definition import CalibrationSettings, EnergySettings, 
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.fitted import FittedCircuit
+from spicetrain.inverter.training.goal import Regression
 from spicetrain.inverter.training.model import predict
 from spicetrain.inverter.training.newton import EXACT
 from spicetrain.inverter.training.voltages import LayerVoltages, Prediction
 from spicetrain.inverter.verification.chips import WORST, Population, forget_chips, verify_chips
 from spicetrain.inverter.verification.energy import ENERGY, Energy, measure_energy, require_energy, require_energy_size
-from spicetrain.inverter.verification.figures import compare
+from spicetrain.inverter.verification.figures import compare, output_errors
 from spicetrain.inverter.verification.fitting import Fitting
 from spicetrain.inverter.verification.grid import TABLE, Grid, forget_grid, verify_grid
+from spicetrain.inverter.verification.regression import regression_figures, require_task
 from spicetrain.inverter.verification.simulate_network import SimulatedVoltages, simulate_network
 from spicetrain.inverter.verification.summary import FlatFigures, GridFigures, InverterSummary
 from spicetrain.inverter.verification.tables import HIDDEN, TRANSIENT, write_tables, write_transient
@@ -133,9 +135,10 @@ class Verification:
     def require(self) -> None:
         """ConfigurationError, ArchitectureMismatch: what cannot be verified."""
         self.network.require_layers(
-            (self.dataset.test_inputs.shape[1], *self.network.layers[1:-1], len(self.dataset.classes)),
+            (self.dataset.test_inputs.shape[1], *self.network.layers[1:-1], len(self.dataset.outputs)),
             "network.safetensors",
         )
+        require_task(self.settings, self.dataset)
         require_images(self.settings, self.dataset)
         require_energy(self.energy, self.dataset, self.conditions.simulated)
         _ = self.form  # that there is such a netlist
@@ -143,6 +146,41 @@ class Verification:
             _ = self.population  # that there is one
         if self.settings.grid:
             _ = self.grid.conditions  # likewise
+
+    def goals(self) -> tuple[Regression, Regression] | None:
+        """Of a regression: how outputs are read at the model's rails, and at those that are simulated."""
+        targets, both = self.dataset.targets, (self.conditions.modelled, self.conditions.simulated)
+        if targets is None:
+            return None
+        modelled, simulated = (Regression(technology.rails, targets) for technology in both)
+        return modelled, simulated
+
+    def judged(self, model_V: NDArray, spice_V: NDArray) -> dict[str, Any]:
+        """The figures of outputs [images, outputs], by the dataset's task."""
+        if (goals := self.goals()) is None:
+            return compare(model_V, spice_V, self.labels)
+        none = dict.fromkeys(("accuracy_model", "accuracy_spice", "agreement"))
+        found = regression_figures(*goals, model_V, spice_V, self.labels)
+        return {"images": len(self.labels), **none, **output_errors(model_V, spice_V), "regression": found}
+
+    def wanted(self, images: int | None = None) -> dict[str, NDArray]:
+        """Of the images (None: those verified), columns of a table: label, or wanted_<target>."""
+        labels = self.dataset.test_labels[: self.settings.images if images is None else images]
+        targets = self.dataset.targets
+        if targets is None:
+            return {"label": labels}
+        return {f"wanted_{name}": column for name, column in zip(targets.names, labels.T, strict=True)}
+
+    def read(self, model_V: NDArray, spice_V: NDArray) -> dict[str, NDArray]:
+        """Of a regression, columns of a table: the outputs in the targets' units, model_<target>, spice_<target>."""
+        if (goals := self.goals()) is None:
+            return {}
+        read = {"model": goals[0].read(model_V), "spice": goals[1].read(spice_V)}
+        return {
+            f"{kind}_{name}": column
+            for kind, values in read.items()
+            for name, column in zip(goals[0].targets.names, values.T, strict=True)
+        }
 
     def predict(self) -> Prediction:
         """As the network's own method has it, in float64, in the technology it was trained in."""
@@ -186,13 +224,14 @@ def verify(asked: Verification, simulator: Simulator, files: RunFolder) -> Inver
         grid = verify_grid(asked.grid, simulator, files)
     else:
         forget_grid(files)
-    write_tables(files, asked.labels, outputs, spice, model_V)
-    write_transient(files, asked.dataset.test_labels, energy)
+    model_out = np.stack([model_V[node] for node in outputs], 1)
+    write_tables(files, asked.wanted(), asked.read(model_out, spice_out), outputs, spice, model_V)
+    write_transient(files, asked.wanted(asked.energy.images), energy)
     figures: dict[str, Any] = {
         **{key: network.about[key] for key in ("method", "dataset", "technology")},
         "layers": network.layers,
         "netlist": asked.form,
-        **compare(np.stack([model_V[node] for node in outputs], 1), spice_out, asked.labels),
+        **asked.judged(model_out, spice_out),
         **asked.conditions.recorded(network.about),
         "swing_V": 2 * technology.rails.half_swing_V,
         "solver_unconverged": prediction.convergence.unconverged,

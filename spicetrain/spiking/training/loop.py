@@ -148,6 +148,7 @@ def _identity(
     values = {
         "system": "spiking",
         "dataset": dataset.name,
+        **({"dataset_fingerprint": dataset.fingerprint} if dataset.own else {}),
         "technology": technology.name,
         "technology_fingerprint": technology.fingerprint,
         "circuit": fitted.circuit.name,
@@ -209,6 +210,11 @@ def require_spiking_fit(
 ) -> None:
     """ArchitectureMismatch or ConfigurationError when the dataset cannot be learnt with these settings, or the circuit
     cannot spike within the time steps of an image."""
+    if dataset.targets is not None:
+        raise ConfigurationError(
+            f"{dataset.name} is a regression (targets {', '.join(dataset.outputs)}): a spiking network answers with a "
+            "class, the output that spikes most. Take system = 'inverter', whose outputs are voltages."
+        )
     require_dataset(shape.layers, settings.augmentation, settings.validation, dataset)
     device_of(settings.device)
     statistics_of(technology, settings.variation)

@@ -45,6 +45,9 @@ class SpikingSummary(Summary):
     threshold_share: float
     threshold_V: float | None = None
     steps: int
+    accuracy_model: float
+    accuracy_spice: float
+    agreement: float
     accuracy_circuit_model: float
     accuracy_gap: float
     spike_agreement: float

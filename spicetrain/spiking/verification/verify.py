@@ -150,7 +150,7 @@ class SpikingVerification:
     def require(self) -> None:
         """ArchitectureMismatch, ConfigurationError, DatasetError: what cannot be verified."""
         self.network.require_layers(self.shape.layers, "network.safetensors")
-        widths = (self.dataset.test_inputs.shape[1], *self.network.layers[1:-1], len(self.dataset.classes))
+        widths = (self.dataset.test_inputs.shape[1], *self.network.layers[1:-1], len(self.dataset.outputs))
         self.network.require_layers(widths, "network.safetensors")
         if self.network.about.get("circuit_fingerprint") != self.circuit.fingerprint:
             raise ConfigurationError(
