@@ -70,7 +70,7 @@ class DrivenColumns:
         pull = product(active, self.change[0][:, None] * self.g, at_rest)
         self.fastest_S, self.corrections = float(S.detach().max()), 1 if fitted.coarse else 2
         self.longest = COARSE_STRETCH if fitted.coarse else STRETCH
-        self.domain = fitted.domain("leak")
+        self.domain = self.reached = fitted.domain("leak")
         self.silent_rows = added([at_rest, -S], leak)
         self.reset = Reset([at_rest, -S], layer, self.C, self.phases.reset_s, fitted)
         self.rate_per_s = float(S.detach().mean()) / self.C
