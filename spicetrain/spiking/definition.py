@@ -15,7 +15,7 @@ from spicetrain.spiking.methods import METHODS, Method
 from spicetrain.training.settings import Augmentation, LoopSettings, Positive
 from spicetrain.verification.settings import Share, Tolerance, VerificationBase
 
-SpikeEncoder = Literal["rate", "latency"]
+SpikeEncoder = Literal["rate", "dither", "latency"]
 
 
 class CircuitSettings(Definition):
@@ -37,14 +37,21 @@ class SpikingNetworkSettings(Definition):
     layers        inputs, hidden neurons ..., outputs
     steps         clock steps that an image is shown for
     encoder       rate: an input x in 0..1 spikes in every step with probability x; latency: once, the earlier the
-                  larger it is, below 0.01 never (snntorch.spikegen)
+                  larger it is, below 0.01 never (both snntorch.spikegen); dither: as evenly as its rate x allows, every
+                  row with a phase of its own, always the same
+    encoder_gain  x times this, 1 at most, is what is encoded
     encoder_seed  of the spikes of the test images: training's test accuracy and the verification see the same ones
     """
 
     layers: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(784, 100, 10), min_length=2)
     steps: int = Field(default=10, ge=1)
     encoder: SpikeEncoder = "rate"
+    encoder_gain: Positive = 1.0
     encoder_seed: int = Field(default=0, ge=0)
+
+    def trained_as(self) -> dict[str, Any]:
+        """Without a gain, what it was before there could be one."""
+        return self.model_dump(mode="json", exclude={"encoder_gain"} if self.encoder_gain == 1 else None)
 
 
 class SpikingTrainingSettings(LoopSettings):

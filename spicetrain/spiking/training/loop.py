@@ -121,15 +121,21 @@ class SpikingTask(Task):
 
     @torch.no_grad()
     def accuracies(self) -> dict[str, float]:
-        return {f"accuracy_{name}": self._accuracy(*part) for name, part in self.parts.items()}
+        """And of how many images several outputs share the most spikes."""
+        found: dict[str, float] = {}
+        for name, part in self.parts.items():
+            found[f"accuracy_{name}"], found[f"tie_rate_{name}"] = self._accuracy(*part)
+        return found
 
-    def _accuracy(self, spikes: Tensor, labels: Tensor) -> float:
-        """On spikes [images, steps, rows], bool: the class with the most output spikes, of several the first."""
-        right = 0
+    def _accuracy(self, spikes: Tensor, labels: Tensor) -> tuple[float, float]:
+        """(accuracy, tie rate) on spikes [images, steps, rows], bool: the class with the most output spikes, of several
+        the first."""
+        right, tied = 0, 0
         for part, classes in zip(spikes.split(500), labels.split(500), strict=True):
-            outputs = self.model(part.to(labels.device).transpose(0, 1).float())[-1].spikes
-            right += int((outputs.sum(0).argmax(1) == classes).sum())
-        return right / len(spikes)
+            counts = self.model(part.to(labels.device).transpose(0, 1).float())[-1].spikes.sum(0)
+            right += int((counts.argmax(1) == classes).sum())
+            tied += int(((counts == counts.amax(1, keepdim=True)).sum(1) > 1).sum())
+        return right / len(spikes), tied / len(spikes)
 
     def line(self) -> dict[str, Any]:
         return {"spike_rates": (self.spiked / self.seen).tolist(), "extrapolated": dict(self.asked.count)}
@@ -152,7 +158,7 @@ def _identity(
         "circuit": fitted.circuit.name,
         "circuit_fingerprint": fitted.circuit.fingerprint,
         "surrogates": fitted.laws.fingerprint,
-        **shape.model_dump(mode="json"),
+        **shape.trained_as(),
         **settings.trained_as(),
     }
     if initial is not None:

@@ -35,6 +35,12 @@ def classes(layers: Sequence[Layer]) -> NDArray[np.int64]:
     return output_counts(layers).argmax(1)
 
 
+def tie_rate(layers: Sequence[Layer]) -> float:
+    """Share of the images in which several outputs spiked most: their class is the lowest of these, by no merit."""
+    counts = output_counts(layers)
+    return float(np.mean((counts == counts.max(1, keepdims=True)).sum(1) > 1))
+
+
 def accuracies(own: Sequence[Layer], model: Sequence[Layer], spice: Sequence[Layer], labels: NDArray) -> dict[str, Any]:
     """own: the method's own model; model: that of the circuit. labels [images]."""
     in_own, in_model, in_spice = (classes(layers) for layers in (own, model, spice))
@@ -46,6 +52,9 @@ def accuracies(own: Sequence[Layer], model: Sequence[Layer], spice: Sequence[Lay
         "accuracy_spice": accuracy_spice,
         "accuracy_gap": abs(accuracy_own - accuracy_spice),
         "agreement": float(np.mean(in_model == in_spice)),
+        "tie_rate": tie_rate(spice),
+        "tie_rate_model": tie_rate(own),
+        "tie_rate_circuit_model": tie_rate(model),
     }
 
 
@@ -163,6 +172,7 @@ def summary_rows(summary: SpikingSummary) -> tuple[str, list[tuple[str, str]]]:
         ("accuracy, own model", f"{summary.accuracy_model:.2%}"),
         ("accuracy, circuit model", f"{summary.accuracy_circuit_model:.2%}"),
         ("accuracy, SPICE", f"{summary.accuracy_spice:.2%}"),
+        *(() if summary.tie_rate is None else [("images whose class is a tie, SPICE", f"{summary.tie_rate:.2%}")]),
         ("same class, circuit model and SPICE", f"{summary.agreement:.2%}"),
         ("spike agreement", f"{summary.spike_agreement:.3%}"),
         ("membrane error, rms below threshold", f"{summary.membrane_rms_V * 1e3:.3f} mV"),

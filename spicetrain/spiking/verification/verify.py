@@ -37,7 +37,7 @@ from spicetrain.technology import Technology
 from spicetrain.verification.chips import CHIPS, chip_images, conditions_asked, statistics_asked, write_chips
 from spicetrain.verification.conditions import Conditions
 
-_VERIFICATION = Recipe("spiking verification", 2)
+_VERIFICATION = Recipe("spiking verification", 3)
 
 
 @dataclass(frozen=True)
