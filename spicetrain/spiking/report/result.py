@@ -100,7 +100,8 @@ def _accuracies(summary: SpikingSummary) -> Table:
     return Table(
         ("", "accuracy", "ties", ""),
         rows,
-        "Same images, same input spikes. Ties: images in which several classes have the most spikes; the first wins.",
+        "Same images, same input spikes. Ties: images in which several classes have the most spikes, between which the "
+        "read-out decides.",
     )
 
 

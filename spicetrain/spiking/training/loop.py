@@ -23,6 +23,7 @@ from spicetrain.spiking.training.drawn import TrainingChips
 from spicetrain.spiking.training.encoding import encode, training_spikes
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.model import TrainableSpikingNetwork
+from spicetrain.spiking.training.readout import scores
 from spicetrain.surrogates.extrapolation import NONE
 from spicetrain.technology import Technology
 from spicetrain.training.checkpoint import Identity
@@ -74,7 +75,7 @@ def train(
 
 
 class SpikingTask(Task):
-    """Cross entropy of how often the outputs spike."""
+    """Cross entropy of the outputs' scores: how often they spike, and what else is read of them."""
 
     def __init__(
         self,
@@ -107,7 +108,8 @@ class SpikingTask(Task):
         self.spiked, self.seen = self.spiked.to(rates) + rates * len(images), self.seen + len(images)
         for answer in answers:
             self.asked = self.asked + answer.extrapolation
-        return cross_entropy(self.settings.rate_logit * answers[-1].spikes.mean(0), labels)
+        rates = scores(answers[-1], self.shape.readout) / self.shape.steps
+        return cross_entropy(self.settings.rate_logit * rates, labels)
 
     def stepped(self, epoch: int) -> dict[str, object]:
         # The loss does not tell: a neuron whose membrane is no number does not spike.
@@ -128,12 +130,12 @@ class SpikingTask(Task):
         return found
 
     def _accuracy(self, spikes: Tensor, labels: Tensor) -> tuple[float, float]:
-        """(accuracy, tie rate) on spikes [images, steps, rows], bool: the class with the most output spikes, of several
-        the first."""
+        """(accuracy, tie rate) on spikes [images, steps, rows], bool."""
         right, tied = 0, 0
         for part, classes in zip(spikes.split(500), labels.split(500), strict=True):
-            counts = self.model(part.to(labels.device).transpose(0, 1).float())[-1].spikes.sum(0)
-            right += int((counts.argmax(1) == classes).sum())
+            outputs = self.model(part.to(labels.device).transpose(0, 1).float())[-1]
+            right += int((scores(outputs, self.shape.readout).argmax(1) == classes).sum())
+            counts = outputs.spikes.sum(0)
             tied += int(((counts == counts.amax(1, keepdim=True)).sum(1) > 1).sum())
         return right / len(spikes), tied / len(spikes)
 
