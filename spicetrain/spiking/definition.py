@@ -15,7 +15,8 @@ from spicetrain.spiking.methods import METHODS, Method
 from spicetrain.training.settings import Augmentation, LoopSettings, Positive
 from spicetrain.verification.settings import Share, Tolerance, VerificationBase
 
-SpikeEncoder = Literal["rate", "latency"]
+Readout = Literal["counts", "membrane"]
+SpikeEncoder = Literal["rate", "dither", "latency"]
 
 
 class CircuitSettings(Definition):
@@ -37,14 +38,25 @@ class SpikingNetworkSettings(Definition):
     layers        inputs, hidden neurons ..., outputs
     steps         clock steps that an image is shown for
     encoder       rate: an input x in 0..1 spikes in every step with probability x; latency: once, the earlier the
-                  larger it is, below 0.01 never (snntorch.spikegen)
+                  larger it is, below 0.01 never (both snntorch.spikegen); dither: as evenly as its rate x allows, every
+                  row with a phase of its own, always the same
+    encoder_gain  x times this, 1 at most, is what is encoded
+    readout       counts: the output that spiked most, of several the first; membrane: of several the one whose membrane
+                  is highest at the last latch, as ideal comparators see it (they are in no netlist, like the counters)
     encoder_seed  of the spikes of the test images: training's test accuracy and the verification see the same ones
     """
 
     layers: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(784, 100, 10), min_length=2)
     steps: int = Field(default=10, ge=1)
     encoder: SpikeEncoder = "rate"
+    encoder_gain: Positive = 1.0
     encoder_seed: int = Field(default=0, ge=0)
+    readout: Readout = "counts"
+
+    def trained_as(self) -> dict[str, Any]:
+        """Without a gain and another read-out, what it was before there could be one."""
+        usual = {"encoder_gain": 1.0, "readout": "counts"}
+        return {key: value for key, value in self.model_dump(mode="json").items() if usual.get(key) != value}
 
 
 class SpikingTrainingSettings(LoopSettings):

@@ -42,6 +42,7 @@ class SpikingSystem(System):
     first_fit = "leak_current"
     columns = (
         Column("circuit model", "accuracy_circuit_model", "percent"),
+        Column("ties", "tie_rate", "percent"),
         Column("spike agreement", "spike_agreement", "percent"),
         Column("membrane, rms", "membrane_rms_V", "V"),
     )

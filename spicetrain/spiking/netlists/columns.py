@@ -1,8 +1,8 @@
-"""The columns of a 1t1r array as polynomials: all cells of a column are one current and one charge.
+"""The columns of a 1t1r array in closed form: all cells of a column are one current and one charge.
 
 With u the membrane from rest, and the sum over the n row pairs that spike (the others are silent):
 
-    i(u) = sum_k u^k (sum spiking[k] + silent pairs * silent[k])       into the column
+    i(u) = sum_m volts_m(u) sum shares[m] + sum_k u^k (sum spiking[k] + silent pairs * silent[k])       into the column
     q(u) = u pairs silent_F + n (u spiking_F - on_C)                   held at the column
 
 q changes when word lines move: what they couple, and the channel that stands at the column while a cell is on. When
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySpice.Spice.Netlist import Circuit
 
+from spicetrain.spiking.cell_curves import CellCurves
 from spicetrain.spiking.circuit import Clock, SpikingCircuit
 from spicetrain.spiking.netlists.cells import ENABLE, add_pulses, add_pwl
 
@@ -29,7 +30,9 @@ _MICRO, _FEMTO = 1e-6, 1e-15
 class CellCoefficients:
     """The cells of a 1t1r layer, both cells of a row pair together; powers k = 0 .. of u.
 
-    spiking   [K + 1, rows + 1, columns], A / V^k: current into the column from a pair that spikes; last: the bias pair
+    curves    of the cells of both sides, their volts_m one after another; none: a pair has its polynomial alone
+    shares    [M, rows + 1, columns], siemens, of a pair that spikes; last: the bias pair
+    spiking   [K + 1, rows + 1, columns], A / V^k: current into the column from a pair that spikes beyond its curves'
     silent    [K + 1], A / V^k: the same of a pair that does not
     domain     lowest and highest u up to which the currents hold; a membrane beyond goes along the tangent there, as in
               the model, because powers would run away
@@ -48,6 +51,18 @@ class CellCoefficients:
     spiking_F: float = 0.0
     off_C: float = 0.0
     off_F: float = 0.0
+    curves: tuple[CellCurves, ...] = ()
+    shares: NDArray[np.float64] | None = None
+
+    def drives(self) -> list[tuple[str, NDArray[np.float64], float]]:
+        """(name, [rows + 1, columns] what a pair gives more when it spikes, what a column has when none does) of each
+        power, microamperes / V^k, and of each share, microsiemens."""
+        powers = [(f"a{k}", more, silent) for k, more, silent in self.powers()]
+        return powers + [(f"h{m}", share / _MICRO, 0.0) for m, share in enumerate(self._shares)]
+
+    @property
+    def _shares(self) -> list[NDArray[np.float64]]:
+        return [] if self.shares is None else list(self.shares)
 
     def powers(self) -> list[tuple[int, NDArray[np.float64], float]]:
         """(k, [rows + 1, columns] what a pair gives more when it spikes, a column's current when none does) for each
@@ -67,9 +82,9 @@ def add_input_columns(
     pairs = spikes.sum(1).tolist()
     add_pulses(circuit, "pairs0", clock, pairs)
     _add_falls(circuit, "fallen0", clock, pairs)
-    for k, more, silent in cells.powers():
+    for name, more, silent in cells.drives():
         for j, levels in enumerate((silent + spikes @ more).T.tolist()):
-            add_pulses(circuit, f"a{k}_0_{j}", clock, levels, silent, cells.late_s, cells.ceases_s)
+            add_pulses(circuit, f"{name}_0_{j}", clock, levels, silent, cells.late_s, cells.ceases_s)
     _add_column_sources(circuit, 0, cells, spiking)
 
 
@@ -86,8 +101,8 @@ def add_columns(circuit: Circuit, layer: int, cells: CellCoefficients, spiking: 
     for node, when in ((f"pairs{layer}", ENABLE), (f"fallen{layer}", falls)):
         circuit.B(node, node, ground, voltage_expression=f"v({held})*v({when})")
     sums = [(held, "k", [1.0] * pairs, 0.0)]
-    for k, more, silent in cells.powers():
-        sums += [(f"a{k}_{layer}_{j}", "c", gains, silent) for j, gains in enumerate(more.T.tolist())]
+    for name, more, silent in cells.drives():
+        sums += [(f"{name}_{layer}_{j}", "c", gains, silent) for j, gains in enumerate(more.T.tolist())]
     lines = [f"Bc{layer}_{i} c{layer}_{i} 0 v=v(k{layer}_{i})*v({conducts})\n" for i in range(pairs)]
     for node, row, gains, silent in sums:
         lines.append(f"R{node} {node} 0 1.0\nI{node} 0 {node} {silent!r}\n")
@@ -114,7 +129,7 @@ def _add_column_sources(circuit: Circuit, layer: int, cells: CellCoefficients, s
     for j in range(columns):
         name = f"{layer}_{j}"
         membrane, u = f"m{name}", f"(v(m{name})-({spiking.rest_V}))"
-        current = _add_polynomial(circuit, name, powers, u, cells.domain)
+        current = _add_polynomial(circuit, name, powers, u, cells.domain) + _add_curves(circuit, name, cells, u)
         circuit.B(f"a{name}", ground, membrane, current_expression=f"{_MICRO}*({current})")
         if cells.silent_F > 0:
             circuit.C(f"cells{name}", membrane, ground, pairs * cells.silent_F)
@@ -127,6 +142,13 @@ def _add_column_sources(circuit: Circuit, layer: int, cells: CellCoefficients, s
             circuit.raw_spice += f"Fq{name} {membrane} 0 Vsense{name} 1.0\n"
             lost = f"v(fallen{layer})*({leaving[0]!r}*{u}+({leaving[1]!r}))"
             circuit.B(f"f{name}", membrane, ground, current_expression=lost)
+
+
+def _add_curves(circuit: Circuit, name: str, cells: CellCoefficients, u: str) -> str:
+    """What the curves add to a column's current, microamperes; each of them is a source of its own."""
+    volts = [expression for curves in cells.curves for expression in curves.expressions(u)]
+    circuit.raw_spice += "".join(f"Bw{m}_{name} w{m}_{name} 0 v={one}\n" for m, one in enumerate(volts))
+    return "".join(f"+v(h{m}_{name})*v(w{m}_{name})" for m in range(len(volts)))
 
 
 def _add_polynomial(circuit: Circuit, name: str, powers: int, u: str, domain: tuple[float, float] | None) -> str:

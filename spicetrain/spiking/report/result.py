@@ -91,17 +91,30 @@ def _netlist(summary: SpikingSummary, verify: str) -> list[Block]:
 def _accuracies(summary: SpikingSummary) -> Table:
     own = "as the circuit has it" if summary.method == "circuit" else "linear leaky integrate-and-fire neurons"
     rows = [
-        (f"{summary.method}, its own model", percent(summary.accuracy_model), own),
-        ("model of the circuit", percent(summary.accuracy_circuit_model), "with these weights"),
+        (f"{summary.method}, its own model", percent(summary.accuracy_model), _ties(summary.tie_rate_model), own),
+        (
+            "model of the circuit",
+            percent(summary.accuracy_circuit_model),
+            _ties(summary.tie_rate_circuit_model),
+            "with these weights",
+        ),
         (
             "SPICE",
             percent(summary.accuracy_spice),
+            _ties(summary.tie_rate),
             f"the class of the circuit's model in {percent(summary.agreement)} of the images",
         ),
     ]
     return Table(
-        ("", "accuracy", ""), rows, "Same images, same input spikes; of classes with equally many spikes, the first."
+        ("", "accuracy", "ties", ""),
+        rows,
+        "Same images, same input spikes. Ties: images in which several classes have the most spikes, between which the "
+        "read-out decides.",
     )
+
+
+def _ties(rate: float | None) -> str:
+    return "" if rate is None else percent(rate)
 
 
 def _layers(summary: SpikingSummary) -> Table:

@@ -9,18 +9,20 @@ import numpy as np
 import pandas as pd
 
 from spicetrain.spiking.circuit import SIDES, Side, SpikingCircuit
-from spicetrain.spiking.surrogates.curves import Surface, errors, fit_curve
-from spicetrain.spiking.surrogates.laws import Driver, SpikingLaws
+from spicetrain.spiking.surrogates.cell_fit import CellFit, fit_side, require_reachable
+from spicetrain.spiking.surrogates.curves import errors, fit_curve
+from spicetrain.spiking.surrogates.laws import Driver, Range, SpikingLaws
 from spicetrain.spiking.surrogates.measured import Fitted, columns_of, membrane_range_V, require_known, value
 from spicetrain.spiking.surrogates.plots import Curve, plot_curves
-from spicetrain.surrogates.errors_of_fit import absolute_errors
+from spicetrain.surrogates.errors_of_fit import Errors, absolute_errors
+from spicetrain.surrogates.levenberg_marquardt import Vector
 from spicetrain.surrogates.settings import SurrogateSettings
 
 _DRIVER_SHARE = 0.35  # a driver is fitted up to where its row has sagged by this share of its swing
 _DRIVER_ALLOWED = 2e-3  # of its current
 _LARGEST_DEGREE = 8
-_COARSE_DEGREE, _RATIO_DEGREE = 3, 6  # of cells: for training in the membrane, always in the conductance
-_CELL_ALLOWED = 0.006  # of a cell's current per siemens at rest
+_COARSE_DEGREE = 3  # for training
+_SILENT_DEGREE = 3
 
 
 def fit_drivers(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, settings: SurrogateSettings) -> Fitted:
@@ -44,54 +46,50 @@ def fit_drivers(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit,
 
 
 def fit_cells(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, settings: SurrogateSettings) -> Fitted:
-    low, high = membrane_range_V(circuit)
-    u = table["v_membrane_V"].to_numpy(np.float64) - circuit.rest_V
-    table = table[(u >= low - 1e-9) & (u <= high + 1e-9)]
-    g_largest = float(table["g_S"].max())
-    fine, coarse, silent, fits, curves = {}, {}, {}, [], []
-    surfaces = {side: _cell_surface(table, side, g_largest, circuit, settings) for side in SIDES}
-    missed = {
-        degree: max(surface.missed((degree, _RATIO_DEGREE)) for surface in surfaces.values())
-        for degree in range(_COARSE_DEGREE, _LARGEST_DEGREE + 1)
-    }
-    degree = next((degree for degree, miss in missed.items() if miss <= 1), min(missed, key=missed.__getitem__))
-    for side, surface in surfaces.items():
-        both = [surface.fit((of_u, _RATIO_DEGREE)) for of_u in (degree, _COARSE_DEGREE)]
-        fine[side], coarse[side] = (fit.coefficients for fit in both)
-        fits.append(both)
-        u, g, i = surface.x, surface.ratio * g_largest, surface.y * surface.ratio * g_largest
-        u_silent, i_silent = columns_of(table, {"side": side, "spiking": False}, "v_membrane_V", "i_A")
-        cubic = np.polynomial.Polynomial.fit(u_silent - circuit.rest_V, i_silent, 3).convert().coef
-        silent[side] = np.pad(np.asarray(cubic, np.float64), (0, degree + 1 - len(cubic)))
+    """ConfigurationError: a threshold that no column reaches."""
+    expected_V = membrane_range_V(circuit)
+    cells, silent, fits, curves = {}, {}, [], []
+    for side in SIDES:
+        v, g, i = columns_of(table, {"side": side, "spiking": True}, "v_membrane_V", "g_S", "i_A")
+        u = v - circuit.rest_V
+        fits.append(fit_side(u, g, i, side, expected_V, circuit, settings))
+        cells[side] = fits[-1].curves
+        silent[side] = _silent_cell(table, side, expected_V, circuit)
         for one in np.unique(g)[[0, len(np.unique(g)) // 2, -1]]:
             here = g == one
-            model = one * sum(
-                value(one / g_largest, powers) * u[here] ** power for power, powers in enumerate(fine[side])
-            )
-            curves.append(Curve(f"{side}, {one:.2g} S", u[here], i[here], model))
-    domain = {
-        "v_membrane_V": [circuit.rest_V + low, circuit.rest_V + high],
-        "g_S": [float(table["g_S"].min()), g_largest],
-    }
+            curves.append(Curve(f"{side}, {one:.2g} S", u[here], i[here], cells[side].current_A(g[here], u[here])))
+    reach_V = require_reachable(cells, circuit)
+    far = float(u.min()), float(u.max())
     report = {
-        "errors": errors([fine for fine, _ in fits], "S") | {"coarse": errors([coarse for _, coarse in fits], "S")},
-        "domain": domain,
+        "errors": _of_the_largest(fits, expected_V) | {"everywhere": _of_the_largest(fits, far)},
+        "domain": {
+            "v_membrane_V": [circuit.rest_V + far[0], circuit.rest_V + far[1]],
+            "g_S": [float(g.min()), float(g.max())],
+        },
+        "reached_V": circuit.rest_V + reach_V,
     }
-    laws = replace(
-        laws, cells=fine, coarse_cells=coarse, silent_cells=silent, cell_g_S=g_largest,
-        domains={**laws.domains, "cell": (low, high)},
-    )  # fmt: skip
+    domains = {**laws.domains, "cell": far, "silent": expected_V}
+    laws = replace(laws, cells=cells, silent_cells=silent, domains=domains)
     return laws, report, plot_curves(curves, "membrane from rest", "V", "current into the column", "A")
 
 
-def _cell_surface(
-    table: pd.DataFrame, side: Side, g_largest: float, circuit: SpikingCircuit, settings: SurrogateSettings
-) -> Surface:
-    """Current per siemens over membrane from rest and conductance; near the threshold it counts most."""
-    v, g, i = columns_of(table, {"side": side, "spiking": True}, "v_membrane_V", "g_S", "i_A")
-    u, threshold = v - circuit.rest_V, max(circuit.neuron.threshold_V) - circuit.rest_V
-    allowed = _CELL_ALLOWED * np.abs(i / g).max() * (1 + (u / threshold) ** 4)
-    return Surface(u, g / g_largest, i / g, allowed, settings)
+def _silent_cell(table: pd.DataFrame, side: Side, expected_V: Range, circuit: SpikingCircuit) -> Vector:
+    v, i = columns_of(table, {"side": side, "spiking": False}, "v_membrane_V", "i_A")
+    u = v - circuit.rest_V
+    near = (u >= expected_V[0] - 1e-9) & (u <= expected_V[1] + 1e-9)
+    cubic = np.polynomial.Polynomial.fit(u[near], i[near], _SILENT_DEGREE).convert().coef
+    return np.pad(np.asarray(cubic, np.float64), (0, _SILENT_DEGREE + 1 - len(cubic)))
+
+
+def _of_the_largest(fits: list[CellFit], range_V: Range) -> Errors:
+    """Where membranes are within `range_V`, at the points kept from the fits, over the largest current there."""
+    near = [(fit.u >= range_V[0]) & (fit.u <= range_V[1]) for fit in fits]
+    model, measured = (
+        np.concatenate([getattr(fit, name)[here] for fit, here in zip(fits, near, strict=True)])
+        for name in ("model", "measured")
+    )
+    found = absolute_errors(model, measured, "relative")
+    return found | {"points": len(model), "largest_A": max(fit.largest_A for fit in fits)}
 
 
 def fit_pulse(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, settings: SurrogateSettings) -> Fitted:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
-from numpy.polynomial import Chebyshev, chebyshev
+from numpy.polynomial import Chebyshev
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
@@ -53,47 +52,6 @@ def fit_curve(x: Vector, y: Vector, allowed: Vector, largest_degree: int, settin
     )
 
 
-@dataclass(frozen=True)
-class Surface:
-    """y(x, ratio) as it was measured, ratio in 0..1, with the error that is allowed at each point."""
-
-    x: Vector
-    ratio: Vector
-    y: Vector
-    allowed: Vector
-    settings: SurrogateSettings
-
-    def missed(self, degrees: tuple[int, int]) -> float:
-        """The largest error of such a fit on the points kept from it, in units of what is allowed."""
-        (_, model), (_, held_out) = self._solved(degrees), self._split
-        return float(np.max(np.abs(model - self.y[held_out]) / self.allowed[held_out]))
-
-    def fit(self, degrees: tuple[int, int]) -> Fit:
-        """As power series, coefficients [degrees[0] + 1, degrees[1] + 1]."""
-        (solved, model), (fitted, held_out) = self._solved(degrees), self._split
-        table = solved.reshape(degrees[0] + 1, degrees[1] + 1)
-        powers = _to_powers(_to_powers(table, float(self.x.min()), float(self.x.max())).T, 0.0, 1.0).T
-        mlp = _mlp(self._z, self.y, 1 / self.allowed, self.settings.hidden, fitted, held_out, self.settings)
-        return Fit(powers, self.y[held_out], model, mlp)
-
-    @cached_property
-    def _split(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        return _split(len(self.x), self.settings)
-
-    @cached_property
-    def _z(self) -> Vector:
-        low, high = float(self.x.min()), float(self.x.max())
-        return np.stack([(2 * self.x - low - high) / (high - low), 2 * self.ratio - 1], 1)
-
-    def _solved(self, degrees: tuple[int, int]) -> tuple[Vector, Vector]:
-        """(Chebyshev coefficients, their values at the points kept from the fit)."""
-        fitted, held_out = self._split
-        basis, weight = chebyshev.chebvander2d(self._z[:, 0], self._z[:, 1], degrees), 1 / self.allowed
-        scaled = basis[fitted] * weight[fitted, None], (self.y * weight)[fitted]
-        solved = np.asarray(np.linalg.lstsq(*scaled, rcond=None)[0], np.float64)
-        return solved, np.asarray(basis[held_out] @ solved, np.float64)
-
-
 def errors(fits: list[Fit], unit: str) -> Errors:
     """Of all fits together, on the points kept from them; beside them those of the MLPs."""
     held_out, model, mlp = (
@@ -112,12 +70,6 @@ def _split(points: int, settings: SurrogateSettings) -> tuple[NDArray[np.intp], 
     inner = np.arange(1, points - 1)
     fitted, held_out = train_test_split(inner, test_size=settings.held_out, random_state=settings.seed)
     return np.concatenate([fitted, [0, points - 1]]), held_out
-
-
-def _to_powers(table: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
-    """Chebyshev series along the first axis, over low..high, as power series."""
-    columns = [Chebyshev(column, domain=[low, high]).convert(kind=np.polynomial.Polynomial).coef for column in table.T]
-    return np.stack([np.pad(column, (0, len(table) - len(column))) for column in columns], 1)
 
 
 def _mlp(

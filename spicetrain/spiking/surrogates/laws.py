@@ -1,17 +1,16 @@
-"""What the spiking model knows of its circuit: every law fitted to a table of ngspice, as polynomials.
+"""What the spiking model knows of its circuit: every law fitted to a table of ngspice, as polynomials but
+for cells.
 
 Voltages in the polynomials are u = v - rest_V, so that a membrane at rest is at 0:
 
     membrane   C du/dt = cells or rows - leak(u) [- reset(u) in the rest phase of a neuron that fired]
     neuron     q = neuron_F u + excess(u)   held by its transistors' gates and junctions, a part of C u; the threshold
                inverter's own output makes it more around the trip
-    cell       i(g, u) = g sum_k u^k sum_m cells[k, m] (g / cell_g_S)^m      into the column; 1t1r, its row spiking
+    cell       i(g, u) = sign sum_m share_m(g) volts_m(u)      into the column; 1t1r, its row spiking: cell_curves.py
                q = pairs cell_silent_F u + spiking pairs (cell_spiking_F u - cell_on_C)     held at the column
                of which spiking pairs (cell_off_F u + cell_off_C) returns to it when word lines fall
     driver     i(x) = sum_k driver[k] x^k, x = v_row - level_V               out of the driver into the row; 1r
     threshold  a neuron fires when its membrane at the latch is above threshold_V + trip_offset_V + trip_delay_s du/dt
-
-The cell's form is a conductance in series with a transistor: a power series of g R_on, which is small.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ from typing import Any, Self
 import numpy as np
 from safetensors.numpy import save
 
+from spicetrain.spiking.cell_curves import CellCurves
 from spicetrain.spiking.circuit import SIDES, Side
 from spicetrain.storage import content_hash, write_atomic
 from spicetrain.surrogates.fitted_file import header, read_fitted
 from spicetrain.surrogates.levenberg_marquardt import Vector
 
-FORMAT = "spicetrain-spiking-laws-3"
-_SECANT, _ROUNDED = 0.8, 1 + 1e-6  # of the largest conductance: from where on; what float32 makes of it
+FORMAT = "spicetrain-spiking-laws-4"
 Range = tuple[float, float]
 
 
@@ -61,17 +60,16 @@ class SpikingLaws:
     neuron_F        per layer: see the module; the mean between rest and threshold
     neuron_excess_C per layer [points] over equally spaced u of the domain `charge`
     drivers         (side, spiking) -> Driver; 1r only
-    cells           side -> [K+1, M]; 1t1r only
-    coarse_cells    side -> [4, M]: the same with a cubic of u, for training
+    cells           by side; 1t1r only
     silent_cells    side -> [K+1], A / V^k: a cell whose row does not spike
-    cell_g_S        see the module
     cell_on_C       what the word lines of a pair couple into a column at rest when they rise, and cell_off_C when they
                     fall, coulomb
     cell_silent_F   what a row pair puts at its column, farad; cell_spiking_F  how much more when it spikes, of which
                     cell_off_F gives its charge back when the word lines fall
     cell_late_s     by how much later than the middle of a rising edge a cell conducts; cell_ceases_s  and by how much
                     earlier than the middle of a falling one it does not
-    domains         name -> lowest and highest u (V): leak, reset, cell, charge; beyond, the model takes tangents
+    domains         name -> lowest and highest u (V): leak, reset, cell, silent, charge; beyond, the model takes
+                    tangents of what is a polynomial
     """
 
     rest_V: float
@@ -84,11 +82,9 @@ class SpikingLaws:
     neuron_F: tuple[float, ...] = (0.0,)
     neuron_excess_C: tuple[Vector, ...] = ()
     drivers: Mapping[tuple[Side, bool], Driver] = field(default_factory=dict)
-    cells: Mapping[Side, Vector] = field(default_factory=dict)
-    coarse_cells: Mapping[Side, Vector] = field(default_factory=dict)
+    cells: Mapping[Side, CellCurves] = field(default_factory=dict)
     coarse_leak: tuple[Vector, ...] = ()
     silent_cells: Mapping[Side, Vector] = field(default_factory=dict)
-    cell_g_S: float = 1.0
     cell_on_C: float = 0.0
     cell_off_C: float = 0.0
     cell_silent_F: float = 0.0
@@ -97,24 +93,6 @@ class SpikingLaws:
     cell_late_s: float = 0.0
     cell_ceases_s: float = 0.0
     domains: Mapping[str, Range] = field(default_factory=dict)
-
-    def cell_coefficients(self, side: Side, g: Any, *, coarse: bool = False) -> list[Any]:
-        """Per k the A / V^k, shaped like g (siemens; numpy or torch), of a spiking cell's current into its column.
-
-        Beyond cell_g_S, the largest that was measured, where programming overshoots: along the secant of the last fifth
-        before it, because powers run away.
-        """
-        cells = (self.coarse_cells if coarse and self.coarse_cells else self.cells)[side]
-        if not bool((g > self.cell_g_S * _ROUNDED).any()):
-            ratio = g / self.cell_g_S
-            return [g * _polynomial(powers, ratio) for powers in cells]
-        held = g.clip(max=self.cell_g_S) if hasattr(g, "new_tensor") else np.minimum(g, self.cell_g_S)
-        beyond, ratio = g - held, held / self.cell_g_S
-        return [
-            held * _polynomial(powers, ratio)
-            + beyond * (float(_polynomial(powers, 1.0) - _SECANT * _polynomial(powers, _SECANT)) / (1 - _SECANT))
-            for powers in cells
-        ]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -140,29 +118,22 @@ def load_laws(path: Path) -> tuple[SpikingLaws, dict[str, Any]]:
     return read_fitted(path, FORMAT, "numpy", lambda arrays, plain, reports: (_rebuilt(arrays, plain), reports))
 
 
-def _polynomial(coefficients: Vector, x: Any) -> Any:
-    value = float(coefficients[-1])
-    for coefficient in coefficients[-2::-1]:
-        value = value * x + float(coefficient)
-    return value
-
-
 def _taken_apart(laws: SpikingLaws) -> tuple[dict[str, Vector], dict[str, Any]]:
     arrays: dict[str, Vector] = {f"leak.{layer}": value for layer, value in enumerate(laws.leak)}
     arrays |= {f"coarse_leak.{layer}": value for layer, value in enumerate(laws.coarse_leak)}
     arrays |= {f"reset.{layer}": value for layer, value in enumerate(laws.reset)}
     arrays |= {f"neuron_excess.{layer}": value for layer, value in enumerate(laws.neuron_excess_C)}
     arrays |= {f"driver.{_state(*key)}": driver.current for key, driver in laws.drivers.items()}
-    arrays |= {f"cell.{side}": value for side, value in laws.cells.items()}
-    arrays |= {f"coarse_cell.{side}": value for side, value in laws.coarse_cells.items()}
+    arrays |= {f"cell.{side}": curves.table for side, curves in laws.cells.items()}
     arrays |= {f"silent_cell.{side}": value for side, value in laws.silent_cells.items()}
     plain = {name: getattr(laws, name) for name in _PLAIN}
+    plain["cells"] = {side: curves.plain for side, curves in laws.cells.items()}
     plain["drivers"] = {_state(*key): [driver.level_V, *driver.domain_V] for key, driver in laws.drivers.items()}
     return arrays, plain
 
 
 _PLAIN = (
-    *("rest_V", "neuron_F", "reset_charge_C", "reset_lost_s", "trip_offset_V", "trip_delay_s", "domains", "cell_g_S"),
+    *("rest_V", "neuron_F", "reset_charge_C", "reset_lost_s", "trip_offset_V", "trip_delay_s", "domains"),
     *("cell_on_C", "cell_off_C", "cell_silent_F", "cell_spiking_F", "cell_off_F", "cell_late_s", "cell_ceases_s"),
 )
 
@@ -188,8 +159,7 @@ def _rebuilt(arrays: dict[str, Vector], plain: dict[str, Any]) -> SpikingLaws:
         reset=_numbered(arrays, "reset"),
         neuron_excess_C=_numbered(arrays, "neuron_excess"),
         drivers=drivers,
-        cells=_by_side(arrays, "cell"),
-        coarse_cells=_by_side(arrays, "coarse_cell"),
+        cells={side: CellCurves.of(table, plain["cells"][side]) for side, table in _by_side(arrays, "cell").items()},
         silent_cells=_by_side(arrays, "silent_cell"),
         **values,
     )

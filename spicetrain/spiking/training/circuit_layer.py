@@ -8,8 +8,9 @@ A clock step k, u = v - rest_V (membrane.py), edges taken as steps in their midd
                neurons that fired with their reset on, whose gate leaves a charge on the membrane at the next rise
 
 Columns of a passive array with ideal rows, and those of a 1T1R array, charge each for itself: their currents are
-polynomials in u, and the sums over rows of all time steps and samples are one product with the conductances
-(columns.py). Rows that are driven by transistors couple the columns (rows.py), and so do wires (wired_columns.py).
+polynomials in u, or closed forms of it (cells.py), and the sums over rows of all time steps and samples are one product
+with the conductances (columns.py). Rows that are driven by transistors couple the columns (rows.py), and so do wires
+(wired_columns.py).
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ def circuit_layer(
         u = columns.rest(u + slope * columns.phases.after_s, held, step) + injected * held
     membranes = torch.stack(latched)
     asked = columns.extrapolation
-    if columns.domain is not None:
-        asked = asked + outside("membrane", membranes, columns.domain)
+    if columns.reached is not None:
+        asked = asked + outside("membrane", membranes, columns.reached)
     return LayerResponse(torch.stack(fires), membranes + rest_V, asked)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.circuit import SIDES
+from spicetrain.spiking.training.cells import advance_cells, volts_of
 from spicetrain.spiking.training.charge import NeuronCharge
 from spicetrain.spiking.training.drawn import Deviation
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
@@ -27,6 +28,7 @@ class Columns:
     """The columns of one layer, with their neurons; u = v - rest_V, [samples, columns].
 
     driven       per k [steps, samples, columns] or [columns], A / V^k: what flows into a membrane while the rows spike
+    shares       of a 1t1r, [steps, samples, columns, M], siemens: of its cells, what besides flows (cells.py)
     silent_rows  per k [columns]: the same in the rest phase; [samples, columns] where leaks differ between samples
     """
 
@@ -43,7 +45,9 @@ class Columns:
         self.phases, self.laws = Phases.of(fitted.circuit, fitted.laws), fitted.laws
         cells = fitted.circuit.array == "1t1r"
         change = None if deviation is None else deviation.cells
-        driven, silent = _cell_currents(spikes, g, fitted, change) if cells else _ideal_row_currents(spikes, g, fitted)
+        driven, silent = _silent_cells(spikes, fitted, change) if cells else _ideal_row_currents(spikes, g, fitted)
+        self.shares = _shares(spikes, g, fitted).unbind() if cells else ()
+        self.volts = volts_of(fitted) if cells else None
         leak = leaving(layer, fitted, deviation)
         driven, self.silent_rows = added(driven, leak), added(silent, leak)
         self.C = fitted.capacitance_F(layer) + (spikes.shape[2] + 1) * fitted.laws.cell_silent_F
@@ -51,18 +55,22 @@ class Columns:
         self.spiking_pairs = (spikes.sum(2, keepdim=True) + 1).unbind() if cells else ()
         self.driven = [a.unbind() if a.dim() == 3 else a for a in driven]
         self.extrapolation = NONE
-        self.domain, self.parts = fitted.domain("leak", "cell"), 1 if fitted.coarse else EXACT_PARTS
+        self.domain = fitted.domain("leak", "silent") if cells else fitted.domain("leak")
+        self.reached = fitted.domain("cell") if cells else self.domain
+        self.parts = 1 if fitted.coarse else EXACT_PARTS
 
     def integrate(self, u: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """(u at the latch, its slope there in V/s)."""
         a = [a[step] if isinstance(a, tuple) else a for a in self.driven]
-        if self.spiking_pairs:
-            # Cells that conduct are more capacitance than silent ones: they share the membrane's charge.
-            pairs = self.spiking_pairs[step]
-            share = self.C / (self.C + pairs * self.laws.cell_spiking_F)
-            u = share * (u + pairs * (self.laws.cell_on_C / self.C))
-            a = [share * value for value in a]
-        return self._advanced(u, a, self.phases.driven_s)
+        if self.volts is None:
+            return self._advanced(u, a, self.phases.driven_s)
+        # Cells that conduct are more capacitance than silent ones: they share the membrane's charge.
+        pairs = self.spiking_pairs[step]
+        share = self.C / (self.C + pairs * self.laws.cell_spiking_F)
+        u, a = share * (u + pairs * (self.laws.cell_on_C / self.C)), [share * value for value in a]
+        shares, t = share[..., None] * self.shares[step], self.phases.driven_s
+        end, i = advance_cells(u, shares, self.volts, a, self.C, t, self.domain, self.parts)
+        return self._charged(u, end, i / self.C, t)
 
     def rest(self, u: Tensor, fired: Tensor, step: int) -> Tensor:
         """u after the rest phase, without what the reset gate injects; `fired` [samples, columns], 0 or 1."""
@@ -76,7 +84,9 @@ class Columns:
     def _advanced(self, u: Tensor, a: Sequence[Tensor], t: float) -> tuple[Tensor, Tensor]:
         """(u after t seconds, its slope there)."""
         end = advance(u, a, self.C, t, self.domain, self.parts)
-        slope = current(end, a) / self.C
+        return self._charged(u, end, current(end, a) / self.C, t)
+
+    def _charged(self, u: Tensor, end: Tensor, slope: Tensor, t: float) -> tuple[Tensor, Tensor]:
         return (end if self.charge is None else self.charge.corrected(u, end, slope, self.C, t)), slope
 
 
@@ -140,28 +150,27 @@ def _ideal_row_currents(
     return [pull, -G], [torch.zeros_like(G), -G]
 
 
-def _cell_currents(
-    spikes: Tensor, g: Conductances, fitted: FittedSpikingCircuit, change: Sequence[Tensor] | None
+def _silent_cells(
+    spikes: Tensor, fitted: FittedSpikingCircuit, change: Sequence[Tensor] | None
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Spiking cells conduct as measured, the others leak; `change`: see Deviation.cells."""
+    """Cells leak while their rows do not spike; `change`: see Deviation.cells."""
     laws, rows = fitted.laws, spikes.shape[2]
     one_row = added(*(list(fitted.tensor(np.trim_zeros(laws.silent_cells[side], "b"))) for side in SIDES))
-    pair = _pair(fitted, g.pos, g.neg)
-    bias = _pair(fitted, g.bias_pos, g.bias_neg)
+    quiet = rows - spikes.sum(2, keepdim=True)
+    driven = [quiet * a for a in one_row]
     if change is not None:
-        pair, bias = added(pair, [a[:-1] for a in change]), added(bias, [a[-1] for a in change])
-    less = [a - one_row[k] if k < len(one_row) else a for k, a in enumerate(pair)]
-    always = [b + rows * one_row[k] if k < len(one_row) else b for k, b in enumerate(bias)]
-    columns = g.bias_pos.shape[0]
-    together = product(spikes, torch.cat(less, 1), torch.cat(always))
-    silent = [((rows + 1) * a).expand(columns) for a in one_row]
-    return list(together.split(columns, 2)), silent
+        columns = change[0].shape[-1]
+        more = product(spikes, torch.cat([a[:-1] for a in change], 1), torch.cat([a[-1] for a in change]))
+        driven = added(driven, more.split(columns, 2))
+    return driven, [(rows + 1) * a for a in one_row]
 
 
-def _pair(fitted: FittedSpikingCircuit, pos: Tensor, neg: Tensor) -> list[Tensor]:
-    """Per k the A / V^k of an excitatory and an inhibitory cell together."""
-    sides = zip(SIDES, (pos, neg), strict=True)
-    return added(*(fitted.laws.cell_coefficients(side, g, coarse=fitted.coarse) for side, g in sides))
+def _shares(spikes: Tensor, g: Conductances, fitted: FittedSpikingCircuit) -> Tensor:
+    """[steps, samples, columns, M], siemens, of the cells that spike; M: first those of the excitatory side."""
+    sides = zip(SIDES, ((g.pos, g.bias_pos), (g.neg, g.bias_neg)), strict=True)
+    both = [[torch.stack(fitted.laws.cells[side].shares(part), -1) for part in parts] for side, parts in sides]
+    rows, bias = (torch.cat(parts, -1) for parts in zip(*both, strict=True))
+    return product(spikes, rows.flatten(1), bias.flatten()).unflatten(2, bias.shape)
 
 
 def product(spikes: Tensor, weights: Tensor, bias: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ class CoupledColumns(ABC):
         leak = leaving(layer, fitted, deviation)
         self.fastest_S, self.corrections = float(own_S.detach().max()), 1 if fitted.coarse else 2
         self.longest = COARSE_STRETCH if fitted.coarse else STRETCH
-        self.domain = fitted.domain("leak")
+        self.domain = self.reached = fitted.domain("leak")
         self.silent_rows = added([at_rest, -own_S], leak)
         self.reset = Reset([at_rest, -own_S], layer, C, self.phases.reset_s, fitted)
         self.rate_per_s = float(own_S.detach().mean()) / C

@@ -1,4 +1,4 @@
-"""Inputs in 0..1 as trains of spikes, by snntorch.spikegen; spikes of somebody else from a file."""
+"""Inputs in 0..1 as trains of spikes, by snntorch.spikegen or dithered; spikes of somebody else from a file."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from spicetrain.errors import DatasetError
 from spicetrain.spiking.definition import SpikingNetworkSettings
 from spicetrain.training.common import require_unit_inputs
 
+_GOLDEN = (5**0.5 - 1) / 2  # its multiples modulo 1 are spread as evenly as any
+
 
 def encode(inputs: NDArray, settings: SpikingNetworkSettings, seed: int, first: int = 0) -> NDArray[np.bool_]:
     """Spikes [images, steps, rows] of inputs [images, rows] in 0..1, the same ones for the same seed (not negative).
@@ -25,9 +27,9 @@ def encode(inputs: NDArray, settings: SpikingNetworkSettings, seed: int, first: 
     DomainError when an input is not in 0..1.
     """
     require_unit_inputs(inputs, "it is the rate of a row's spikes")
-    x = torch.as_tensor(np.asarray(inputs), dtype=torch.float32)
-    if settings.encoder == "latency":
-        return _latency(x, settings.steps).transpose(0, 1).bool().numpy()
+    x = _amplified(torch.as_tensor(np.asarray(inputs), dtype=torch.float32), settings)
+    if settings.encoder != "rate":
+        return _FIXED[settings.encoder](x, settings.steps).transpose(0, 1).bool().numpy()
     spikes = np.empty((len(x), settings.steps, x.shape[1]), dtype=np.bool_)
     with torch.random.fork_rng(devices=[]):
         for index, image in enumerate(x, start=first):
@@ -42,8 +44,9 @@ def training_spikes(inputs: Tensor, settings: SpikingNetworkSettings, generator:
     Rates as `spikegen.rate` has them to one part in 65,536: of 16 random bits a spike instead of a float's, which is
     several times faster and would otherwise take half of a training step. `generator` is on the CPU.
     """
-    if settings.encoder == "latency":
-        return _latency(inputs, settings.steps)
+    inputs = _amplified(inputs, settings)
+    if settings.encoder != "rate":
+        return _FIXED[settings.encoder](inputs, settings.steps)
     total = settings.steps * inputs.numel()
     words = torch.randint(-(2**63), 2**63 - 1, (-(-total // 4),), generator=generator)
     random = words.view(torch.int16)[:total].view(settings.steps, *inputs.shape).to(inputs.device)
@@ -101,7 +104,23 @@ def _strange(array: NDArray) -> str:
     return f"for example {array[~np.isin(array, (0, 1))][0]:g}"
 
 
+def _amplified(inputs: Tensor, settings: SpikingNetworkSettings) -> Tensor:
+    return inputs if settings.encoder_gain == 1 else (inputs * settings.encoder_gain).clamp(max=1)
+
+
+def _dither(inputs: Tensor, steps: int) -> Tensor:
+    """[steps, samples, rows]: error diffusion in time. A row spikes whenever the sum of its rate passes a whole number,
+    from a start in 0..1 that is spread over the rows, so that those of one rate take turns."""
+    phases = torch.arange(inputs.shape[1], dtype=torch.float64, device=inputs.device) * _GOLDEN % 1
+    k = torch.arange(steps + 1, dtype=torch.float64, device=inputs.device)[:, None, None]
+    return (inputs.double() * k + phases).floor().diff(dim=0).to(inputs.dtype)
+
+
 def _latency(inputs: Tensor, steps: int) -> Tensor:
     """[steps, samples, rows]: linear in the input, the darkest that spike at all in the last step."""
     spikes: Tensor = spikegen.latency(inputs, num_steps=steps, threshold=0.01, normalize=True, linear=True, clip=True)
     return spikes
+
+
+_FIXED = {"latency": _latency, "dither": _dither}
+"""Encoders that draw nothing: (inputs [samples, rows], steps) -> spikes [steps, samples, rows]."""

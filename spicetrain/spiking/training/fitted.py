@@ -21,9 +21,9 @@ class FittedSpikingCircuit:
     slope       of snntorch's fast_sigmoid, over membranes in units of threshold_V - rest_V
     technology  whose wires every array has; None: ideal ones
 
-    In float32, which is for training, cells and leak are cubics of the membrane, resets go in fewer parts, and driven
-    rows are corrected once against the membranes on them, which leaves some tens of microvolts where rows sag by a
-    tenth; in float64 twice.
+    In float32, which is for training, the leak is a cubic of the membrane, cells are read from a table, resets go in
+    fewer parts, and driven rows are corrected once against the membranes on them, which leaves some tens of microvolts
+    where rows sag by a tenth; in float64 twice.
     """
 
     circuit: SpikingCircuit

@@ -23,6 +23,7 @@ from spicetrain.spiking.training.drawn import TrainingChips
 from spicetrain.spiking.training.encoding import encode, training_spikes
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.model import TrainableSpikingNetwork
+from spicetrain.spiking.training.readout import scores
 from spicetrain.surrogates.extrapolation import NONE
 from spicetrain.technology import Technology
 from spicetrain.training.checkpoint import Identity
@@ -74,7 +75,7 @@ def train(
 
 
 class SpikingTask(Task):
-    """Cross entropy of how often the outputs spike."""
+    """Cross entropy of the outputs' scores: how often they spike, and what else is read of them."""
 
     def __init__(
         self,
@@ -108,7 +109,8 @@ class SpikingTask(Task):
         self.spiked, self.seen = self.spiked.to(rates) + rates * len(images), self.seen + len(images)
         for answer in answers:
             self.asked = self.asked + answer.extrapolation
-        return cross_entropy(self.settings.rate_logit * answers[-1].spikes.mean(0), labels)
+        rates = scores(answers[-1], self.shape.readout) / self.shape.steps
+        return cross_entropy(self.settings.rate_logit * rates, labels)
 
     def stepped(self, epoch: int) -> dict[str, object]:
         # The loss does not tell: a neuron whose membrane is no number does not spike.
@@ -122,15 +124,21 @@ class SpikingTask(Task):
 
     @torch.no_grad()
     def accuracies(self) -> dict[str, float]:
-        return {f"accuracy_{name}": self._accuracy(*part) for name, part in self.parts.items()}
+        """And of how many images several outputs share the most spikes."""
+        found: dict[str, float] = {}
+        for name, part in self.parts.items():
+            found[f"accuracy_{name}"], found[f"tie_rate_{name}"] = self._accuracy(*part)
+        return found
 
-    def _accuracy(self, spikes: Tensor, labels: Tensor) -> float:
-        """On spikes [images, steps, rows], bool: the class with the most output spikes, of several the first."""
-        right = 0
+    def _accuracy(self, spikes: Tensor, labels: Tensor) -> tuple[float, float]:
+        """(accuracy, tie rate) on spikes [images, steps, rows], bool."""
+        right, tied = 0, 0
         for part, classes in zip(spikes.split(500), labels.split(500), strict=True):
-            outputs = self.model(part.to(labels.device).transpose(0, 1).float())[-1].spikes
-            right += int((outputs.sum(0).argmax(1) == classes).sum())
-        return right / len(spikes)
+            outputs = self.model(part.to(labels.device).transpose(0, 1).float())[-1]
+            right += int((scores(outputs, self.shape.readout).argmax(1) == classes).sum())
+            counts = outputs.spikes.sum(0)
+            tied += int(((counts == counts.amax(1, keepdim=True)).sum(1) > 1).sum())
+        return right / len(spikes), tied / len(spikes)
 
     def line(self) -> dict[str, Any]:
         return {"spike_rates": (self.spiked / self.seen).tolist(), "extrapolated": dict(self.asked.count)}
@@ -154,7 +162,7 @@ def _identity(
         "circuit": fitted.circuit.name,
         "circuit_fingerprint": fitted.circuit.fingerprint,
         "surrogates": fitted.laws.fingerprint,
-        **shape.model_dump(mode="json"),
+        **shape.trained_as(),
         **settings.trained_as(),
     }
     if initial is not None:

@@ -11,12 +11,13 @@ current at the start, at the end that its tangent leads to, and half way between
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 _LEAST_Q = 1e-6  # below it tanh(q / 2) / q is 1/2 to 13 digits
+_LEAST_WAY_V = 1e-3  # between points whose difference float32 divides by
 _NEWTON_STEPS = 3  # from a millivolt or two
 _SERIES = 0.1  # of q^2: its series to ten digits up to there
 
@@ -44,6 +45,17 @@ def advance(
     for _ in range(parts):
         u = u + _change_in_part(b, u, domain)
     return u
+
+
+def toward(u: Tensor, flowing: Callable[[Tensor], tuple[Tensor, Tensor]], C: float, t: float) -> Tensor:
+    """u (volts) after t seconds of C du/dt = flowing(u)[0], any current (amperes) that has a slope, flowing(u)[1]:
+    along the parabola that meets it at the start, at the end that its tangent leads to, and half way between them."""
+    start, slope = flowing(u)
+    way = _change([start.detach() * (t / C), slope * (t / C)])
+    way = torch.where(way.abs() < _LEAST_WAY_V, _LEAST_WAY_V, way)
+    half, end = flowing(torch.stack([u + way / 2, u + way]))[0].unbind()
+    linear, square = (4 * half - end - 3 * start) / way, 2 * (start + end - 2 * half) / way.square()
+    return u + _change([start * (t / C), linear * (t / C), square * (t / C)])
 
 
 @torch.no_grad()

@@ -72,7 +72,7 @@ class ChipModel:
         )
 
     def accuracy(self, chip: SpikingChip) -> float:
-        return float(np.mean(classes(self.answers(chip)) == self.labels))
+        return float(np.mean(classes(self.answers(chip), self.network) == self.labels))
 
     def key(self, chips: Sequence[int]) -> str:
         return _CHIPS.key(
@@ -161,7 +161,7 @@ def _simulated(
     images = [Presented(spikes) for spikes in model.spikes]
     spice = simulate_images(netlist, simulated_as.form, images, simulator)
     expected, found = model.answers(chip), spice.layers
-    by_model, by_spice = classes(expected), classes(found)
+    by_model, by_spice = (classes(layers, model.network) for layers in (expected, found))
     return {
         "accuracy_spice": float(np.mean(by_spice == model.labels)),
         "agreement": float(np.mean(by_model == by_spice)),

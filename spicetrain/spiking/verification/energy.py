@@ -104,17 +104,20 @@ def cell_energy(
     domain: tuple[float, float] | None = None,
 ) -> float:
     """Of vdd and vss through the cells of a layer of a `1t1r`: membranes_V [points, columns], spikes [steps, rows];
-    beyond `domain` the cells' currents are tangents, as in the deck (CellCoefficients)."""
+    beyond `domain` their polynomials are tangents, as in the deck (CellCoefficients)."""
     enable, step = _enable(time_s, circuit.clock), _step(time_s, circuit.clock) - layer
     active = np.hstack([spikes, np.ones((len(spikes), 1), bool)]).astype(float)
     u, power = membranes_V - circuit.rest_V, np.zeros(len(time_s))
     held = u if domain is None else np.clip(u, *domain)
-    for level_V, coefficients in zip((circuit.rails.vdd_V, circuit.rails.vss_V), sides, strict=True):
+    for level_V, cells in zip((circuit.rails.vdd_V, circuit.rails.vss_V), sides, strict=True):
         current, slope = np.zeros_like(u), np.zeros_like(u)
-        for a in coefficients[::-1]:  # Horner's scheme, and that of the derivative
+        for a in cells.change[::-1]:  # Horner's scheme, and that of the derivative
             slope = slope * held + current
             current = current * held + _of_step(active @ a, step)
-        power += level_V * enable * (current + (u - held) * slope).sum(1)
+        current += (u - held) * slope
+        volts = np.moveaxis(cells.curves.volts(u)[0], -1, 0)
+        current += sum(_of_step(active @ share, step) * one for share, one in zip(cells.shares, volts, strict=True))
+        power += level_V * enable * current.sum(1)
     return _integral(power, time_s)
 
 

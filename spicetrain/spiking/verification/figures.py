@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from spicetrain.array.layered import shape_text
 from spicetrain.spiking.definition import SpikingVerificationSettings
 from spicetrain.spiking.methods import METHODS
+from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.verification.summary import SpikingSummary
 from spicetrain.verification.chips import ChipFigures, chips_rows
 from spicetrain.verification.limits import Limit, require
@@ -30,14 +31,26 @@ def output_counts(layers: Sequence[Layer]) -> NDArray[np.int64]:
     return counts
 
 
-def classes(layers: Sequence[Layer]) -> NDArray[np.int64]:
-    """The output that spiked most, of several the first, [images]."""
-    return output_counts(layers).argmax(1)
+def classes(layers: Sequence[Layer], network: SpikingNetwork) -> NDArray[np.int64]:
+    """The output that spiked most, [images]; of several the first, or the one that the network's read-out takes."""
+    counts = output_counts(layers)
+    if network.about.get("readout", "counts") == "counts":
+        return counts.argmax(1)
+    last = layers[-1][1][:, -1]
+    return np.where(counts == counts.max(1, keepdims=True), last, -np.inf).argmax(1)
 
 
-def accuracies(own: Sequence[Layer], model: Sequence[Layer], spice: Sequence[Layer], labels: NDArray) -> dict[str, Any]:
+def tie_rate(layers: Sequence[Layer]) -> float:
+    """Share of the images in which several outputs spiked most, whatever the read-out makes of it."""
+    counts = output_counts(layers)
+    return float(np.mean((counts == counts.max(1, keepdims=True)).sum(1) > 1))
+
+
+def accuracies(
+    own: Sequence[Layer], model: Sequence[Layer], spice: Sequence[Layer], labels: NDArray, network: SpikingNetwork
+) -> dict[str, Any]:
     """own: the method's own model; model: that of the circuit. labels [images]."""
-    in_own, in_model, in_spice = (classes(layers) for layers in (own, model, spice))
+    in_own, in_model, in_spice = (classes(layers, network) for layers in (own, model, spice))
     accuracy_own, accuracy_spice = float(np.mean(in_own == labels)), float(np.mean(in_spice == labels))
     return {
         "images": len(labels),
@@ -46,6 +59,9 @@ def accuracies(own: Sequence[Layer], model: Sequence[Layer], spice: Sequence[Lay
         "accuracy_spice": accuracy_spice,
         "accuracy_gap": abs(accuracy_own - accuracy_spice),
         "agreement": float(np.mean(in_model == in_spice)),
+        "tie_rate": tie_rate(spice),
+        "tie_rate_model": tie_rate(own),
+        "tie_rate_circuit_model": tie_rate(model),
     }
 
 
@@ -163,6 +179,7 @@ def summary_rows(summary: SpikingSummary) -> tuple[str, list[tuple[str, str]]]:
         ("accuracy, own model", f"{summary.accuracy_model:.2%}"),
         ("accuracy, circuit model", f"{summary.accuracy_circuit_model:.2%}"),
         ("accuracy, SPICE", f"{summary.accuracy_spice:.2%}"),
+        *(() if summary.tie_rate is None else [("images whose class is a tie, SPICE", f"{summary.tie_rate:.2%}")]),
         ("same class, circuit model and SPICE", f"{summary.agreement:.2%}"),
         ("spike agreement", f"{summary.spike_agreement:.3%}"),
         ("membrane error, rms below threshold", f"{summary.membrane_rms_V * 1e3:.3f} mV"),

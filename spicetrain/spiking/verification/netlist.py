@@ -12,6 +12,7 @@ from spicetrain.array.crossbar import Crossbar
 from spicetrain.keyed import Recipe
 from spicetrain.netlists.cells import Form
 from spicetrain.spice.deck import Deck
+from spicetrain.spiking.cell_curves import CellCurves
 from spicetrain.spiking.chip import AccessLaw, AccessShifts, ChipLaw, SpikingChip, pairs_of
 from spicetrain.spiking.circuit import SIDES, SpikingCircuit
 from spicetrain.spiking.netlists.columns import CellCoefficients
@@ -22,9 +23,23 @@ from spicetrain.technology import Technology
 if TYPE_CHECKING:
     from spicetrain.spiking.surrogates.laws import SpikingLaws
 
-Sides = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""Current into the column of the excitatory and of the inhibitory cell of every row that spikes, the bias row last, as
-polynomials of V - rest_V: [K + 1, rows + 1, columns]."""
+
+@dataclass(frozen=True)
+class SideCells:
+    """The cells of one side of a crossbar, those of the bias row last.
+
+    shares  [M, rows + 1, columns], siemens, of the `curves`
+    change  [K + 1, rows + 1, columns], A / V^k: what their chip's access transistors add to the current of those that
+            spike; 0 when nominal
+    """
+
+    curves: CellCurves
+    shares: NDArray[np.float64]
+    change: NDArray[np.float64]
+
+
+Sides = tuple[SideCells, SideCells]
+"""The excitatory cells and the inhibitory ones."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +63,7 @@ class Netlist:
     @classmethod
     def of(cls, network: SpikingNetwork, circuit: SpikingCircuit, technology: Technology, laws: SpikingLaws) -> Self:
         """The cells of a `1t1r` are as the laws have them."""
-        key = Recipe("netlist").key(network=network, circuit=circuit, technology=technology, laws=laws)
+        key = Recipe("netlist", 2).key(network=network, circuit=circuit, technology=technology, laws=laws)
         if circuit.array == "1r":
             return cls(network, circuit, technology, (), None, key)
         sides = tuple(_sides(crossbar, laws) for crossbar in network.crossbars)
@@ -86,14 +101,17 @@ class Netlist:
 
 
 def _sides(crossbar: Crossbar, laws: SpikingLaws) -> Sides:
-    excitatory, inhibitory = (np.stack(laws.cell_coefficients(side, g)) for side, g in pairs_of(crossbar).items())
+    excitatory, inhibitory = (
+        SideCells(laws.cells[side], np.stack(laws.cells[side].shares(g)), np.zeros((1, *g.shape)))
+        for side, g in pairs_of(crossbar).items()
+    )
     return excitatory, inhibitory
 
 
 def _changed(sides: Sides, crossbar: Crossbar, shifts_V: AccessShifts, law: AccessLaw) -> Sides:
     pairs = pairs_of(crossbar)
     excitatory, inhibitory = (
-        padded_sum(nominal, np.stack(law.change(side, pairs[side], shifts_V[side])))
+        replace(nominal, change=np.stack(law.change(side, pairs[side], shifts_V[side])))
         for side, nominal in zip(SIDES, sides, strict=True)
     )
     return excitatory, inhibitory
@@ -108,13 +126,13 @@ def padded_sum(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.flo
 
 def _cells(sides: Sides, laws: SpikingLaws) -> CellCoefficients:
     """Both cells of a row pair together, with the charge that its word lines move."""
-    spiking = sides[0] + sides[1]
     silent = laws.silent_cells["excitatory"] + laws.silent_cells["inhibitory"]
+    spiking = padded_sum(sides[0].change + sides[1].change, np.zeros((len(silent), 1, 1)))
     silent = padded_sum(silent, np.zeros(len(spiking)))  # of as many powers
     return CellCoefficients(
         spiking,
         silent,
-        laws.domains.get("cell"),
+        laws.domains.get("silent"),
         late_s=laws.cell_late_s,
         ceases_s=laws.cell_ceases_s,
         silent_F=laws.cell_silent_F,
@@ -122,4 +140,6 @@ def _cells(sides: Sides, laws: SpikingLaws) -> CellCoefficients:
         spiking_F=laws.cell_spiking_F,
         off_C=laws.cell_off_C,
         off_F=laws.cell_off_F,
+        curves=tuple(side.curves for side in sides),
+        shares=np.concatenate([side.shares for side in sides]),
     )

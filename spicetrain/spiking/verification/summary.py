@@ -33,6 +33,8 @@ class SpikingSummary(Summary):
     """accuracy_model       by the method's own model; accuracy_circuit_model  by the circuit's, with these weights
     accuracy_gap            between the first of them and SPICE
     agreement               same class in the circuit's model and in SPICE
+    tie_rate                share of the images in which several outputs spiked most, in SPICE; tie_rate_model and
+                            tie_rate_circuit_model  in the models; None in summaries of older versions
     threshold_share         (V_th - V_rest) / (V_S - V_rest) of the first layer
     threshold_V             of the first layer, from rest
     flat_left_out           why no image was simulated flat although some were asked for
@@ -50,6 +52,9 @@ class SpikingSummary(Summary):
     agreement: float
     accuracy_circuit_model: float
     accuracy_gap: float
+    tie_rate: float | None = None
+    tie_rate_model: float | None = None
+    tie_rate_circuit_model: float | None = None
     spike_agreement: float
     spike_agreement_by_layer: tuple[float, ...]
     spike_mismatches: int

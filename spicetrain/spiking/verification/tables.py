@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spicetrain.runfolder import VERIFICATION, WAVEFORMS
+from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.verification.figures import Layer, by_image, classes, output_counts
 from spicetrain.spiking.verification.images import Neuron, SimulatedImages
 from spicetrain.storage import write_atomic
@@ -35,14 +36,19 @@ def drawn_neurons(model: Sequence[Layer], image: int) -> tuple[Neuron, ...]:
 
 
 def write_images(
-    folder: Path, labels: NDArray, own: Sequence[Layer], model: Sequence[Layer], spice: SimulatedImages
+    folder: Path,
+    labels: NDArray,
+    own: Sequence[Layer],
+    model: Sequence[Layer],
+    spice: SimulatedImages,
+    network: SpikingNetwork,
 ) -> None:
     """verification.parquet; StorageError when that fails."""
     import pandas as pd
 
     sides = {"own": own, "model": model, "spice": spice.layers}
     columns: dict[str, Any] = {"image": np.arange(len(labels)), "label": labels}
-    columns |= {f"class_{side}": classes(layers) for side, layers in sides.items()}
+    columns |= {f"class_{side}": classes(layers, network) for side, layers in sides.items()}
     for side, layers in sides.items():
         columns |= {f"{side}_o_{j}": count for j, count in enumerate(output_counts(layers).T)}
     columns |= by_image(model, spice.layers)

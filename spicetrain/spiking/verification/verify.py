@@ -40,7 +40,7 @@ from spicetrain.technology import Technology
 from spicetrain.verification.chips import CHIPS, chip_images, conditions_asked, statistics_asked, write_chips
 from spicetrain.verification.conditions import Conditions
 
-_VERIFICATION = Recipe("spiking verification", 2)
+_VERIFICATION = Recipe("spiking verification", 3)
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ def verify_spiking(asked: SpikingVerification, simulator: Simulator, files: RunF
         further = asked.under_conditions(of_chips, simulator)
         chips, frame = verify_chips(of_chips, further, simulated_as, settings, simulator)
     write_chips(files, frame)
-    write_images(files.folder, asked.labels, own, model, spice)
+    write_images(files.folder, asked.labels, own, model, spice, network)
     write_waveforms(files.folder, drawn, spice)
     write_spikes(files.folder, inputs, model, spice.layers)
     threshold_V = network.thresholds_V[0] - circuit.rest_V
@@ -210,7 +210,7 @@ def verify_spiking(asked: SpikingVerification, simulator: Simulator, files: RunF
         "layers": network.layers,
         "steps": asked.shape.steps,
         "netlist": asked.form,
-        **accuracies(own, model, spice.layers, asked.labels),
+        **accuracies(own, model, spice.layers, asked.labels, network),
         **compare_spikes(model, spice.layers),
         "spikes_per_image_input": float(inputs.sum((1, 2)).mean()),
         **_energy(spice),

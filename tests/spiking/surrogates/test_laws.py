@@ -18,6 +18,7 @@ from bench import simulator
 from ideal_laws import ideal_laws
 from numpy.polynomial.polynomial import polyval
 from safetensors.numpy import save_file
+from scipy.optimize import brentq
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.characterization.characterize import characterize
@@ -26,16 +27,18 @@ from spicetrain.characterization.sweep import Subject
 from spicetrain.draw import Draw
 from spicetrain.errors import ConfigurationError, StorageError
 from spicetrain.runfolder import SURROGATES
+from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
+from spicetrain.spiking.cell_curves import CellCurves
 from spicetrain.spiking.characterization.chip_law import chip_law
 from spicetrain.spiking.characterization.tables import TABLES
 from spicetrain.spiking.chip import drawn
 from spicetrain.spiking.circuit import SIDES, SpikingCircuit, load_circuit, of_layer
 from spicetrain.spiking.netlists.network import membranes_at_latch
 from spicetrain.spiking.network import SpikingNetwork
-from spicetrain.spiking.surrogates.array_fits import fit_capacitance, fit_pulse
-from spicetrain.spiking.surrogates.curves import Surface, fit_curve
+from spicetrain.spiking.surrogates.array_fits import fit_capacitance, fit_cells, fit_pulse
+from spicetrain.spiking.surrogates.curves import fit_curve
 from spicetrain.spiking.surrogates.fit import FITS, fit_spiking_surrogates
 from spicetrain.spiking.surrogates.laws import SpikingLaws, load_laws
 from spicetrain.spiking.surrogates.neuron_fits import fit_charge, fit_residue, fit_threshold
@@ -47,6 +50,11 @@ from spicetrain.technology import Technology
 from spicetrain.variation import VariationSettings, statistics_of
 
 SETTINGS = SurrogateSettings(hidden=(5,), load_iterations=5, starts=1)
+
+CURVES = CellCurves(
+    1.0, 0.5, np.array([0.1, 0.2]), np.array([0.02, 0.03]), np.array([0.5, 3.0]),
+    np.array([[-0.3, 0.9, 0.1], [-0.7, -6.0, 0.0]]), 1e-7, 8e-6,
+)  # fmt: skip
 
 
 def every_law(array: str = "1t1r") -> SpikingLaws:
@@ -61,9 +69,7 @@ def every_law(array: str = "1t1r") -> SpikingLaws:
         reset_lost_s=1e-11,
         trip_offset_V=1e-4,
         trip_delay_s=2.5e-10,
-        cells={side: np.arange(6.0).reshape(2, 3) for side in SIDES},
-        coarse_cells={side: np.arange(4.0).reshape(2, 2) for side in SIDES},
-        cell_g_S=8e-6,
+        cells={"excitatory": CURVES, "inhibitory": replace(CURVES, sign=-1.0)},
         cell_on_C=1e-16,
         cell_off_C=-2e-16,
         cell_silent_F=5e-16,
@@ -93,7 +99,8 @@ def test_a_file_holds_all_of_the_laws(array: str, tmp_path: Path) -> None:
         {"leak": (np.array([1e-9, 2.1e-6]),)},
         {"cell_spiking_F": 6e-16},
         {"domains": {}},
-        {"coarse_cells": {}},
+        {"cells": {}},
+        {"cells": {"excitatory": replace(CURVES, drive_V=0.6), "inhibitory": replace(CURVES, sign=-1.0)}},
         {"coarse_leak": ()},
         {"neuron_F": (2e-14,)},
         {"neuron_excess_C": ()},
@@ -119,31 +126,90 @@ def test_the_last_layers_value_holds_for_deeper_ones() -> None:
     assert [of_layer((1, 2), layer) for layer in range(4)] == [1, 2, 2, 2]
 
 
-def test_cell_coefficients_are_the_stated_series_in_numpy_and_torch() -> None:
-    laws, g = every_law(), np.array([[1e-7, 3e-6], [8e-6, 2e-6]])
-    for k, (in_numpy, in_torch) in enumerate(
-        zip(laws.cell_coefficients("inhibitory", g), laws.cell_coefficients("inhibitory", torch.tensor(g)), strict=True)
-    ):
-        expected = g * (3 * k + (3 * k + 1) * (g / 8e-6) + (3 * k + 2) * (g / 8e-6) ** 2)
-        np.testing.assert_allclose(in_numpy, expected, rtol=1e-14)
-        np.testing.assert_allclose(in_torch.numpy(), expected, rtol=1e-14)
-    assert [len(laws.cells["excitatory"]), len(laws.cell_coefficients("excitatory", g, coarse=True))] == [2, 2]
-    np.testing.assert_allclose(laws.cell_coefficients("excitatory", g, coarse=True)[0], g * (g / 8e-6))
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_cells_are_what_is_stated_in_numpy_in_torch_and_in_a_deck(sign: float, ngspice: Ngspice) -> None:
+    curves, u = replace(CURVES, sign=sign), np.linspace(-0.45, 0.45, 7)
+    g = np.array([[1e-7, 3e-6], [8e-6, 2e-6]])
+    shares, (volts, slopes) = curves.shares(g), curves.volts(u)
+    for m in range(2):
+        z = 2 * np.log(g / 1e-7) / np.log(80) - 1
+        expected = g * np.exp(np.polynomial.polynomial.polyval(z, CURVES.log_share[m]))
+        np.testing.assert_allclose(shares[m], expected, rtol=1e-12)
+        np.testing.assert_allclose(curves.shares(torch.tensor(g))[m].numpy(), expected, rtol=1e-12)
+        x = sign * u
+        closed = (1 + np.exp((x - CURVES.centre_V[m]) / CURVES.width_V[m])) ** CURVES.power[m]
+        np.testing.assert_allclose(volts[:, m], sign * (0.5 - x) / closed, rtol=1e-12)
+    step = 1e-6
+    np.testing.assert_allclose(slopes, (curves.volts(u + step)[0] - curves.volts(u - step)[0]) / (2 * step), rtol=1e-6)
+    lines = [f"B{m} n{m} 0 v={one}" for m, one in enumerate(curves.expressions("v(m)"))]
+    deck = Deck("\n".join(["* cells", "Vm m 0 0", *lines]), ".dc Vm -0.45 0.45 0.15", ("v(n0)", "v(n1)"), points=7)
+    values = simulate(deck, ngspice).values
+    np.testing.assert_allclose(np.stack([values["v(n0)"], values["v(n1)"]], 1), volts, rtol=1e-6, atol=1e-12)
+
+
+def test_any_cells_keep_their_sign_fall_and_saturate() -> None:
+    rng, u = np.random.default_rng(1), np.linspace(-0.49, 0.49, 99)
+    for sign in (1.0, -1.0):
+        any_logs = rng.normal(size=(3, 4))
+        curves = CellCurves(sign, 0.5, rng.normal(0.1, 0.1, 3), rng.uniform(0.01, 0.1, 3), rng.uniform(0.1, 9, 3),
+                            any_logs, 1e-7, 8e-6)  # fmt: skip
+        for g in (5e-8, 1e-7, 2e-6, 8e-6, 12e-6):
+            i = curves.current_A(np.full_like(u, g), u)
+            assert (sign * i > 0).all() and (np.diff(i) < 0).all()
 
 
 def test_cells_beyond_the_largest_that_was_measured_go_on_along_a_secant() -> None:
-    """A power series runs away there; a cell that programming overshoots conducts a little more."""
-    table = np.array([[0.5, -0.1, 40.0, -80.0, 39.65], [-1.0, 0.2, 0.0, 0.0, 0.0]])
-    laws = replace(every_law(), cells={side: table for side in SIDES}, coarse_cells={}, cell_g_S=8e-6)
-    inside, g = np.array([1e-7, 6.4e-6, 8e-6]), np.array([1e-7, 6.4e-6, 8e-6, 10e-6, 12e-6])
-    for k, alone in enumerate(laws.cell_coefficients("excitatory", inside)):
-        found = laws.cell_coefficients("excitatory", g)[k]
-        np.testing.assert_array_equal(alone, inside * polyval(inside / 8e-6, table[k]))
-        np.testing.assert_allclose(found[:3], alone, rtol=1e-12)
-        slope = (alone[2] - alone[1]) / 1.6e-6
-        np.testing.assert_allclose(found[3:], alone[2] + slope * (g[3:] - 8e-6), rtol=1e-12)
-        (of_torch, *_) = laws.cell_coefficients("excitatory", torch.tensor(g))[k : k + 1]
-        np.testing.assert_allclose(of_torch, found, rtol=1e-12)
+    """A cell that programming overshoots conducts a little more, never less than nothing."""
+    g = np.array([1e-7, 6.4e-6, 8e-6, 10e-6, 12e-6, 1e-3])
+    for share, of_torch in zip(CURVES.shares(g), CURVES.shares(torch.tensor(g)), strict=True):
+        slope = (share[2] - share[1]) / 1.6e-6
+        np.testing.assert_allclose(share[3:], np.maximum(share[2] + slope * (g[3:] - 8e-6), 0), rtol=1e-12)
+        np.testing.assert_allclose(of_torch, share, rtol=1e-12)
+    closing_late, closing_early = CURVES.shares(g)
+    assert closing_late[4] > closing_late[2] and closing_early[-1] == 0
+    np.testing.assert_allclose(CURVES.shares(np.array([5e-8])), np.array(CURVES.shares(np.array([1e-7]))) / 2)
+
+
+def made_up_table(circuit: SpikingCircuit, reach: float = 0.3) -> pd.DataFrame:
+    """A cell is its conductance in series with a transistor that closes exponentially around `reach` / 2."""
+    g, u = (one.ravel() for one in np.meshgrid(np.geomspace(1e-7, 8e-6, 13), np.linspace(-0.3, 0.3, 61)))
+    parts = []
+    for side, sign in zip(SIDES, (1, -1), strict=True):
+        closing = 3e-5 * np.logaddexp(0, (reach / 2 - sign * u) / 0.03)
+        i = sign * (0.5 - sign * u) / (1 / g + 1 / closing)
+        for spiking in (True, False):
+            columns = {"g_S": g, "v_membrane_V": u + circuit.rest_V, "i_A": i if spiking else -1e-12 * u}
+            parts.append(pd.DataFrame(columns).assign(side=side, spiking=spiking))
+    return pd.concat(parts)
+
+
+def test_cells_of_another_closed_form_are_met_within_a_percent_of_the_largest_current() -> None:
+    circuit = load_circuit("lif-1t1r")
+    table = made_up_table(circuit)
+    laws, report, _ = fit_cells(table, SpikingLaws(0.0, (), ()), circuit, SurrogateSettings())
+    for side in SIDES:
+        rows = table[(table["side"] == side) & table["spiking"]]
+        g, u, i = (rows[name].to_numpy() for name in ("g_S", "v_membrane_V", "i_A"))
+        error = np.abs(laws.cells[side].current_A(g, u) - i)
+        near = np.abs(u) <= 0.1
+        assert error[near].max() < 0.01 * np.abs(i[near]).max()
+    assert report["errors"]["max_relative"] < 0.01 and report["errors"]["points"] > 50
+    assert report["errors"]["everywhere"]["points"] > report["errors"]["points"]
+
+
+def test_a_threshold_that_no_pair_of_cells_reaches_is_refused_with_the_voltage_it_reaches() -> None:
+    circuit = load_circuit("lif-1t1r")
+    table = made_up_table(circuit, reach=0.1)
+    _, report, _ = fit_cells(table, SpikingLaws(0.0, (), ()), circuit, SurrogateSettings())
+
+    def net(u: float) -> float:
+        up, down = (3e-5 * np.logaddexp(0, (0.05 - s * u) / 0.03) for s in (1, -1))
+        return float((0.5 - u) / (1 / 8e-6 + 1 / up) - (0.5 + u) / (1e7 + 1 / down))
+
+    assert report["reached_V"] == pytest.approx(brentq(net, 0, 0.5), abs=5e-3)
+    far = circuit.changed((0.05, 0.2), None)
+    with pytest.raises(ConfigurationError, match=r"layer 2, 0.2 V, is out of reach.* to 0\.1\d+ V and no further"):
+        fit_cells(table, SpikingLaws(0.0, (), ()), far, SurrogateSettings())
 
 
 def test_a_curve_that_is_a_polynomial_is_found_with_its_degree() -> None:
@@ -156,17 +222,6 @@ def test_a_curve_that_is_a_polynomial_is_found_with_its_degree() -> None:
     assert rough.degree == 1  # it is good enough
     exponential = fit_curve(x, np.exp(30 * x), np.full(41, 1e-12), 4, SETTINGS)
     assert exponential.degree == 4  # none is, so the best
-
-
-def test_a_surface_that_is_a_polynomial_is_found() -> None:
-    truth = np.array([[1.0, -0.5, 0.2], [-2.0, 0.3, 0.0], [0.5, 1.0, -1.0], [3.0, 0.0, 2.0]])
-    x, ratio = (axis.ravel() for axis in np.meshgrid(np.linspace(-0.3, 0.2, 15), np.geomspace(0.01, 1, 9)))
-    y = np.polynomial.polynomial.polyval2d(x, ratio, truth)
-    surface = Surface(x, ratio, y, np.full_like(y, 1e-6), SETTINGS)
-    fit = surface.fit((3, 2))
-    np.testing.assert_allclose(fit.coefficients, truth, atol=1e-9)
-    np.testing.assert_allclose(fit.model, fit.held_out, atol=1e-10)
-    assert surface.missed((3, 2)) < 1e-3 < 1 < surface.missed((2, 2))
 
 
 def test_threshold_offset_and_delay() -> None:
@@ -333,8 +388,8 @@ def test_a_column_device_by_device(
     ((_, model),) = predict(network, spikes[None], circuit, laws)
     reached = np.abs(flat) < 0.075  # above, every neuron has fired
     assert reached.sum() > 8 and np.ptp(flat[reached]) > 0.02
-    assert np.abs(reduced - flat)[reached].max() < (1e-5 if circuit.array == "1r" else 3e-4)
-    assert np.abs(model[0] - flat)[reached].max() < 2e-4
+    assert np.abs(reduced - flat)[reached].max() < (1e-5 if circuit.array == "1r" else 4.5e-4)
+    assert np.abs(model[0] - flat)[reached].max() < (2e-4 if circuit.array == "1r" else 4.5e-4)
 
 
 def test_a_chip_device_by_device(
@@ -365,8 +420,8 @@ def test_a_chip_device_by_device(
     ((_, without),) = predict(chip.network, spikes[None], circuit, laws)
     reached = np.abs(flat) < 0.075
     assert reached.sum() > 12 and np.ptp(flat[reached]) > 0.02
-    assert np.abs(reduced - flat)[reached].max() < (1e-5 if circuit.array == "1r" else 8e-4)
-    assert np.abs(model[0] - flat)[reached].max() < 6e-4
+    assert np.abs(reduced - flat)[reached].max() < (1e-5 if circuit.array == "1r" else 1e-3)
+    assert np.abs(model[0] - flat)[reached].max() < (6e-4 if circuit.array == "1r" else 1e-3)
     assert circuit.array == "1r" or np.abs(without[0] - flat)[reached].max() > 3e-3
 
 
@@ -376,7 +431,7 @@ def test_shipped_circuits_are_fitted(measured: tuple[Path, SpikingCircuit, dict[
     names = set(report["surrogates"])
     assert all((folder / f"surrogates-{name}.png").stat().st_size > 10_000 for name in names)
     assert all("domain" in law and "errors" in law and law["seed"] == 0 for law in report["surrogates"].values())
-    of_curves = names & {"driver_current", "cell_current", "leak_current", "reset_current"}
+    of_curves = names & {"driver_current", "leak_current", "reset_current"}
     for name in of_curves:
         errors = report["surrogates"][name]["errors"]
         assert len(errors["mlp"]) == 5 and errors["points"] > 5 and errors["kept"].startswith("polynomial")
@@ -394,11 +449,13 @@ def test_shipped_circuits_are_fitted(measured: tuple[Path, SpikingCircuit, dict[
             assert laws.drivers[side, True].current[1] < -1e-3 and laws.drivers[side, False].current[1] < -1e-3
     else:
         cell = report["surrogates"]["cell_current"]["errors"]
-        assert cell["q50_S"] < 2e-3 * 0.5 and cell["coarse"]["q50_S"] < 1e-2 * 0.5  # g is seen through half a volt
-        g = np.array([1.2e-7])
-        assert laws.cell_coefficients("excitatory", g)[0][0] == pytest.approx(0.5 * g[0], rel=0.02, abs=0)
-        assert laws.cell_coefficients("inhibitory", g)[1][0] == pytest.approx(-g[0], rel=0.05, abs=0)
-        assert len(laws.silent_cells["excitatory"]) == len(laws.cells["excitatory"])
+        assert cell["max_relative"] < 0.011 and cell["q99_relative"] < 0.01
+        table = pd.read_parquet(folder / "tables" / "cell_current.parquet")
+        at = table[(table["side"] == "excitatory") & table["spiking"] & (table["g_S"] == table["g_S"].max())]
+        at = at[np.isclose(at["v_membrane_V"], 0.1)]  # where a cubic is 19 % of the largest current off
+        law = laws.cells["excitatory"].current_A(at["g_S"].to_numpy(), np.array([0.1]))
+        assert law[0] == pytest.approx(float(at["i_A"].iloc[0]), abs=0.01 * cell["largest_A"]) and law[0] > 0
+        assert report["surrogates"]["cell_current"]["reached_V"] == pytest.approx(0.19, abs=0.01)
         assert 1e-16 < laws.cell_silent_F < 2e-15 and laws.cell_spiking_F > 0
 
 

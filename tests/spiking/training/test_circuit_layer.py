@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from scipy.optimize import brentq
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
+from spicetrain.spiking.cell_curves import CellCurves
 from spicetrain.spiking.circuit import SIDES, SpikingCircuit, load_circuit
 from spicetrain.spiking.surrogates.laws import SpikingLaws
 from spicetrain.spiking.training import circuit_layer as module
@@ -99,9 +101,13 @@ def test_1t1r_far_below_the_supplies_is_snntorchs_leaky(rows: int, columns: int)
 
 def strange_laws(circuit: SpikingCircuit) -> SpikingLaws:
     """Every law that is not ideal, large enough to be seen; a reset leaves a third or so."""
+    shapes = ((1.0, [0.05, 0.2], [0.03, 0.04], [0.5, 2.0]), (-1.0, [0.1], [0.05], [1.0]))
+    logs = np.array([[-0.3, 0.4, 0.1]])
     cells = {
-        "excitatory": [[0.5, -0.1], [-1.0, 0.3], [-0.8, 0.2], [-1.5, 0.0]],
-        "inhibitory": [[-0.5], [-0.9], [0.6], [-1.0]],
+        side: CellCurves(
+            sign, 0.5, np.array(centre), np.array(width), np.array(power), logs.repeat(len(centre), 0), 1e-7, 8e-6
+        )
+        for side, (sign, centre, width, power) in zip(SIDES, shapes, strict=True)
     }
     return replace(
         ideal_laws(circuit),
@@ -111,9 +117,8 @@ def strange_laws(circuit: SpikingCircuit) -> SpikingLaws:
         reset_lost_s=3e-11,
         trip_offset_V=2e-3,
         trip_delay_s=3e-10,
-        cells={side: np.array(cells[side]) for side in SIDES},
+        cells=cells,
         silent_cells={side: np.array([1e-9, -2e-8]) for side in SIDES},
-        cell_g_S=8e-6,
         cell_on_C=2e-16,
         cell_off_C=-1e-16,
         cell_silent_F=4e-16,
@@ -125,9 +130,19 @@ def strange_laws(circuit: SpikingCircuit) -> SpikingLaws:
     )
 
 
-def integrated(u: float, a: np.ndarray, C: float, t: float) -> float:
+def cell_current(curves: CellCurves, g: np.ndarray, u: float) -> float:
+    """Of cells g [cells] all together at one membrane, as the law is stated."""
+    x, total = curves.sign * u, 0.0
+    z = 2 * np.log(g / curves.g_low_S) / np.log(curves.g_high_S / curves.g_low_S) - 1
+    for centre, width, power, logs in zip(curves.centre_V, curves.width_V, curves.power, curves.log_share, strict=True):
+        share = (g * np.exp(sum(a * z**d for d, a in enumerate(logs)))).sum()
+        total += share * (curves.drive_V - x) * (1 + np.exp((x - centre) / width)) ** -power
+    return float(curves.sign * total)
+
+
+def integrated(u: float, a: np.ndarray, C: float, t: float, cells: Callable[[float], float] | None = None) -> float:
     def rate(_: float, u: np.ndarray) -> np.ndarray:
-        return np.polynomial.polynomial.polyval(u, a) / C
+        return (np.polynomial.polynomial.polyval(u, a) + (0.0 if cells is None else cells(float(u[0])))) / C
 
     return float(solve_ivp(rate, (0, t), [u], method="LSODA", rtol=1e-10, atol=1e-12).y[0, -1])
 
@@ -151,16 +166,16 @@ def expected_1t1r(
     u = brentq(lambda u: np.polynomial.polynomial.polyval(u, at_rest), -0.02, 0.02, xtol=1e-12)
     for inputs in spikes:
         on = np.append(inputs, 1.0).astype(bool)
-        currents = [-laws.leak[0], (~on).sum() * silent]
-        for side, devices in zip(SIDES, (pos, neg), strict=True):
-            for device in devices[on]:
-                ratio = device / laws.cell_g_S
-                currents.append(device * np.polynomial.polynomial.polyval(ratio, laws.cells[side].T))
-        a, C = polynomial_sum(*currents), silent_F + on.sum() * laws.cell_spiking_F
+        a, driven = polynomial_sum(-laws.leak[0], (~on).sum() * silent), (pos[on], neg[on])
+
+        def cells(u: float, driven: tuple[np.ndarray, np.ndarray] = driven) -> float:
+            return sum(cell_current(laws.cells[side], g, u) for side, g in zip(SIDES, driven, strict=True))
+
+        C = silent_F + on.sum() * laws.cell_spiking_F
         u = (silent_F * u + on.sum() * laws.cell_on_C) / C
-        u = integrated(u, a, C, clock.integrate_s - clock.edge_s / 2 - laws.cell_late_s)
+        u = integrated(u, a, C, clock.integrate_s - clock.edge_s / 2 - laws.cell_late_s, cells)
         membranes.append(u)
-        slope = np.polynomial.polynomial.polyval(u, a) / C
+        slope = (np.polynomial.polynomial.polyval(u, a) + cells(u)) / C
         fires.append(bool(u > threshold_V + laws.trip_offset_V + laws.trip_delay_s * slope))
         u += slope * (clock.edge_s / 2 - laws.cell_ceases_s)
         u += on.sum() * (laws.cell_off_C + laws.cell_off_F * u) / silent_F
@@ -215,7 +230,9 @@ def test_gradients_of_membranes_before_any_spike(array: str) -> None:
         assert not fired.any()
         return v
 
-    assert torch.autograd.gradcheck(membranes, (spikes, *g), atol=1e-7, rtol=1e-4)
+    # Of a cell's closed form without how the points that its parabola goes through move.
+    rtol = 2e-3 if array == "1t1r" else 1e-4
+    assert torch.autograd.gradcheck(membranes, (spikes, *g), atol=1e-4 if array == "1t1r" else 1e-7, rtol=rtol)
 
 
 def test_gradient_at_the_spike_is_snntorchs_fast_sigmoid(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,8 +77,40 @@ def test_latency_is_earlier_the_larger_the_input(steps: int) -> None:
     assert np.array_equal(batch.transpose(0, 1).bool().numpy(), spikes)
 
 
+@pytest.mark.parametrize("steps", [1, 7, 20])
+def test_dither_spreads_its_spikes_over_time_and_rows(steps: int) -> None:
+    """A modulator that carries what it did not yet spend; of all rows of one rate the same share spikes in any step."""
+    rates, rows = (0.0, 0.1, 0.37, 0.5, 0.93, 1.0), 300
+    x = np.repeat(np.array(rates, np.float32), rows)[None].repeat(2, 0)
+    spikes = encode(x, settings(steps, "dither"), 0)
+    assert np.array_equal(spikes[0], spikes[1]) and np.array_equal(spikes, encode(x, settings(steps, "dither"), 9))
+    spent, carried = np.zeros((steps, x.shape[1]), bool), np.arange(x.shape[1]) * (np.sqrt(5) - 1) / 2 % 1
+    for k in range(steps):
+        carried += x[0]
+        spent[k] = carried >= 1
+        carried -= spent[k]
+    assert (spent != spikes[0]).mean() < 0.002  # but for rounding
+    assert (np.abs(spikes[0].sum(0) - steps * x[0]) < 1).all()
+    for rate, of_rate in zip(rates, np.split(spikes[0], len(rates), 1), strict=True):
+        np.testing.assert_allclose(of_rate.mean(1), rate, rtol=0, atol=0.02)
+    batch = training_spikes(torch.from_numpy(x), settings(steps, "dither"), torch.Generator())
+    assert np.array_equal(batch.transpose(0, 1).bool().numpy(), spikes)
+
+
+@pytest.mark.parametrize("encoder", ["rate", "dither", "latency"])
+def test_a_gain_is_the_same_as_larger_inputs(encoder: str) -> None:
+    x = torch.rand(20, 9, generator=torch.Generator().manual_seed(0))
+    changed = settings(11, encoder).model_copy(update={"encoder_gain": 1.7})
+    larger = (x * 1.7).clamp(max=1)
+    assert np.array_equal(encode(x.numpy(), changed, 3), encode(larger.numpy(), settings(11, encoder), 3))
+    generators = (torch.Generator().manual_seed(1) for _ in range(2))
+    assert torch.equal(
+        training_spikes(x, changed, next(generators)), training_spikes(larger, settings(11, encoder), next(generators))
+    )
+
+
 @pytest.mark.parametrize("value", [1.5, -0.1, float("nan"), 255.0])
-@pytest.mark.parametrize("encoder", ["rate", "latency"])
+@pytest.mark.parametrize("encoder", ["rate", "dither", "latency"])
 def test_an_input_that_is_no_rate_is_refused(value: float, encoder: str) -> None:
     with pytest.raises(DomainError, match="1 of 5 values"):
         encode(np.array([[0, 0, 0, 1, value]]), settings(3, encoder), 0)

@@ -34,7 +34,7 @@ def test_figures_are_those_of_the_rows_and_these_of_single_chips(verifier: Make)
     model = verify.asked(**CHIPS).chips(verify.simulator)
     assert model is not None
     one = model.answers(model.chip(6))
-    assert float(np.mean(classes(one) == model.labels)) == table["accuracy_model"][1]
+    assert float(np.mean(classes(one, model.network) == model.labels)) == table["accuracy_model"][1]
     own = drawn(verify.network, verify.circuit, verify.technology, model.statistics, Draw(6))
     assert own.network.fingerprint == model.chip(6).network.fingerprint
     assert figures.nominal == model.accuracy(SpikingChip(verify.network))

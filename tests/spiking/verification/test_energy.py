@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from ideal_laws import ideal_laws
+from ideal_laws import ideal_laws, open_cells
 
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.verification.energy import cell_energy, energy_by_supply, row_energy
-from spicetrain.spiking.verification.netlist import Netlist
+from spicetrain.spiking.verification.netlist import Netlist, SideCells
 from spicetrain.technology import Technology
 from spiking.verification.nets import random_spiking_network, small_circuit
 
@@ -50,20 +50,25 @@ def test_rows_give_what_ngspice_says_their_sources_give(rest_V: float, ptm90: Te
 
 @pytest.mark.parametrize("domain", [None, (-0.015, 0.1)])
 def test_cells_take_their_current_as_long_as_rows_are_driven(domain: tuple[float, float] | None) -> None:
-    """A polynomial of constant membranes, a tangent beyond its domain: current times voltage times integrate_s, which
-    linear edges do not change; the layer behind the first, one clock step later."""
+    """An ideal cell and a polynomial of constant membranes, a tangent beyond its domain: current times voltage times
+    integrate_s, which linear edges do not change; the layer behind the first, one clock step later."""
     circuit = small_circuit("1t1r")
     clock, u = circuit.clock, np.array([0.01, -0.02])
     time_s = np.linspace(0, (STEPS + 1) * clock.step_s, 400_001)
     membranes = circuit.rest_V + np.tile(u, (len(time_s), 1))
     rng = np.random.default_rng(0)
-    sides = rng.normal(0, 1e-6, (3, 6, 2)), rng.normal(0, 1e-6, (3, 6, 2))
+    excitatory, inhibitory = (
+        SideCells(open_cells(rail_V), rng.uniform(1e-7, 1e-6, (1, 6, 2)), rng.normal(0, 1e-6, (3, 6, 2)))
+        for rail_V in (0.5, -0.5)
+    )
+    sides = excitatory, inhibitory
     active = np.hstack([SPIKES, np.ones((STEPS, 1))])
     wanted, held = 0.0, u if domain is None else np.clip(u, *domain)
-    for level_V, coefficients in ((circuit.rails.vdd_V, sides[0]), (circuit.rails.vss_V, sides[1])):
+    for level_V, cells in ((circuit.rails.vdd_V, sides[0]), (circuit.rails.vss_V, sides[1])):
         for i, j in np.ndindex(6, 2):
-            a0, a1, a2 = coefficients[:, i, j]
+            a0, a1, a2 = cells.change[:, i, j]
             current = a0 + a1 * u[j] + a2 * held[j] * (2 * u[j] - held[j])
+            current += cells.shares[0, i, j] * (level_V - circuit.rest_V - u[j])
             wanted += level_V * current * active[:, i].sum() * clock.integrate_s
     assert cell_energy(time_s, membranes, SPIKES, 1, sides, circuit, domain) == pytest.approx(wanted, rel=1e-4, abs=0)
     cut = time_s < clock.step_s

@@ -6,9 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from spicetrain.errors import VerificationError
 from spicetrain.spiking.definition import SpikingVerificationSettings
+from spicetrain.spiking.network import SpikingNetwork
+from spicetrain.spiking.training.layers import LayerResponse
+from spicetrain.spiking.training.readout import scores
 from spicetrain.spiking.verification.figures import (
     Layer,
     accuracies,
@@ -117,11 +121,32 @@ def test_the_class_spikes_most_and_of_several_it_is_the_first() -> None:
     spikes[2, 0, 1] = spikes[2, 1, 2] = True
     hidden = np.zeros((3, 2, 4), bool), np.zeros((3, 2, 4))
     layers = [hidden, (spikes, np.zeros(spikes.shape))]
-    assert classes(layers).tolist() == [2, 1, 1]
+    network = SpikingNetwork((), (), {})
+    assert classes(layers, network).tolist() == [2, 1, 1]
     nothing = [hidden, (np.zeros_like(spikes), np.zeros(spikes.shape))]
-    found = accuracies(nothing, layers, layers, np.array([2, 1, 0]))
+    found = accuracies(nothing, layers, layers, np.array([2, 1, 0]), network)
     wanted = {"images": 3, "accuracy_model": 1 / 3, "accuracy_circuit_model": 2 / 3, "accuracy_spice": 2 / 3}
-    assert found == pytest.approx(wanted | {"accuracy_gap": 1 / 3, "agreement": 1.0})
+    ties = {"tie_rate": 1 / 3, "tie_rate_circuit_model": 1 / 3, "tie_rate_model": 1.0}
+    assert found == pytest.approx(wanted | {"accuracy_gap": 1 / 3, "agreement": 1.0} | ties)
+
+
+def test_the_membrane_decides_between_outputs_that_spiked_as_often_in_training_and_in_verification() -> None:
+    rng = np.random.default_rng(5)
+    spikes, v = rng.random((200, 3, 4)) < 0.5, rng.normal(0.02, 0.01, (200, 3, 4))
+    wanted = []
+    for image in range(200):
+        counts = spikes[image].sum(0)
+        wanted.append(max(range(4), key=lambda j, image=image, counts=counts: (counts[j], v[image, -1, j])))  # type: ignore[misc]
+    network = SpikingNetwork((), (), {"readout": "membrane"})
+    assert classes([(spikes, v)], network).tolist() == wanted
+    assert classes([(spikes, v)], SpikingNetwork((), (), {})).tolist() != wanted
+    fired, membranes = (torch.as_tensor(one).double().transpose(0, 1) for one in (spikes, v))
+    of_torch = LayerResponse(fired, membranes.requires_grad_())
+    found = scores(of_torch, "membrane")
+    assert found.argmax(1).tolist() == wanted
+    assert torch.equal(scores(of_torch, "counts"), of_torch.spikes.sum(0))
+    (gradient,) = torch.autograd.grad(found.sum(), membranes)
+    assert (gradient[-1] > 0).all() and not gradient[:-1].any()
 
 
 SUMMARY: dict[str, Any] = {

@@ -1,0 +1,20 @@
+"""How the outputs of a spiking network are read: their scores, the largest of which is the class."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from spicetrain.spiking.definition import Readout
+from spicetrain.spiking.training.layers import LayerResponse
+
+
+def scores(outputs: LayerResponse, readout: Readout) -> Tensor:
+    """[samples, outputs]: spikes, and of `membrane` less than one more for the membrane at the last latch, so that it
+    decides between equal numbers of spikes and is trained; differentiable in both."""
+    counts = outputs.spikes.sum(0)
+    if readout == "counts":
+        return counts
+    last = outputs.membranes[-1]
+    middle, spread = last.detach().mean(), last.detach().std(correction=0)
+    return counts + torch.sigmoid((last - middle) / spread.clamp_min(torch.finfo(last.dtype).tiny))
