@@ -313,7 +313,7 @@ def test_flat_images_too_large_for_an_ngspice_without_klu_are_left_out_and_said(
     ("changes", "said"),
     [
         ({"netlist": "reduced"}, "wires take --netlist mesh or flat"),
-        ({"energy": EnergySettings(images=2)}, r"energy.images = 2 with \[wires\] in ptm90"),
+        ({"energy": EnergySettings(images=2, netlist="reduced")}, "wires take --energy.netlist mesh or flat"),
     ],
 )
 def test_wires_refuse(
