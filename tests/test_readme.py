@@ -71,7 +71,7 @@ class Shell:
     """Runs the lines of a block in the working folder; what would take minutes is opened, and not done."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        for verb in ("run", "characterize", "fit-surrogates", "train", "verify", "calibrate"):
+        for verb in ("run", "characterize", "fit-surrogates", "train", "verify", "calibrate", "placement"):
             monkeypatch.setitem(cli._ACTIONS, verb, self._open)
         monkeypatch.setattr(Compare, "run_missing", self._compare)
         self._made: set[Path] = set()

@@ -12,6 +12,7 @@ from inverter.netlists.test_network_deck import voltages
 from spicetrain.array.wires import Wires
 from spicetrain.cli import main
 from spicetrain.errors import ConfigurationError
+from spicetrain.inverter.network import Network
 from spicetrain.run import Run
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.training.held_out import held_out
@@ -34,7 +35,7 @@ def test_a_placement_is_judged_as_ngspice_judges_it(run: Run, ngspice: Ngspice) 
     assert found["loss"].nunique() > 3
     images = held_out(run.dataset, len(run.dataset.train_labels) // 2)[1]
     network = run.network()
-    assert network.row_ranking is not None  # by the training images
+    assert isinstance(network, Network) and network.row_ranking is not None  # by the training images
     for row in (found.iloc[0], found.iloc[-1]):
         wires = Wires(row_ohm=3000.0, column_ohm=3000.0, columns_sensed=row.columns_sensed, row_order=row.row_order)
         technology = run.technology.changed(wires=wires)
