@@ -13,6 +13,7 @@ from spicetrain.array.wires import Wires
 from spicetrain.errors import ConfigurationError
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
+from spicetrain.spiking.definition import SpikingExperiment
 from spicetrain.spiking.verification.energy import energy_by_supply, wired_row_energy
 from spicetrain.spiking.verification.spikes_file import read_spikes
 from spicetrain.technology import Technology
@@ -64,7 +65,8 @@ def test_the_model_knows_the_wires_of_the_run_and_not_of_its_conditions(verifier
 
 
 def test_chips_are_of_wires_too(verifier: Callable[..., Verifier]) -> None:
-    one = wired(verifier())
+    one = verifier()
+    one.technology = one.technology.changed(wires=WIRES.model_copy(update={"column_ohm": 3e4}))
     chips = one(flat_images=0, images=2, chips=2, chips_simulated=1, chips_images=2, chips_sources=False).chips
     assert chips is not None and chips.simulated_spike_agreement is not None
     assert chips.simulated_spike_agreement > 0.9
@@ -99,3 +101,11 @@ def test_what_is_refused(verifier: Callable[..., Verifier], ngspice: Ngspice) ->
     with pytest.raises(ConfigurationError, match="is a 1t1r"):
         other()
     assert not one.folder.exists()
+
+
+def test_a_folder_of_before_there_were_wires_takes_them_now(verifier: Callable[..., Verifier]) -> None:
+    """It says the form that was the default; without wires that is what it still is."""
+    written = SpikingExperiment.of_today({"verification": {"images": 3, "netlist": "reduced"}})
+    assert written["verification"] == {"images": 3}
+    assert (verifier().asked().form, wired(verifier()).asked().form) == ("reduced", "mesh")
+    assert SpikingExperiment.of_today({"verification": {"netlist": "flat"}})["verification"] == {"netlist": "flat"}
