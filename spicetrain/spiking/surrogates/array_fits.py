@@ -48,6 +48,7 @@ def fit_drivers(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit,
 def fit_cells(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, settings: SurrogateSettings) -> Fitted:
     """ConfigurationError: a threshold that no column reaches."""
     expected_V = membrane_range_V(circuit)
+    reach_V = require_reachable(table, circuit)
     cells, silent, fits, curves = {}, {}, [], []
     for side in SIDES:
         v, g, i = columns_of(table, {"side": side, "spiking": True}, "v_membrane_V", "g_S", "i_A")
@@ -58,7 +59,6 @@ def fit_cells(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, s
         for one in np.unique(g)[[0, len(np.unique(g)) // 2, -1]]:
             here = g == one
             curves.append(Curve(f"{side}, {one:.2g} S", u[here], i[here], cells[side].current_A(g[here], u[here])))
-    reach_V = require_reachable(cells, circuit)
     far = float(u.min()), float(u.max())
     report = {
         "errors": _of_the_largest(fits, expected_V) | {"everywhere": _of_the_largest(fits, far)},
@@ -66,7 +66,7 @@ def fit_cells(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, s
             "v_membrane_V": [circuit.rest_V + far[0], circuit.rest_V + far[1]],
             "g_S": [float(g.min()), float(g.max())],
         },
-        "reached_V": circuit.rest_V + reach_V,
+        "reached_V": reach_V,
     }
     domains = {**laws.domains, "cell": far, "silent": expected_V}
     laws = replace(laws, cells=cells, silent_cells=silent, domains=domains)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
-from scipy.optimize import brentq, least_squares
+from scipy.optimize import least_squares
 from sklearn.model_selection import train_test_split
 
 from spicetrain.errors import ConfigurationError
@@ -86,22 +87,24 @@ def _start(z: Vector, basis: NDArray[np.float64], drive_V: float) -> Vector:
     return np.concatenate([centre, np.log(np.full(_TERMS, 0.04 * drive_V)), np.zeros(_TERMS), logs.ravel()])
 
 
-def require_reachable(cells: dict[Side, CellCurves], circuit: SpikingCircuit) -> float:
-    """The membrane from rest (volts) at which the best pair of cells, g_max lifting and g_min pulling it down, brings
-    no current any more: where every column stops. ConfigurationError when a threshold is beyond it."""
-    up, down = (cells[side] for side in SIDES)
-
-    def net_A(u: float) -> float:
-        best = ((up, up.g_high_S), (down, down.g_low_S))
-        return sum(float(curves.current_A(np.array(g), np.array(u))) for curves, g in best)
-
-    reach_V = float(brentq(net_A, 0.0, up.drive_V)) if net_A(0.0) > 0 else 0.0
+def require_reachable(table: pd.DataFrame, circuit: SpikingCircuit) -> float:
+    """The membrane (volts) at which the best pair of cells, g_max lifting and g_min pulling it down, brings no current
+    any more, as measured: where every column stops; the upper rail when it brings some to the end of the table.
+    ConfigurationError when a threshold is beyond it."""
+    spiking, g = table[table["spiking"]], (table["g_S"].max(), table["g_S"].min())
+    best = [spiking[(spiking["side"] == side) & (spiking["g_S"] == of)] for side, of in zip(SIDES, g, strict=True)]
+    up, down = (one.set_index("v_membrane_V")["i_A"].sort_index() for one in best)
+    net = (up + down).loc[circuit.rest_V - _ROUNDED_V :]
+    v, net_A = net.index.to_numpy(), net.to_numpy()
+    first = int(np.argmax(net_A <= 0)) if (net_A <= 0).any() else len(net_A)
+    around = slice(max(first - 1, 0), first + 1)
+    reach_V = float(np.interp(0.0, -net_A[around], v[around])) if first < len(net_A) else circuit.rails.vdd_V
     for layer, threshold in enumerate(circuit.neuron.threshold_V):
-        if threshold - circuit.rest_V >= reach_V:
+        if threshold >= reach_V:
             raise ConfigurationError(
                 f"The threshold of layer {layer + 1}, {threshold:.3g} V, is out of reach: as measured, the best pair "
                 "of cells, one at g_max that lifts the membrane and one at g_min, lifts it to "
-                f"{circuit.rest_V + reach_V:.3g} V and no further, because its access transistor closes. Lower "
+                f"{reach_V:.3g} V and no further, because its access transistor closes. Lower "
                 "circuit.threshold_V, widen [access], or raise rails.vdd_V."
             )
     return reach_V

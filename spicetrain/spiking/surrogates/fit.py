@@ -36,7 +36,7 @@ FITS: dict[str, Callable[[pd.DataFrame, SpikingLaws, SpikingCircuit, SurrogateSe
     "reset_residue": fit_residue,
 }
 
-_FIT = Recipe("laws", 7)
+_FIT = Recipe("laws", 8)
 
 _NEURON = ("leak_current", "reset_current", "neuron_capacitance", "threshold", "reset_residue")
 _TABLES = {

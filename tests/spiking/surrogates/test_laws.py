@@ -208,7 +208,7 @@ def test_a_threshold_that_no_pair_of_cells_reaches_is_refused_with_the_voltage_i
 
     assert report["reached_V"] == pytest.approx(brentq(net, 0, 0.5), abs=5e-3)
     far = circuit.changed((0.05, 0.2), None)
-    with pytest.raises(ConfigurationError, match=r"layer 2, 0.2 V, is out of reach.* to 0\.1\d+ V and no further"):
+    with pytest.raises(ConfigurationError, match=r"layer 2, 0.2 V, is out of reach.* to 0\.\d+ V and no further"):
         fit_cells(table, SpikingLaws(0.0, (), ()), far, SurrogateSettings())
 
 
@@ -455,7 +455,7 @@ def test_shipped_circuits_are_fitted(measured: tuple[Path, SpikingCircuit, dict[
         at = at[np.isclose(at["v_membrane_V"], 0.1)]  # where a cubic is 19 % of the largest current off
         law = laws.cells["excitatory"].current_A(at["g_S"].to_numpy(), np.array([0.1]))
         assert law[0] == pytest.approx(float(at["i_A"].iloc[0]), abs=0.01 * cell["largest_A"]) and law[0] > 0
-        assert report["surrogates"]["cell_current"]["reached_V"] == pytest.approx(0.19, abs=0.01)
+        assert report["surrogates"]["cell_current"]["reached_V"] == pytest.approx(0.188, abs=2e-3)
         assert 1e-16 < laws.cell_silent_F < 2e-15 and laws.cell_spiking_F > 0
 
 

@@ -129,6 +129,9 @@ def test_a_checkpoint_of_another_circuit_or_encoding_is_refused(train: Trainer, 
         train(tmp_path, circuit=lif(capacitance_F=(2e-12,)), epochs=1)
     with pytest.raises(ArchitectureMismatch, match="steps"):
         train(tmp_path, SHAPE.model_copy(update={"steps": 7}), epochs=1)
+    for change in ({"encoder": "dither"}, {"encoder_gain": 0.5}, {"readout": "membrane"}):
+        with pytest.raises(ArchitectureMismatch, match=next(iter(change))):
+            train(tmp_path, SHAPE.model_copy(update=change), epochs=1)
 
 
 @pytest.mark.parametrize("method", ["circuit", "regular"])
@@ -141,6 +144,8 @@ def test_metrics_say_what_was_measured(method: Any, train: Trainer, tmp_path: Pa
     answers = predict(network, encode(train.iris.test_inputs, SHAPE, SHAPE.encoder_seed), CIRCUIT, LAWS, method)
     right = (answers[-1][0].sum(1).argmax(1) == train.iris.test_labels).mean()
     assert line["accuracy_test"] == pytest.approx(right)
+    ranked = np.sort(answers[-1][0].sum(1), 1)
+    assert line["tie_rate_test"] == pytest.approx((ranked[:, -1] == ranked[:, -2]).mean())
     assert 0 <= line["accuracy_validation"] <= 1
     assert len(line["spike_rates"]) == 2 and all(0 < rate < 1 for rate in line["spike_rates"])
 
