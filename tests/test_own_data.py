@@ -413,6 +413,8 @@ def test_a_spiking_network_takes_it_too(tmp_path: Path) -> None:
     run = Run.open(toml, tmp_path / "run")
     run.require()
     assert run.dataset.own and run.dataset.classes == ("a", "b", "c")
-    toml.write_text(text.replace("[2, 8, 3]", "[2, 8, 4]") + "[training]\naugmentation = { shift_pixels = 0, rotate_rad = 0 }\n")
+    toml.write_text(
+        text.replace("[2, 8, 3]", "[2, 8, 4]") + "[training]\naugmentation = { shift_pixels = 0, rotate_rad = 0 }\n"
+    )
     with pytest.raises(ConfigurationError, match="begin with 2 and end with 3"):
         Run.open(toml, tmp_path / "run").require()
