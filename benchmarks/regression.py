@@ -1,14 +1,12 @@
 """What a float network of the same width reaches on the functions to be learnt, beside a run's summary.json.
 
-    python benchmarks/regression.py [RUNS_FOLDER]
-
-prints, a row a target: rms error of scikit-learn's MLPRegressor (tanh, best of three seeds, L-BFGS), of the preset's
-network in its own model and in ngspice (from RUNS_FOLDER/<name>-kcl/summary.json, where there is one), and their ratio.
+Prints, a row a target: rms error of scikit-learn's MLPRegressor (tanh, best of three seeds, L-BFGS), of the preset's
+network in its own model and in ngspice (from RUNS/<name>-kcl/summary.json, where there is one), and their ratio.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import warnings
 from pathlib import Path
 
@@ -57,4 +55,6 @@ def main(runs: Path) -> None:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore", ConvergenceWarning)
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "runs"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs="?", default=Path("runs"), help="folder of the run folders")
+    main(parser.parse_args().runs)

@@ -225,7 +225,7 @@ def test_a_run_folder_is_its_own(opened: Opened, own_folder: Path) -> None:
 REFUSED = {
     "no verb": ("", "required: VERB. `spicetrain --help` says what may be given"),
     "unknown verb": ("trian iris-kcl", "Unknown verb 'trian'. Did you mean 'train'?"),
-    "no target": ("train", "needs a TARGET: a preset (fashion-mnist-kcl, "),
+    "no target": ("train", "needs a TARGET: a preset (blackscholes-kcl, "),
     "unknown preset": ("run mnist-kl", "Did you mean 'mnist-kcl'?"),
     "no such TOML": ("run tin.toml", "Did you mean 'tiny.toml'?"),
     "unknown flag": ("train tiny.toml --epoch 3", "Unknown flag --epoch. Did you mean '--epochs'?"),

@@ -169,6 +169,9 @@ def test_the_content_is_in_the_key(tmp_path: Path) -> None:
         load(frame, tmp_path, classes=["c", "b", "a"]), load(frame, tmp_path, scaling="all"),
     ):  # fmt: skip
         assert other.fingerprint != same.fingerprint
+    counted = table(label=np.arange(FLOWERS) % 3)
+    named, otherwise = (load(counted, tmp_path, classes=list(names)) for names in ("xyz", "uvw"))
+    assert named.fingerprint != otherwise.fingerprint
     priced = frame.assign(price=np.arange(FLOWERS)).drop(columns="label")
     low, high = (load(priced, tmp_path, target="price", output_share=share) for share in (0.5, 0.6))
     assert low.fingerprint != high.fingerprint

@@ -368,7 +368,7 @@ def of_features(
     iris = datasets.load_dataset("iris")
     inputs = np.random.default_rng(0).random((30, features), dtype=np.float32)
     made = datasets.Dataset("made", inputs, iris.test_labels, inputs, iris.test_labels, iris.classes, shape)
-    monkeypatch.setattr("spicetrain.report.page.load_dataset", lambda name, folder=None: made)
+    monkeypatch.setattr("spicetrain.datasets.settings.load_dataset", lambda name, folder=None: made)
     _network((features, 30, 3)).save(run_folder / "network.safetensors")
     return report(run_folder), (run_folder / "report.html").read_text(encoding="utf-8")
 
@@ -421,7 +421,7 @@ def test_without_its_dataset_the_page_has_no_pictures_and_says_so(
             raise DatasetError("the images are at the bottom of the sea")
         return other
 
-    monkeypatch.setattr("spicetrain.report.page.load_dataset", load)
+    monkeypatch.setattr("spicetrain.datasets.settings.load_dataset", load)
     text = report(run_folder).text["worst"]
     reason = "bottom of the sea" if how == "absent" else "labels of iris are not those of verification.parquet"
     assert "Without pictures" in text and reason in text and "margin -150 mV" in text

@@ -47,7 +47,7 @@ def load_own(settings: DatasetSettings) -> Dataset:
         train_labels, test_labels = train.wanted, test.wanted
     else:
         where = f"{settings.file}: the label {train.label!r}"
-        values, classes = classes_of(train.wanted.tolist(), settings.classes, where)
+        values, classes = classes_of(train.wanted.tolist(), settings.classes or (), where)
         train_labels, test_labels = (indices_of(part.wanted.tolist(), values, where) for part in (train, test))
     by: Any = settings.scaling or train.scaling
     inputs = scaled(train.features, test.features, train.names, by, settings.beyond, name)
@@ -119,7 +119,9 @@ def _of_table(settings: DatasetSettings, table: Tabular) -> _Samples:
             )
         wanted = np.array(values_of(table.columns[label], f"{table.path}: the label {label!r}"))
         learnt = (label,)
-    names = table.expanded(settings.features, "features") or tuple(name for name in table.columns if name not in learnt)
+    names = table.expanded(settings.features or (), "features") or tuple(
+        name for name in table.columns if name not in learnt
+    )
     if both := [name for name in names if name in learnt]:
         raise DatasetError(
             f"{table.path}: {both[0]!r} is a feature and what is to be learnt: drop it from one of them."
@@ -179,7 +181,8 @@ def _chosen(samples: _Samples, rows: NDArray[np.int64]) -> _Samples:
 
 def _targets_of(train: _Samples, settings: DatasetSettings) -> Targets:
     low, high = train.wanted.min(axis=0), train.wanted.max(axis=0)
-    names = settings.target if len(settings.target) == len(low) else tuple(f"target_{j}" for j in range(len(low)))
+    given = settings.target or ()
+    names = given if len(given) == len(low) else tuple(f"target_{j}" for j in range(len(low)))
     with np.errstate(over="ignore"):
         flat = ~np.isfinite(high - low) | (high - low < np.finfo(np.float64).tiny)
     for name, value in zip(np.array(names)[flat], low[flat], strict=True):

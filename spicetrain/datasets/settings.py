@@ -25,7 +25,7 @@ class DatasetSettings(Definition):
     folder        of mnist and fashion-mnist: where <name>/*.gz lie, None: the usual places, else downloaded
     test_file     a second file of test samples, of the same columns; None: a share of `file`, every class in its share
     test_share, seed  of that split
-    features      columns that are the inputs; none: all that are neither label nor target
+    features      columns that are the inputs; None: all that are neither label nor target
     label         the column of the class; None: the one that is called label, class, target or y
     target        columns of the numbers to be learnt, in place of a class: a regression
     task          None: a regression where there is a target
@@ -44,11 +44,11 @@ class DatasetSettings(Definition):
     test_file: Path | None = None
     test_share: float = Field(default=0.2, gt=0, lt=1)
     seed: int = Field(default=0, ge=0, lt=2**32)
-    features: tuple[str, ...] = ()
+    features: tuple[str, ...] | None = None
     label: str | None = None
-    target: tuple[str, ...] = ()
+    target: tuple[str, ...] | None = None
     task: Task | None = None
-    classes: tuple[str, ...] = ()
+    classes: tuple[str, ...] | None = None
     scaling: Literal["feature", "all", "none"] | None = None
     beyond: Literal["clip", "refuse"] = "clip"
     image_shape: tuple[int, int] | None = None
@@ -91,7 +91,7 @@ class DatasetSettings(Definition):
         if self.target and self.classes:
             raise ValueError("classes are given, but a target is learnt, which has none. Leave one of them out")
         for name in ("features", "target", "classes"):
-            values = getattr(self, name)
+            values = getattr(self, name) or ()
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} names one of them twice: {', '.join(values)}")
         if self.image_shape is not None and min(self.image_shape) < 1:
