@@ -17,7 +17,8 @@ from scipy.special import expit, ndtr
 from spicetrain.datasets.dataset import Dataset, Targets
 from spicetrain.errors import DatasetError
 
-_TRAIN, _TEST, _SEED = 8000, 1000, 0
+_TRAIN, _TEST = 8000, 1000
+_TRAIN_SEED, _TEST_SEED = 0, 1
 _LINK_M = 0.5  # both links of the arm, as AxBench has them
 _RATE_PER_YEAR = 0.03
 
@@ -87,15 +88,15 @@ def load_kernel(name: str, draw: Sampler, targets: tuple[str, ...], folder: Path
     """8,000 samples to train on and 1,000 to test. DatasetError when a folder is given."""
     if folder is not None:
         raise DatasetError(f"{name} is computed and takes no folder: leave {folder} out.")
-    inputs, wanted = draw(_TRAIN + _TEST, np.random.default_rng(_SEED))
-    train, test = slice(_TRAIN), slice(_TRAIN, None)
-    low, high = wanted[train].min(axis=0), wanted[train].max(axis=0)
+    inputs, wanted = draw(_TRAIN, np.random.default_rng(_TRAIN_SEED))
+    test_inputs, test_wanted = draw(_TEST, np.random.default_rng(_TEST_SEED))
+    low, high = wanted.min(axis=0), wanted.max(axis=0)
     return Dataset(
         name=name,
-        train_inputs=inputs[train].astype(np.float32),
-        train_labels=wanted[train],
-        test_inputs=inputs[test].astype(np.float32),
-        test_labels=wanted[test],
+        train_inputs=inputs.astype(np.float32),
+        train_labels=wanted,
+        test_inputs=test_inputs.astype(np.float32),
+        test_labels=test_wanted,
         classes=(),
         image_shape=(3, 3) if draw is _patches else None,
         targets=Targets(targets, tuple(low.tolist()), tuple(high.tolist())),
