@@ -175,7 +175,7 @@ def _placement(run: Run, options: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    rows = run.placements()
+    rows = run.placement()
     table = Table("columns sensed", "row order", title="in the model, on training images")
     for name in ("accuracy", "loss"):
         table.add_column(name, justify="right")

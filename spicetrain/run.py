@@ -168,7 +168,7 @@ class Run:
         shutil.rmtree(scratch, ignore_errors=True)
         return rows
 
-    def placements(self) -> pd.DataFrame:
+    def placement(self) -> pd.DataFrame:
         """The wires of the trained network placed in every way, in the model, a row each, the best first; nothing is
         written. ConfigurationError where there are no wires."""
         return self.system.placements(self, self.network(), self.surrogates())

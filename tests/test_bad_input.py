@@ -125,7 +125,7 @@ ENERGY = "--network.layers 4 200 50 3 --network.inverter-sizes 8 8 1 --energy-im
         (f"{WIRES} --energy-images 3 --energy.netlist reduced", "wires take --energy.netlist mesh or flat"),
         (f"{WIRES} --wires.tc-per-K 0.09 --verification.conditions.temperature-C -40", "a metal's rise is about 0.003"),
         (f"{WIRES} --wires.tc-per-K 0.09 --training.conditions.temperatures-C -40", "a metal's rise is about 0.003"),
-        (f"{WIRES} --technology bent.toml", "the solver takes devices that are ohmic to"),
+        (f"{WIRES} --technology power.toml", "between wires that resist, devices are trained that are ohmic or"),
         (
             f"{WIRES} {LARGE} --netlist flat",
             "flat with wires, up to 802 x 400 cells, takes an ngspice without KLU some",

@@ -29,7 +29,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def test_a_placement_is_judged_as_ngspice_judges_it(run: Run, ngspice: Ngspice) -> None:
-    found = run.placements()
+    found = run.placement()
     assert sorted(found["loss"]) == found["loss"].tolist()
     assert len(found) == len(found.drop_duplicates(["columns_sensed", "row_order"])) == 6
     assert found["loss"].nunique() > 3
@@ -47,11 +47,11 @@ def test_a_placement_is_judged_as_ngspice_judges_it(run: Run, ngspice: Ngspice) 
 
 def test_the_command_says_which_is_best(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["placement", str(run.folder), *FLAGS]) == 0
-    shown, best = capsys.readouterr().out, run.placements().iloc[0]
+    shown, best = capsys.readouterr().out, run.placement().iloc[0]
     assert f'columns_sensed = "{best.columns_sensed}", row_order = "{best.row_order}"' in shown
     assert shown.count("%") == 6
 
 
 def test_without_wires_there_is_nothing_to_place(run: Run) -> None:
     with pytest.raises(ConfigurationError, match=r"ptm90 has no \[wires\]\. .*--verification.conditions.wires.row-ohm"):
-        Run.open(run.folder).placements()
+        Run.open(run.folder).placement()

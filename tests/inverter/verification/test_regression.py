@@ -20,13 +20,13 @@ Capture = pytest.CaptureFixture[str]
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """mine.toml, of two targets of two features, and its finished run."""
     folder = tmp_path_factory.mktemp("regression")
-    u, v = np.random.default_rng(0).uniform(0, 1, (2, 60))
+    u, v = np.random.default_rng(0).uniform(0, 1, (2, 300))
     columns = {"u": u, "v": v, "sum_m": 10 * (u + v), "difference": u - 2 * v}
     pd.DataFrame(columns).to_csv(folder / "mine.csv", index=False)
     (folder / "plan.toml").write_text(PLAN)
     text = TOML.replace('name = "iris"', 'file = "mine.csv"\ntarget = ["sum_m", "difference"]')
     text = text.replace("[4, 3, 3]", "[2, 6, 2]").replace("images = 30", "images = 12")
-    text = text.replace("epochs = 3", "epochs = 30\nlearning_rate = 0.2\nvalidation = 6")
+    text = text.replace("epochs = 3", "epochs = 30\nlearning_rate = 0.1\nvalidation = 6")
     text = text.replace("batch_size = 40", "batch_size = 8")
     (folder / "mine.toml").write_text(text)
     assert main(["run", str(folder / "mine.toml"), "--out", str(folder / "run"), "--workers", "1"]) == 0
