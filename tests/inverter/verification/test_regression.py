@@ -25,7 +25,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pd.DataFrame(columns).to_csv(folder / "mine.csv", index=False)
     (folder / "plan.toml").write_text(PLAN)
     text = TOML.replace('name = "iris"', 'file = "mine.csv"\ntarget = ["sum_m", "difference"]')
-    text = text.replace("[4, 3, 3]", "[2, 6, 2]").replace("images = 30", "images = 12")
+    text = text.replace("[4, 3, 3]", "[2, 6, 2]").replace("images = 30", "images = 60")
     text = text.replace("epochs = 3", "epochs = 30\nlearning_rate = 0.1\nvalidation = 6")
     text = text.replace("batch_size = 40", "batch_size = 8")
     (folder / "mine.toml").write_text(text)
@@ -40,7 +40,7 @@ def test_summary_table_and_metrics_agree(own: Path) -> None:
     names = ["sum_m", "difference"]
     wanted = frame[[f"wanted_{name}" for name in names]].to_numpy()
     source = pd.read_csv(own / "mine.csv")[names].to_numpy()
-    assert len(wanted) == 12 and all(np.isclose(source, row).all(1).any() for row in wanted)
+    assert len(wanted) == 60 and all(np.isclose(source, row).all(1).any() for row in wanted)
     for kind in ("model", "spice"):
         found = frame[[f"{kind}_{name}" for name in names]].to_numpy()
         assert summary["regression"][f"r2_{kind}"] == pytest.approx(r2_score(wanted, found), rel=1e-9)
