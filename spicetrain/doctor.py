@@ -171,7 +171,7 @@ def _technologies() -> list[Finding]:
 
 def _devices() -> list[Finding]:
     names = ", ".join(sorted(path.stem for path in (netlists_folder() / "devices").glob("*.toml")))
-    return [Finding("measured devices", "ok", f"[memristor] preset = one of {names}")]
+    return [Finding("devices by name", "ok", f"[memristor] preset = one of {names}")]
 
 
 def _datasets() -> list[Finding]:

@@ -75,7 +75,7 @@ def test_technologies_and_devices_are_listed(monkeypatch: pytest.MonkeyPatch) ->
     found = by_name(examine())
     assert found["technology ptm90"] == Finding("technology ptm90", "ok", str(load_technology("ptm90").library))
     assert found["technology gf180mcu"].value.endswith("sm141064.ngspice")
-    assert "pcm" in found["measured devices"].value and "rram-wan" in found["measured devices"].value
+    assert "pcm" in found["devices by name"].value and "rram-wan" in found["devices by name"].value
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     findings = examine()
     foundry = by_name(findings)["technology gf180mcu"]
