@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -57,6 +58,9 @@ def _flushed() -> Iterator[None]:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    if not arguments:
+        parser_of_verbs().print_help()
+        return 0
     first = next((word for word in arguments if not word.startswith("-")), None)
     if first is not None and first not in VERBS:
         raise ConfigurationError(f"Unknown verb {first!r}.{nearest(first, VERBS)}")
@@ -69,6 +73,9 @@ def _dispatch(arguments: list[str]) -> int:
     elif rest and options.verb in WITHOUT_SETTINGS:
         reason = WITHOUT_SETTINGS[options.verb]
         raise ConfigurationError(f"Unknown argument {rest[0]}.{nearest(rest[0], flags_of_verb(options))} {reason}")
+    if options.verb == "presets":
+        _presets(options)
+        return 0
     if options.verb == "doctor":
         from spicetrain.doctor import examine, print_findings
 
@@ -87,6 +94,15 @@ def _dispatch(arguments: list[str]) -> int:
         raise_at_ctrl_c()
         _ACTIONS[options.verb](run, options)
     return 0
+
+
+def _presets(options: argparse.Namespace) -> None:
+    from spicetrain.shipped import as_json, as_lines
+
+    if options.json:
+        print(json.dumps(as_json(), indent=2))
+    else:
+        print(*as_lines(), sep="\n")
 
 
 def _open(options: argparse.Namespace, rest: list[str], arguments: list[str]) -> Run:
