@@ -22,6 +22,7 @@ VERBS = {
     "compare": "methods x datasets x seeds: run what is missing, one table and one page of all",
     "technology": "check a technology in ngspice, and draw what its transistors and its inverter do",
     "import-device": "fit a device to measured I-V, programming errors or pulses, for a technology to name",
+    "show": "say what an experiment's settings are, what of it is finished and what would run",
     "presets": "list the presets and comparisons that are shipped, and what each is",
     "doctor": "say what this machine has and lacks",
 }
@@ -101,7 +102,7 @@ def parser_of_verbs() -> argparse.ArgumentParser:
         if verb in _SIMULATING:
             one.add_argument("--workers", type=int, metavar="N", help="processes at a time (default: one a core)")
             one.add_argument("--executor", metavar="MODULE:CALLABLE", help=_EXECUTOR)
-        if verb == "presets":
+        if verb in ("presets", "show"):
             one.add_argument("--json", action="store_true", help="as JSON")
         if verb == "compare":
             one.add_argument("--datasets", nargs="+", default=(), metavar="NAME", help="only these of its datasets")

@@ -89,6 +89,8 @@ def _dispatch(arguments: list[str]) -> int:
         _technology(options)
     elif options.verb == "import-device":
         _import_device(options)
+    elif options.verb == "show":
+        _show(options, rest, arguments)
     elif not (options.verb == "report" and _report_of_comparison(options)):
         run = _open(options, rest, arguments)
         raise_at_ctrl_c()
@@ -103,6 +105,20 @@ def _presets(options: argparse.Namespace) -> None:
         print(json.dumps(as_json(), indent=2))
     else:
         print(*as_lines(), sep="\n")
+
+
+def _show(options: argparse.Namespace, rest: list[str], arguments: list[str]) -> None:
+    """Settings, tables and rooms; nothing is done."""
+    run = _open(options, rest, arguments)
+    from spicetrain.flags import settings_named
+    from spicetrain.show.show import as_json, as_lines, show
+
+    by_flag = settings_named(type(run.experiment), rest, SHORT) if rest else ()
+    shown = show(options.target, run, by_flag)
+    if options.json:
+        print(json.dumps(as_json(shown), indent=2))
+    else:
+        print(*as_lines(shown), sep="\n")
 
 
 def _open(options: argparse.Namespace, rest: list[str], arguments: list[str]) -> Run:

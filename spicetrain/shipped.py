@@ -43,7 +43,7 @@ def as_lines() -> Iterator[str]:
             yield f"{kind}, {system}"
             yield from (f"  {one.name:{width}}  {one.about}" for one in ones)
             yield ""
-    yield "`spicetrain run NAME` does a preset, `spicetrain compare NAME` a comparison."
+    yield "`spicetrain show NAME` says what a preset would do, `spicetrain run NAME` does it, `compare` a comparison."
 
 
 def _in_folder(folder: Path) -> list[Shipped]:
