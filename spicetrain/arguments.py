@@ -35,6 +35,9 @@ WITHOUT_SETTINGS = {
     "doctor": "It takes no settings.",
 }
 WITHOUT_TARGET = ("presets", "doctor")
+_WORKING = (
+    "run", "characterize", "fit-surrogates", "train", "verify", "calibrate", "placement", "compare", "technology",
+)  # fmt: skip
 _SIMULATING = ("run", "characterize", "train", "verify", "calibrate", "compare", "technology")
 
 # Short names for what is asked for most often.
@@ -97,6 +100,8 @@ def parser_of_verbs() -> argparse.ArgumentParser:
                 "target", metavar="TARGET", nargs="?", help=_TARGET.get(verb, "preset, TOML or run folder")
             )
             one.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (default: runs/TARGET)")
+        if verb in _WORKING:
+            one.add_argument("--quiet", action="store_true", help="no progress on stderr; so does $SPICETRAIN_QUIET=1")
         if verb in (*_SIMULATING, "doctor"):
             one.add_argument("--ngspice", metavar="PATH", help="the ngspice to use")
         if verb in _SIMULATING:

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +94,8 @@ def _dispatch(arguments: list[str]) -> int:
     elif not (options.verb == "report" and _report_of_comparison(options)):
         run = _open(options, rest, arguments)
         raise_at_ctrl_c()
-        _ACTIONS[options.verb](run, options)
+        with _speaking(options):
+            _ACTIONS[options.verb](run, options)
     return 0
 
 
@@ -141,6 +142,12 @@ def _open(options: argparse.Namespace, rest: list[str], arguments: list[str]) ->
         experiment = with_flags(experiment, rest, SHORT, flags_of_verb(options))
     folder = options.out or default_folder(options.target)
     return Run(experiment, folder, **_simulating(options))
+
+
+def _speaking(options: argparse.Namespace) -> AbstractContextManager[None]:
+    from spicetrain.progress import speaking
+
+    return speaking(quiet=getattr(options, "quiet", False))
 
 
 def _simulating(options: argparse.Namespace) -> dict[str, Any]:
@@ -259,7 +266,8 @@ def _compare(options: argparse.Namespace) -> None:
     folder = options.out or default_folder(options.target)
     compare = Compare(load_comparison(options.target), folder, **chosen, **_simulating(options))
     raise_at_ctrl_c()
-    cells = compare.run_missing()
+    with _speaking(options):
+        cells = compare.run_missing()
     print_tables(Results.read(folder).tables())
     raise_worst(cells)
     print(f"All of it in {folder / 'comparison.html'}")
@@ -283,7 +291,8 @@ def _technology(options: argparse.Namespace) -> None:
     given = _simulating(options)
     ngspice = find_ngspice(given.pop("ngspice", None))
     raise_at_ctrl_c()
-    rows, page = look(technology, Simulator(ngspice, **given), folder)
+    with _speaking(options):
+        rows, page = look(technology, Simulator(ngspice, **given), folder)
     table = Table("", "", "", "", show_header=False)
     for row in rows:
         table.add_row(*map(escape, (row.what, row.state, row.figure, row.advice)))
