@@ -200,6 +200,24 @@ def test_defaults_are_those_of_an_empty_toml(name: str, kind: type[Any]) -> None
     assert flat(defaults_of(kind)) == flat(empty)
 
 
+@pytest.mark.parametrize(
+    ("name", "damage", "code"),
+    [
+        ("surrogates.json", '{"technology_fingerprint": 1, "surrogates": [1]}', 2),
+        ("surrogates.json", "{", 2),
+        ("metrics.jsonl", '{"epoch": 1, "seconds": "x"}\n', 2),
+        ("manifest.json", '{"rooms": {"verify": 3}}', 0),
+        ("manifest.json", '{"rooms": {"verify": {"artefacts_sha256": [1]}}}', 0),
+        ("manifest.json", "[]", 2),
+    ],
+)
+def test_what_is_damaged_is_named(name: str, damage: str, code: int, done: Path, capsys: Capture) -> None:
+    (done / name).write_text(damage)
+    assert main(["show", str(done)]) == code
+    out, err = capsys.readouterr()
+    assert name in err if code else "of another network.safetensors" in out
+
+
 def test_what_is_no_experiment(capsys: Capture) -> None:
     assert main(["show", "iris-kc"]) == 2
     assert "Did you mean 'iris-kcl'?" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from spicetrain.characterization.plan import load_plan
 from spicetrain.characterization.stored import Stored, stored_tables
 from spicetrain.errors import ArchitectureMismatch
 from spicetrain.run import Run
-from spicetrain.runfolder import FIT, NETWORK, SUMMARY, SURROGATES, TABLES
+from spicetrain.runfolder import FIT, METRICS, NETWORK, SUMMARY, SURROGATES, TABLES
 from spicetrain.show.settings import flat
 from spicetrain.storage import sha256_of_file
 from spicetrain.systems import load_experiment, require_same_training
@@ -59,6 +59,9 @@ def _fit_surrogates(run: Run, tables: list[Stored], measured: Room) -> Room:
     fit = files.json(FIT, ("technology_fingerprint", "surrogates"), verb)
     if fit is None or files.path(SURROGATES) is None:
         return Room(verb, "would run", "nothing is fitted yet")
+    reports = fit["surrogates"]
+    if not (isinstance(reports, dict) and all(isinstance(report, dict) for report in reports.values())):
+        raise files.damaged(files / FIT, f"surrogates = {reports!r:.40}", verb)
     now = {"technology": run.technology.fingerprint} | run.system.inputs(run)
     if changed := [name for name, value in now.items() if fit.get(f"{name}_fingerprint", value) != value]:
         return Room(verb, "would run", f"it was fitted for another {changed[0]}")
@@ -67,11 +70,11 @@ def _fit_surrogates(run: Run, tables: list[Stored], measured: Room) -> Room:
         return Room(verb, "would run", differing)
     if not measured.finished:
         return Room(verb, "would run", "if tables change")
-    for name, report in fit["surrogates"].items():
+    for name, report in reports.items():
         table = files.path(f"{TABLES}/{report.get('table')}")
         if table is not None and report.get("table_sha256") not in (None, sha256_of_file(table)):
             return Room(verb, "would run", f"the table of {name} has changed")
-    unfitted = [table.name for table in tables if table.name not in fit["surrogates"]]
+    unfitted = [table.name for table in tables if table.name not in reports]
     if unfitted and run.system.first_fit in unfitted:
         return Room(verb, "would run", f"fits {', '.join(unfitted)}")
     return Room(verb, "finished", "")
@@ -85,7 +88,7 @@ def _train(run: Run) -> Room:
     except ArchitectureMismatch as error:
         return Room(verb, "would refuse", str(error))
     lines = files.metrics(("epoch", "seconds"), epochs) or []
-    seconds = sum(line["seconds"] for line in lines)
+    seconds = _seconds_of(run, lines)
     if len(lines) == epochs and files.path(NETWORK) is not None:
         return Room(verb, "finished", f"{epochs} epochs, {seconds:.0f} s")
     if lines:
@@ -94,19 +97,32 @@ def _train(run: Run) -> Room:
     return Room(verb, "would run", f"{epochs} epochs")
 
 
+def _seconds_of(run: Run, lines: list[dict[str, Any]]) -> float:
+    try:
+        return float(sum(line["seconds"] for line in lines))
+    except (TypeError, ValueError) as error:
+        raise run.files.damaged(run.files / METRICS, str(error), "train") from error
+
+
 def _verify(run: Run, trained: Room) -> Room:
     verb, files = "verify", run.files
     if files.path(SUMMARY) is None:
         return Room(verb, "would run", "nothing is verified yet")
     if not trained.finished:
         return Room(verb, "would run", f"what is in {SUMMARY} is of another training, or of a part of this one")
-    made = files.manifest["rooms"].get(verb, {}).get("artefacts_sha256", {})
-    if made.get(NETWORK) != sha256_of_file(files / NETWORK):
+    made = files.manifest["rooms"].get(verb)
+    if _sha256_then(made) != sha256_of_file(files / NETWORK):
         return Room(verb, "would run", f"{SUMMARY} is of another {NETWORK}")
     before, now = (_judged(experiment) for experiment in (load_experiment(run.folder), run.experiment))
     if differing := _differing(before, now):
         return Room(verb, "would run", differing)
     return Room(verb, "finished", "`spicetrain run` keeps it, `spicetrain verify` simulates again")
+
+
+def _sha256_then(made: Any) -> Any:
+    """Of the network, as the manifest's entry of a room has it; None where it says nothing of it."""
+    artefacts = made.get("artefacts_sha256") if isinstance(made, dict) else None
+    return artefacts.get(NETWORK) if isinstance(artefacts, dict) else None
 
 
 def _judged(experiment: Any) -> dict[str, Any]:
