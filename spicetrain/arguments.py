@@ -22,6 +22,8 @@ VERBS = {
     "compare": "methods x datasets x seeds: run what is missing, one table and one page of all",
     "technology": "check a technology in ngspice, and draw what its transistors and its inverter do",
     "import-device": "fit a device to measured I-V, programming errors or pulses, for a technology to name",
+    "show": "say what an experiment's settings are, what of it is finished and what would run",
+    "presets": "list the presets and comparisons that are shipped, and what each is",
     "doctor": "say what this machine has and lacks",
 }
 WITHOUT_SETTINGS = {
@@ -29,8 +31,13 @@ WITHOUT_SETTINGS = {
     "compare": "Settings are in the TOML.",
     "technology": "Settings are in its TOML.",
     "import-device": "What it writes is a TOML: change it there.",
+    "presets": "It takes no settings.",
     "doctor": "It takes no settings.",
 }
+WITHOUT_TARGET = ("presets", "doctor")
+_WORKING = (
+    "run", "characterize", "fit-surrogates", "train", "verify", "calibrate", "placement", "compare", "technology",
+)  # fmt: skip
 _SIMULATING = ("run", "characterize", "train", "verify", "calibrate", "compare", "technology")
 
 # Short names for what is asked for most often.
@@ -86,18 +93,22 @@ def parser_of_verbs() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb, text in VERBS.items():
         # --help is answered in _dispatch: behind a TARGET the list of settings follows.
-        one = verbs.add_parser(verb, help=text, description=text, add_help=verb == "doctor", **style)
+        one = verbs.add_parser(verb, help=text, description=text, add_help=verb in WITHOUT_TARGET, **style)
         one.set_defaults(parser=one)
-        if verb != "doctor":
+        if verb not in WITHOUT_TARGET:
             one.add_argument(
                 "target", metavar="TARGET", nargs="?", help=_TARGET.get(verb, "preset, TOML or run folder")
             )
             one.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (default: runs/TARGET)")
+        if verb in _WORKING:
+            one.add_argument("--quiet", action="store_true", help="no progress on stderr; so does $SPICETRAIN_QUIET=1")
         if verb in (*_SIMULATING, "doctor"):
             one.add_argument("--ngspice", metavar="PATH", help="the ngspice to use")
         if verb in _SIMULATING:
             one.add_argument("--workers", type=int, metavar="N", help="processes at a time (default: one a core)")
             one.add_argument("--executor", metavar="MODULE:CALLABLE", help=_EXECUTOR)
+        if verb in ("presets", "show"):
+            one.add_argument("--json", action="store_true", help="as JSON")
         if verb == "compare":
             one.add_argument("--datasets", nargs="+", default=(), metavar="NAME", help="only these of its datasets")
             one.add_argument("--seeds", nargs="+", default=(), type=int, metavar="N", help="only these of its seeds")

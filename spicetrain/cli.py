@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,9 @@ def _flushed() -> Iterator[None]:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    if not arguments:
+        parser_of_verbs().print_help()
+        return 0
     first = next((word for word in arguments if not word.startswith("-")), None)
     if first is not None and first not in VERBS:
         raise ConfigurationError(f"Unknown verb {first!r}.{nearest(first, VERBS)}")
@@ -69,6 +73,9 @@ def _dispatch(arguments: list[str]) -> int:
     elif rest and options.verb in WITHOUT_SETTINGS:
         reason = WITHOUT_SETTINGS[options.verb]
         raise ConfigurationError(f"Unknown argument {rest[0]}.{nearest(rest[0], flags_of_verb(options))} {reason}")
+    if options.verb == "presets":
+        _presets(options)
+        return 0
     if options.verb == "doctor":
         from spicetrain.doctor import examine, print_findings
 
@@ -82,11 +89,37 @@ def _dispatch(arguments: list[str]) -> int:
         _technology(options)
     elif options.verb == "import-device":
         _import_device(options)
+    elif options.verb == "show":
+        _show(options, rest, arguments)
     elif not (options.verb == "report" and _report_of_comparison(options)):
         run = _open(options, rest, arguments)
         raise_at_ctrl_c()
-        _ACTIONS[options.verb](run, options)
+        with _speaking(options):
+            _ACTIONS[options.verb](run, options)
     return 0
+
+
+def _presets(options: argparse.Namespace) -> None:
+    from spicetrain.shipped import as_json, as_lines
+
+    if options.json:
+        print(json.dumps(as_json(), indent=2))
+    else:
+        print(*as_lines(), sep="\n")
+
+
+def _show(options: argparse.Namespace, rest: list[str], arguments: list[str]) -> None:
+    """Settings, tables and rooms; nothing is done."""
+    run = _open(options, rest, arguments)
+    from spicetrain.flags import settings_named
+    from spicetrain.show.show import as_json, as_lines, show
+
+    by_flag = settings_named(type(run.experiment), rest, SHORT) if rest else ()
+    shown = show(options.target, run, by_flag)
+    if options.json:
+        print(json.dumps(as_json(shown), indent=2))
+    else:
+        print(*as_lines(shown), sep="\n")
 
 
 def _open(options: argparse.Namespace, rest: list[str], arguments: list[str]) -> Run:
@@ -109,6 +142,12 @@ def _open(options: argparse.Namespace, rest: list[str], arguments: list[str]) ->
         experiment = with_flags(experiment, rest, SHORT, flags_of_verb(options))
     folder = options.out or default_folder(options.target)
     return Run(experiment, folder, **_simulating(options))
+
+
+def _speaking(options: argparse.Namespace) -> AbstractContextManager[None]:
+    from spicetrain.progress import speaking
+
+    return speaking(quiet=getattr(options, "quiet", False))
 
 
 def _simulating(options: argparse.Namespace) -> dict[str, Any]:
@@ -227,7 +266,8 @@ def _compare(options: argparse.Namespace) -> None:
     folder = options.out or default_folder(options.target)
     compare = Compare(load_comparison(options.target), folder, **chosen, **_simulating(options))
     raise_at_ctrl_c()
-    cells = compare.run_missing()
+    with _speaking(options):
+        cells = compare.run_missing()
     print_tables(Results.read(folder).tables())
     raise_worst(cells)
     print(f"All of it in {folder / 'comparison.html'}")
@@ -251,7 +291,8 @@ def _technology(options: argparse.Namespace) -> None:
     given = _simulating(options)
     ngspice = find_ngspice(given.pop("ngspice", None))
     raise_at_ctrl_c()
-    rows, page = look(technology, Simulator(ngspice, **given), folder)
+    with _speaking(options):
+        rows, page = look(technology, Simulator(ngspice, **given), folder)
     table = Table("", "", "", "", show_header=False)
     for row in rows:
         table.add_row(*map(escape, (row.what, row.state, row.figure, row.advice)))

@@ -72,15 +72,29 @@ def with_flags(
     `None` unsets what may be unset; of a flag given twice the last counts. ConfigurationError for what is no flag, has
     no value or one too many, or is not what the definition takes.
     """
-    flags, content = flags_of(type(settings)), settings.model_dump(mode="json")
-    flags |= {name: flags[long] for name, long in (short or {}).items() if long in flags}
-    for given, values in _given(words):
-        flag = flags.get(given.replace("_", "-")) or _of_further_table(type(settings), given)
-        if flag is None:
-            raise ConfigurationError(f"Unknown flag {given}.{nearest(given, [*flags, *others])}")
+    content = settings.model_dump(mode="json")
+    for flag, given, values in _named(type(settings), words, short or {}, others):
         *tables, key = flag.keys
         reduce(_table_in, tables, content)[key] = flag.value(given, values)
     return parse(type(settings), content, "flags", strict=False)
+
+
+def settings_named(definition: type[Definition], words: Sequence[str], short: Mapping[str, str]) -> set[str]:
+    """The dotted names of the settings that `with_flags` would change, whether to another value or not."""
+    return {".".join(flag.keys) for flag, _, _ in _named(definition, words, short, ())}
+
+
+def _named(
+    definition: type[Definition], words: Sequence[str], short: Mapping[str, str], others: Iterable[str]
+) -> Iterator[tuple[Flag, str, list[str]]]:
+    """Every flag, how it is written, the words behind it."""
+    flags = flags_of(definition)
+    flags |= {name: flags[long] for name, long in short.items() if long in flags}
+    for given, values in _given(words):
+        flag = flags.get(given.replace("_", "-")) or _of_further_table(definition, given)
+        if flag is None:
+            raise ConfigurationError(f"Unknown flag {given}.{nearest(given, [*flags, *others])}")
+        yield flag, given, values
 
 
 def _of_further_table(definition: type[Definition], given: str) -> Flag | None:

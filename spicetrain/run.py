@@ -17,7 +17,7 @@ import tomli_w
 from spicetrain.errors import ConfigurationError, StorageError, VerificationError
 from spicetrain.experiment import Experiment
 from spicetrain.netlists.cells import Form
-from spicetrain.progress import say
+from spicetrain.progress import room, say
 from spicetrain.provenance import origin
 from spicetrain.runfolder import FIT, NETWORK, SCRATCH, SURROGATES, RunFolder
 from spicetrain.spice.ngspice import find_ngspice
@@ -291,6 +291,7 @@ class Run:
         }
         with (
             self.files.locked(),
+            room(name, self.folder),
             self.files.room(name, inputs, origin() | {"technology": made_of}, **details),
             self.files.defined(self.definition),
         ):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from spicetrain.characterization.plan import Plan, TableKind
+    from spicetrain.characterization.sweep import Subject
     from spicetrain.report.blocks import Block, Section, Table
     from spicetrain.spice.simulator import Simulator
     from spicetrain.verification.summary import Summary
@@ -95,6 +96,12 @@ class System(ABC):
     def require(self, bench: Bench) -> None:
         """What does not fit, before the work begins, from the definition, the technology and the dataset alone:
         ConfigurationError, ArchitectureMismatch."""
+
+    def measured(self, bench: Bench, plan: Plan) -> tuple[Subject, Plan]:
+        """What `characterize` measures, and the plan with what the experiment needs besides."""
+        from spicetrain.characterization.sweep import Subject
+
+        return Subject(bench.technology), plan
 
     @abstractmethod
     def characterize(self, bench: Bench, plan: Plan) -> dict[str, Path]: ...

@@ -40,15 +40,7 @@ def load_experiment(target: str | Path) -> Experiment:
     Relative paths in a TOML are relative to it. A run folder of an older version is read in today's words; what cannot
     be is refused, with the command that makes it again.
     """
-    if not isinstance(target, str | Path):
-        raise ConfigurationError(
-            f"{target!r} names no experiment: give a preset's name, or the path of a TOML or of a run folder."
-        )
-    path = _definition_of(target)
-    content = read_toml(path)
-    name, tables = content.get("system", "inverter"), (content.get(table, {}) for table in ("training", "verification"))
-    if path.name == DEFINITION and name in SYSTEMS and all(isinstance(table, dict) for table in tables):
-        content = SYSTEMS[name].definition.of_today(content)
+    path, content = read_definition(target)
     try:
         experiment = parse_experiment(content, str(path))
     except ConfigurationError as error:
@@ -60,6 +52,21 @@ def load_experiment(target: str | Path) -> Experiment:
             f"run again in another folder, `spicetrain run EXPERIMENT --out FOLDER`."
         ) from error
     return experiment.with_absolute_paths(path.resolve().parent)
+
+
+def read_definition(target: str | Path) -> tuple[Path, dict[str, Any]]:
+    """The TOML of an experiment and its tables, a run folder's in today's words. ConfigurationError when `target` names
+    none."""
+    if not isinstance(target, str | Path):
+        raise ConfigurationError(
+            f"{target!r} names no experiment: give a preset's name, or the path of a TOML or of a run folder."
+        )
+    path = _definition_of(target)
+    content = read_toml(path)
+    name, tables = content.get("system", "inverter"), (content.get(table, {}) for table in ("training", "verification"))
+    if path.name == DEFINITION and name in SYSTEMS and all(isinstance(table, dict) for table in tables):
+        content = SYSTEMS[name].definition.of_today(content)
+    return path, content
 
 
 def read_summary(files: RunFolder) -> object | None:

@@ -13,7 +13,7 @@ from spicetrain.technology import Technology
 if TYPE_CHECKING:
     import pandas as pd
 
-_METADATA = b"spicetrain"
+METADATA = b"spicetrain"
 _NEXT_STEP = "measure it again (spicetrain characterize), or name another file."
 
 
@@ -23,7 +23,7 @@ def write_table(path: Path, frame: pd.DataFrame, about: dict[str, Any]) -> None:
     import pyarrow.parquet as pq
 
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    table = table.replace_schema_metadata({**(table.schema.metadata or {}), _METADATA: json.dumps(about).encode()})
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), METADATA: json.dumps(about).encode()})
     with write_atomic(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
@@ -56,7 +56,7 @@ def read_with_about(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
 
     try:
         table = pq.read_table(path, page_checksum_verification=True)
-        about = json.loads((table.schema.metadata or {})[_METADATA])
+        about = json.loads((table.schema.metadata or {})[METADATA])
     except FileNotFoundError as error:
         raise StorageError(f"There is no table {path}: {_NEXT_STEP}") from error
     except KeyError as error:

@@ -11,6 +11,9 @@ import pytest
 from spicetrain.spice.ngspice import Ngspice, find_ngspice
 from spicetrain.technology import Technology, load_technology
 
+# What tests look for on stderr is what is wrong; the lines of progress have tests of their own.
+os.environ["SPICETRAIN_QUIET"] = "1"
+
 # A suite in the background of a script inherits an ignored Ctrl-C, and so would what its tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

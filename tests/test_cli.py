@@ -31,6 +31,7 @@ VERBS = (
     "report",
     "compare",
     "import-device",
+    "presets",
     "doctor",
 )
 Capture = pytest.CaptureFixture[str]
@@ -92,13 +93,23 @@ def test_version(capsys: Capture) -> None:
     assert capsys.readouterr().out == f"spicetrain {__version__}\n"
 
 
-@pytest.mark.parametrize("words", ["--help", "--version", "", "run", "report", "compare", "compare --help", "trian x"])
+@pytest.mark.parametrize(
+    "words",
+    ["--help", "--version", "", "presets", "presets --json", "run", "report", "compare", "compare --help", "trian x"],
+)
 def test_what_needs_no_target_loads_nothing_heavy(words: str) -> None:
     program = f"import sys\nfrom spicetrain.cli import main\ntry: main({words.split()})\nexcept SystemExit: pass\n"
     heavy = "{'torch', 'numpy', 'pydantic', 'rich', 'tyro', 'pandas', 'matplotlib'}"
     program += f"print('heavy', *sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "heavy"
+
+
+def test_without_a_word_the_help_is_printed(capsys: Capture) -> None:
+    assert main([]) == 0
+    bare = capsys.readouterr()
+    assert code_of("--help") == 0
+    assert bare == capsys.readouterr()
 
 
 def test_what_is_missing_is_said_before_torch_is_loaded() -> None:
@@ -223,7 +234,7 @@ def test_a_run_folder_is_its_own(opened: Opened, own_folder: Path) -> None:
 
 
 REFUSED = {
-    "no verb": ("", "required: VERB. `spicetrain --help` says what may be given"),
+    "no verb": ("-q", "required: VERB. `spicetrain --help` says what may be given"),
     "unknown verb": ("trian iris-kcl", "Unknown verb 'trian'. Did you mean 'train'?"),
     "no target": ("train", "needs a TARGET: a preset (blackscholes-kcl, "),
     "unknown preset": ("run mnist-kl", "Did you mean 'mnist-kcl'?"),

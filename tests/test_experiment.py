@@ -506,9 +506,18 @@ def test_the_verbs_of_the_command_line_are_those_of_a_run() -> None:
     from spicetrain.arguments import VERBS
 
     methods = {name for name, _ in inspect.getmembers(Run, inspect.isfunction) if not name.startswith("_")}
-    of_no_run = {"doctor", "run", "compare", "technology", "import_device"}
+    of_no_run = {"doctor", "run", "compare", "technology", "import_device", "presets", "show", "placement"}
     verbs = {verb.replace("-", "_") for verb in VERBS} - of_no_run
-    assert methods == verbs | {"all", "require", "verified", "room", "network", "surrogates", "verify_network"}
+    assert methods == verbs | {
+        "all",
+        "require",
+        "verified",
+        "room",
+        "network",
+        "surrogates",
+        "verify_network",
+        "placements",
+    }
 
 
 def test_a_name_that_the_package_has_not() -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from spicetrain.characterization.cache import CacheEntry
 from spicetrain.characterization.check import check
 from spicetrain.characterization.examined import Examined
-from spicetrain.characterization.plan import Plan
+from spicetrain.characterization.plan import Plan, PlanSection, TableKind
 from spicetrain.characterization.sweep import Measurement, Subject, Sweep, measure
 from spicetrain.errors import ConfigurationError
 from spicetrain.keyed import Recipe
@@ -117,15 +117,19 @@ def _tables(subject: Subject, plan: Plan, simulator: Simulator, folder: Path) ->
             raise ConfigurationError(f"The plan asks for {name}, a table of a spiking circuit, and there is none.")
         if not kind.applies(subject):
             continue
-        key = Recipe(name, kind.version).key(
-            plan=section.facts(), technology=subject.technology, circuit=subject.circuit, ngspice=simulator.version
-        )  # fmt: skip
-        entry = CacheEntry(name, key)
+        entry = CacheEntry(name, table_key(name, kind, section, subject, simulator.version))
         source = _source(entry, folder)
         about = _origin(subject, simulator) | {"plan": section.facts()}
         sweeps = list(kind.sweeps(section, subject, simulator.cores))
         tables.append(_Table(entry, about, sweeps, source, source != "measured"))
     return tables
+
+
+def table_key(name: str, kind: TableKind, section: PlanSection, subject: Subject, version: int) -> str:
+    """Of all that a table's values depend on; `version` is ngspice's."""
+    return Recipe(name, kind.version).key(
+        plan=section.facts(), technology=subject.technology, circuit=subject.circuit, ngspice=version
+    )
 
 
 def _source(entry: CacheEntry, folder: Path) -> Source:

@@ -30,6 +30,7 @@ from spicetrain.errors import (
 from spicetrain.experiment import Experiment
 from spicetrain.keyed import Recipe
 from spicetrain.lock import locked
+from spicetrain.progress import is_quiet
 from spicetrain.report.units import count, seconds
 from spicetrain.run import Run
 from spicetrain.runfolder import NETWORK, SUMMARY, VERIFICATION
@@ -86,7 +87,7 @@ class Compare:
         return cells
 
     def _run_all(self, cells: list[Cell], version: int) -> None:
-        console = Console(stderr=True, highlight=False)
+        console = Console(stderr=True, highlight=False, quiet=is_quiet())
         took_s: list[float] = []
         for number, cell in enumerate(cells, start=1):
             if not self._is_finished(cell, version):

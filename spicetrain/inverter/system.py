@@ -92,11 +92,15 @@ class InverterSystem(System):
         require_tables(experiment.training.method, experiment.characterization.plan)
         require_variation(bench)
 
-    def characterize(self, bench: Bench, plan: Plan) -> dict[str, Path]:
-        technology, folder = bench.technology, bench.files / TABLES_FOLDER
+    def measured(self, bench: Bench, plan: Plan) -> tuple[Subject, Plan]:
         if needs_shifted_surface(bench) and SHIFTED not in plan.sections:
             plan = Plan({**plan.sections, SHIFTED: ShiftedSurfacePlan()}, plan.kinds)
-        return characterize(Subject(technology), plan, bench.simulator, folder, examined=examined(technology))
+        return Subject(bench.technology), plan
+
+    def characterize(self, bench: Bench, plan: Plan) -> dict[str, Path]:
+        subject, plan = self.measured(bench, plan)
+        folder, look = bench.files / TABLES_FOLDER, examined(subject.technology)
+        return characterize(subject, plan, bench.simulator, folder, examined=look)
 
     def fit(self, bench: Bench) -> dict[str, Any]:
         from spicetrain.inverter.surrogates.fit import fit_surrogates

@@ -72,10 +72,13 @@ class SpikingSystem(System):
         require_spiking_fit(experiment.network, experiment.training, bench.dataset, circuit, technology)
         require_spiking_verification(experiment.verification, bench.dataset, experiment.network, technology)
 
+    def measured(self, bench: Bench, plan: Plan) -> tuple[Subject, Plan]:
+        return Subject(bench.technology, circuit_of(bench)), plan
+
     def characterize(self, bench: Bench, plan: Plan) -> dict[str, Path]:
-        technology, circuit, folder = bench.technology, circuit_of(bench), bench.files / TABLES_FOLDER
-        look = examined(technology, circuit)
-        return characterize(Subject(technology, circuit), plan, bench.simulator, folder, examined=look)
+        subject, plan = self.measured(bench, plan)
+        folder, look = bench.files / TABLES_FOLDER, examined(subject.technology, subject.circuit)
+        return characterize(subject, plan, bench.simulator, folder, examined=look)
 
     def fit(self, bench: Bench) -> dict[str, Any]:
         from spicetrain.spiking.surrogates.fit import fit_spiking_surrogates

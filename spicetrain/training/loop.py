@@ -73,6 +73,7 @@ def train_epochs(
     with track(task.title, settings.epochs * batches, "steps") as bar:
         bar.advance(done * batches)
         for epoch in range(done, settings.epochs):
+            bar.update(epoch=f"{epoch + 1}/{settings.epochs}")
             started, loss_sum = time.perf_counter(), torch.zeros((), device=device)
             task.begin(epoch)
             random = torch.Generator().manual_seed(settings.seed * 100_003 + epoch)

@@ -1,0 +1,1 @@
+"""What an experiment is and what a run of it would do, before anything is done."""
