@@ -18,6 +18,7 @@ VERBS = {
     "calibrate": "program chips of the trained network once more, each for its own errors",
     "placement": "try, in the model, where columns are sensed and how rows lie, of a trained network with wires",
     "netlist": "write the deck of one test image, for plain ngspice",
+    "export": "write the trained network for others: a programming map, csv or npz",
     "report": "draw everything a run folder holds on one page",
     "compare": "methods x datasets x seeds: run what is missing, one table and one page of all",
     "technology": "check a technology in ngspice, and draw what its transistors and its inverter do",
@@ -71,6 +72,9 @@ _TARGET = {
     "import-device": "a file of measured columns, .csv, .npz or .mat (docs/devices.md)",
 }
 
+_RUN_FOLDER: dict[str, Any] = {"metavar": "FOLDER", "help": "run folder (default: runs/TARGET)"}
+_OUT: dict[str, dict[str, Any]] = {"export": {"metavar": "FILE", "help": "what to write (default: in the run folder)"}}
+
 _EXECUTOR = "what gives a concurrent.futures executor, as of a cluster, to simulate on instead of processes here"
 
 
@@ -92,7 +96,7 @@ def parser_of_verbs() -> argparse.ArgumentParser:
             one.add_argument(
                 "target", metavar="TARGET", nargs="?", help=_TARGET.get(verb, "preset, TOML or run folder")
             )
-            one.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (default: runs/TARGET)")
+            one.add_argument("--out", type=Path, **_OUT.get(verb, _RUN_FOLDER))
         if verb in (*_SIMULATING, "doctor"):
             one.add_argument("--ngspice", metavar="PATH", help="the ngspice to use")
         if verb in _SIMULATING:
@@ -106,6 +110,8 @@ def parser_of_verbs() -> argparse.ArgumentParser:
             one.add_argument("--corner", metavar="NAME", help="one of its corners, in place of the nominal circuit")
         if verb == "import-device":
             _add_measured(one)
+        if verb == "export":
+            one.add_argument("--to", metavar="FORMAT", help="csv, npz, or one that was registered")
         if verb == "netlist":
             one.add_argument("--image", type=int, default=0, metavar="N", help="number of the test image")
             one.add_argument("--form", choices=("flat", "reduced", "mesh"), default="flat")

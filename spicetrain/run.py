@@ -192,6 +192,18 @@ class Run:
             temporary.write_text(text)
         return path
 
+    def export(self, to: str, out: str | Path | None = None) -> Path:
+        """Write the trained network as `to`, one of `spicetrain.exporting.EXPORTS`, into the file `out`; None: the run
+        folder's of that format. ConfigurationError: an unknown format, or one that the system has not."""
+        from spicetrain.exporting import EXPORTS, Export
+
+        form = EXPORTS[to]
+        path = self.files / form.file if out is None else Path(out)
+        if path.is_dir():
+            raise ConfigurationError(f"{path} is a folder: name a file by --out, such as {path / form.file}.")
+        form.write(Export(self, self.system, self.network(), self.surrogates), path)
+        return path
+
     def report(self) -> Path:
         """Everything the folder holds so far on one page: report.html."""
         from spicetrain.pages import write_report
