@@ -40,5 +40,6 @@ EXPORTS: Registry[Format] = Registry(
     {
         "csv": "spicetrain.exporting.csv_map:FORMAT",
         "npz": "spicetrain.exporting.npz_map:FORMAT",
+        "subckt": "spicetrain.exporting.subckt:FORMAT",
     },
 )
