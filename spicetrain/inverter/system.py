@@ -151,13 +151,15 @@ class InverterSystem(System):
     def subcircuit(
         self, bench: Bench, network: Network, surrogates: Callable[[], Surrogates], image: int, reads: Sequence[str]
     ) -> tuple[str, str]:
+        from spicetrain.inverter.netlists.parts import parts
         from spicetrain.inverter.netlists.subcircuit import shown_deck, subcircuit
         from spicetrain.inverter.verification.shown import shown_image
 
         inputs, technology = bench.dataset.test_inputs, _simulated_in(bench)
         network.require_layers((inputs.shape[1], *network.layers[1:]), "network.safetensors")
         shown = shown_image(network, bench.technology, surrogates(), bench.dataset, image)
-        return subcircuit(network, technology, reads), shown_deck(network, technology, shown, reads)
+        found = parts(network, technology)
+        return subcircuit(network, technology, found, reads), shown_deck(network, technology, found, shown, reads)
 
     def verify(self, bench: Bench, network: Network, surrogates: Surrogates) -> InverterSummary:
         from spicetrain.inverter.verification.verify import verify

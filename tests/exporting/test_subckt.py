@@ -20,6 +20,7 @@ from spicetrain.array.wires import Wires
 from spicetrain.cli import main
 from spicetrain.errors import ConfigurationError, TechnologyError
 from spicetrain.inverter.netlists.network import network_deck
+from spicetrain.inverter.netlists.parts import MOST_PORTS, parts
 from spicetrain.inverter.netlists.subcircuit import Shown, shown_deck, subcircuit
 from spicetrain.inverter.network import Network
 from spicetrain.netlists.models_beside import ModelsBeside
@@ -38,20 +39,54 @@ def printed(deck: Path, ngspice: Ngspice, folder: Path) -> NDArray[np.float64]:
     return np.array([float(found[str(j)]) for j in range(len(found))])
 
 
-def written(network: Network, technology: Technology, inputs: NDArray, folder: Path) -> Path:
+def written(network: Network, technology: Technology, inputs: NDArray, folder: Path, most: int = MOST_PORTS) -> Path:
     """The export of a network that no run made; the path of its deck."""
     models = ModelsBeside(technology, folder / "network-models")
     reads = [*models.lines, '.include "network.sub"']
     models.write()
-    (folder / "network.sub").write_text(subcircuit(network, technology, reads))
+    found = parts(network, technology, most)
+    (folder / "network.sub").write_text(subcircuit(network, technology, found, reads))
     shown = Shown(0, inputs, "none", np.zeros(network.layers[-1]))
-    (folder / "network-image-0.cir").write_text(shown_deck(network, technology, shown, reads))
+    (folder / "network-image-0.cir").write_text(shown_deck(network, technology, found, shown, reads))
     return folder / "network-image-0.cir"
 
 
 def by_our_own(network: Network, technology: Technology, inputs: NDArray, ngspice: Ngspice) -> list[float]:
     answer = simulate(network_deck(network, technology, inputs[None], "flat"), ngspice).values
     return [answer[f"v(o_{j})"][0] for j in range(network.layers[-1])]
+
+
+@pytest.mark.parametrize("kind", ["plain", "sinh", "tiles", "one tile", "mid-rail"])
+def test_in_parts_of_fewer_ports_it_is_the_same(kind: str, ptm90: Technology, ngspice: Ngspice, tmp_path: Path) -> None:
+    technology = bending(ptm90, "sinh") if kind == "sinh" else ptm90
+    if "tile" in kind:
+        wires = WIRES if kind == "tiles" else WIRES.model_copy(update={"tile_rows": None, "columns_sensed": "middle"})
+        technology = ptm90.changed(wires=wires)
+    network = replace(random_network(technology, 9, 4, 2), ground_S=1e-6 if kind == "mid-rail" else 0.0)
+    inputs = np.random.default_rng(3).random(9)
+    found = parts(network, technology, 16)
+    assert len(found) > 2 and max(len(part.ports) for part in found) <= 16
+    assert [part.name for part in found] == [*(f"network_rows_{k}" for k in range(len(found) - 1)), "network"]
+    deck = written(network, technology, inputs, tmp_path / "out", 16)
+    np.testing.assert_allclose(
+        printed(deck, ngspice, tmp_path), by_our_own(network, technology, inputs, ngspice), rtol=0, atol=1e-7
+    )
+
+
+def test_as_many_ports_as_are_allowed_are_what_ngspice_takes(
+    ptm90: Technology, ngspice: Ngspice, tmp_path: Path
+) -> None:
+    network, inputs = random_network(ptm90, 600, 2), np.random.default_rng(3).random(600)
+    deck = written(network, ptm90, inputs, tmp_path / "out")
+    assert "It is 3 subcircuits, network_rows_0 .. network," in (tmp_path / "out" / "network.sub").read_text()
+    np.testing.assert_allclose(
+        printed(deck, ngspice, tmp_path), by_our_own(network, ptm90, inputs, ngspice), rtol=0, atol=1e-7
+    )
+
+
+def test_more_columns_than_ports_are_refused(ptm90: Technology) -> None:
+    with pytest.raises(ConfigurationError, match="a crossbar of 16 columns would have more than 16 ports"):
+        parts(random_network(ptm90, 9, 16, 2), ptm90, 16)
 
 
 WIRES = Wires(row_ohm=20.0, column_ohm=20.0, tile_rows=4, row_order="input variance")

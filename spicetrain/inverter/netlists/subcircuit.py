@@ -8,17 +8,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySpice.Spice.Netlist import SubCircuit
 
 from spicetrain.array.layered import shape_text
 from spicetrain.inverter.netlists.cells import INVERTER, MID, inverter
-from spicetrain.inverter.netlists.network import add_network
+from spicetrain.inverter.netlists.parts import MOST_PORTS, NAME, Part, held_nodes
 from spicetrain.inverter.network import Network, encode
 from spicetrain.netlists.cells import VDD, VSS
 from spicetrain.spice.deck import DEFAULT_OPTIONS
 from spicetrain.technology import Technology
 
-NAME = "network"
 _WORDS_PER_LINE = 16
 
 
@@ -33,31 +31,21 @@ class Shown:
     expected_V: NDArray[np.float64]
 
 
-def ports(network: Network) -> list[str]:
-    """x<i>_p, x<i>_n of every input, o_<j> of every output, then what holds it."""
-    inputs = [f"x{i}_{sign}" for i in range(network.layers[0]) for sign in "pn"]
-    return [*inputs, *(f"o_{j}" for j in range(network.layers[-1])), *_held(network)]
+def subcircuit(network: Network, technology: Technology, parts: Sequence[Part], reads: Sequence[str]) -> str:
+    """The file of the network's parts; `reads`: the lines by which a deck reads the models and this file."""
+    lines = [*_header(network, technology, parts, reads), str(inverter(technology)).rstrip()]
+    for part in parts:
+        lines += [*_folded([".subckt", part.name, *part.ports]), *part.lines, f".ends {part.name}"]
+    return "\n".join([*lines, ""])
 
 
-def _held(network: Network) -> list[str]:
-    """The rails, and mid-rail where the network has resistors to it."""
-    return [VDD, VSS, *([MID] if network.ground_S else [])]
-
-
-def subcircuit(network: Network, technology: Technology, reads: Sequence[str]) -> str:
-    """Every device, and every segment of wires; `reads`: the lines by which a deck reads the models and this file."""
-    circuit, blank = SubCircuit(NAME, *ports(network)), np.zeros((1, network.layers[0]))
-    add_network(circuit, network, technology, blank, "flat", lambda *source: None, held=True)
-    body = str(circuit).split("\n", 1)[1]  # its first line is one of all ports
-    cell = str(inverter(technology)).rstrip()
-    return "\n".join([*_header(network, technology, reads), cell, *_folded([".subckt", NAME, *ports(network)]), body])
-
-
-def shown_deck(network: Network, technology: Technology, shown: Shown, reads: Sequence[str]) -> str:
+def shown_deck(
+    network: Network, technology: Technology, parts: Sequence[Part], shown: Shown, reads: Sequence[str]
+) -> str:
     """An operating point of the subcircuit at one image, whose outputs ngspice prints."""
     rails = technology.rails
     volts = {VDD: rails.vdd_V, VSS: rails.vss_V, MID: rails.mid_V}
-    held = {node: volts[node] for node in _held(network)}
+    held = {node: volts[node] for node in held_nodes(network)}
     v_pos, v_neg = (v[0].tolist() for v in encode(shown.inputs[None], network.encoding, rails))
     for i, both in enumerate(zip(v_pos, v_neg, strict=True)):
         held |= {f"x{i}_{sign}": v for sign, v in zip("pn", both, strict=True)}
@@ -70,7 +58,7 @@ def shown_deck(network: Network, technology: Technology, shown: Shown, reads: Se
         *reads,
         f".options {' '.join(f'{name}={value}' for name, value in options.items())}",
         *(f"V{node} {node} 0 {v!r}" for node, v in held.items()),
-        *_folded(["Xnetwork", *ports(network), NAME]),
+        *(line for part in parts for line in _folded([f"X{part.name}", *part.ports, part.name])),
         ".control", "set numdgt=12", "op", *(f"print {output}" for output in outputs), "quit", ".endc", ".end", "",
     ])  # fmt: skip
 
@@ -80,14 +68,17 @@ def _title(network: Network) -> str:
     return " ".join(f"{' '.join(named)} {shape_text(network.layers)}".split())  # one line, whatever they are
 
 
-def _header(network: Network, technology: Technology, reads: Sequence[str]) -> Iterator[str]:
-    rails, held = technology.rails, _held(network)
+def _header(network: Network, technology: Technology, parts: Sequence[Part], reads: Sequence[str]) -> Iterator[str]:
+    rails, held = technology.rails, held_nodes(network)
     volts = {VDD: rails.vdd_V, VSS: rails.vss_V, MID: rails.mid_V}
     signal = "x" if network.encoding == "unipolar" else "(2 x - 1)"
     yield f"* {_title(network)}: an inverter-based memristive network as the subcircuit {NAME!r}, written by spicetrain"
     yield f"* {technology.name}, {technology.temperature_C:g} C, " + ", ".join(f"{v} = {volts[v]:g} V" for v in held)
     yield f"* Inputs x = 0 .. 1: x<i>_p at {rails.mid_V:g} V + {rails.half_swing_V:g} V {signal}, x<i>_n as far below"
     yield f"* Outputs o_<j>. Ports: x0_p x0_n x1_p ... o_0 ... {' '.join(held)}. It brings a cell {INVERTER!r}."
+    if len(parts) > 1:
+        yield f"* It is {len(parts)} subcircuits, {parts[0].name} .. {NAME}, of at most {MOST_PORTS} ports, for ngspice"
+        yield "* takes no more: ports of the same name are to be joined, inputs are those of the parts of rows."
     yield "* A deck in this folder reads the models and then this file:"
     yield from (f"*   {line}" for line in reads)
 
