@@ -67,6 +67,8 @@ def test_in_parts_of_fewer_ports_it_is_the_same(kind: str, ptm90: Technology, ng
     found = parts(network, technology, 16)
     assert len(found) > 2 and max(len(part.ports) for part in found) <= 16
     assert [part.name for part in found] == [*(f"network_rows_{k}" for k in range(len(found) - 1)), "network"]
+    named = [port for part in found[:-1] for port in part.ports if port.startswith("x")]
+    assert sorted(named) == sorted(f"x{i}_{sign}" for i in range(9) for sign in "pn")
     deck = written(network, technology, inputs, tmp_path / "out", 16)
     np.testing.assert_allclose(
         printed(deck, ngspice, tmp_path), by_our_own(network, technology, inputs, ngspice), rtol=0, atol=1e-7

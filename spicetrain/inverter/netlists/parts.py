@@ -78,10 +78,17 @@ def _split(lines: Sequence[str], outside: Sequence[str], pairs: int) -> list[Par
     named = [*((f"{NAME}_rows_{k}", of_part) for k, of_part in found.items()), (NAME, core)]
     seen = [node for one in nodes for node in one] + list(outside)
     shared = {node for node, times in zip(*np.unique(seen, return_counts=True), strict=True) if times > 1}
+    rank = {node: at for at, node in enumerate(outside)}
+    order = sorted(shared, key=lambda node: (rank.get(node, len(rank)), _numbers(node), node))
     return [
-        Part(name, tuple(node for node in one if node in shared), tuple(of_part))
+        Part(name, tuple(node for node in order if node in one), tuple(of_part))
         for (name, of_part), one in zip(named, nodes, strict=True)
     ]
+
+
+def _numbers(node: str) -> tuple[int, ...]:
+    """By which nodes of one kind are in order."""
+    return tuple(int(digits) for digits in re.findall(r"\d+", node))
 
 
 def _ends(lines: Iterable[str]) -> Iterable[str]:
