@@ -153,9 +153,9 @@ def test_levels_are_the_nearest_of_the_memristors(ptm90: Technology) -> None:
 
 def test_a_spiking_network_has_a_map_too(ptm90: Technology) -> None:
     network = SpikingNetwork(random_network(ptm90, 4, 3, 2).crossbars, (0.02, 0.02))
-    require_equal(
-        read_back(rows_of(programming_map(network, ptm90.memristor, Segments(1.0, 1.0, 1.0))), (4, 3, 2)), network
-    )
+    found = programming_map(network, ptm90.memristor, Segments(1.0, 1.0, 1.0))
+    require_equal(read_back(rows_of(found), (4, 3, 2)), network)
+    assert set(found["parallel"].tolist()) == {1}
 
 
 def test_a_format_of_ones_own(tmp_path: Path) -> None:

@@ -89,6 +89,8 @@ def test_as_many_ports_as_are_allowed_are_what_ngspice_takes(
 def test_more_columns_than_ports_are_refused(ptm90: Technology) -> None:
     with pytest.raises(ConfigurationError, match="a crossbar of 16 columns would have more than 16 ports"):
         parts(random_network(ptm90, 9, 16, 2), ptm90, 16)
+    with pytest.raises(ConfigurationError, match="a crossbar of 6 columns would have more than 16 ports"):
+        parts(random_network(ptm90, 9, 6, 2), ptm90.changed(wires=WIRES), 16)
 
 
 WIRES = Wires(row_ohm=20.0, column_ohm=20.0, tile_rows=4, row_order="input variance")
@@ -127,6 +129,7 @@ def test_the_export_of_a_run_is_its_verification(
     np.testing.assert_allclose(found, [row[f"spice_o_{j}_V"] for j in range(3)], rtol=0, atol=1e-6)
     expected = [float(v) for v in re.findall(r"^\*   v\(o_\d\) = (\S+)$", text, re.MULTILINE)]
     np.testing.assert_allclose(expected, [row[f"model_o_{j}_V"] for j in range(3)], rtol=0, atol=1e-8)
+    assert ".options reltol=1e-05 vntol=1e-08 abstol=1e-14 temp=27.0" in text
     label, name = re.findall(r"test image 4, label (\d) \((\w+)\)", text)[0]
     assert (int(label), name) == (row["label"], Run.open(run).dataset.classes[int(row["label"])])
 
