@@ -119,18 +119,18 @@ def test_the_export_of_a_run_is_its_verification(
 ) -> None:
     """Also where it was moved to: nothing in it names the place that it was made in."""
     run = finished().copy(tmp_path / "run")
-    assert main(["export", str(run), "--to", "subckt", "--image", "4"]) == 0
+    assert main(["export", str(run), "--to", "subckt", "--image", "3"]) == 0
     assert capsys.readouterr().out == f"{run / 'subckt' / 'network.sub'}\n"
     moved = Path(shutil.move(run / "subckt", tmp_path / "moved"))
     assert not any(str(tmp_path) in file.read_text() for file in moved.rglob("*") if file.is_file())
-    deck = moved / "network-image-4.cir"
+    deck = moved / "network-image-3.cir"
     found, text = printed(deck, ngspice, tmp_path), deck.read_text()
-    row = pd.read_parquet(run / "verification.parquet").iloc[4]
+    row = pd.read_parquet(run / "verification.parquet").iloc[3]
     np.testing.assert_allclose(found, [row[f"spice_o_{j}_V"] for j in range(3)], rtol=0, atol=1e-6)
     expected = [float(v) for v in re.findall(r"^\*   v\(o_\d\) = (\S+)$", text, re.MULTILINE)]
     np.testing.assert_allclose(expected, [row[f"model_o_{j}_V"] for j in range(3)], rtol=0, atol=1e-8)
     assert ".options reltol=1e-05 vntol=1e-08 abstol=1e-14 temp=27.0" in text
-    label, name = re.findall(r"test image 4, label (\d) \((\w+)\)", text)[0]
+    label, name = re.findall(r"test image 3, label (\d) \((\w+)\)", text)[0]
     assert (int(label), name) == (row["label"], Run.open(run).dataset.classes[int(row["label"])])
 
 
