@@ -18,6 +18,7 @@ VERBS = {
     "calibrate": "program chips of the trained network once more, each for its own errors",
     "placement": "try, in the model, where columns are sensed and how rows lie, of a trained network with wires",
     "netlist": "write the deck of one test image, for plain ngspice",
+    "export": "write the trained network for others: a programming map, csv or npz, or a subcircuit",
     "report": "draw everything a run folder holds on one page",
     "compare": "methods x datasets x seeds: run what is missing, one table and one page of all",
     "technology": "check a technology in ngspice, and draw what its transistors and its inverter do",
@@ -78,6 +79,9 @@ _TARGET = {
     "import-device": "a file of measured columns, .csv, .npz or .mat (docs/devices.md)",
 }
 
+_RUN_FOLDER: dict[str, Any] = {"metavar": "FOLDER", "help": "run folder (default: runs/TARGET)"}
+_OUT: dict[str, dict[str, Any]] = {"export": {"metavar": "FILE", "help": "what to write (default: in the run folder)"}}
+
 _EXECUTOR = "what gives a concurrent.futures executor, as of a cluster, to simulate on instead of processes here"
 
 
@@ -99,7 +103,7 @@ def parser_of_verbs() -> argparse.ArgumentParser:
             one.add_argument(
                 "target", metavar="TARGET", nargs="?", help=_TARGET.get(verb, "preset, TOML or run folder")
             )
-            one.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (default: runs/TARGET)")
+            one.add_argument("--out", type=Path, **_OUT.get(verb, _RUN_FOLDER))
         if verb in _WORKING:
             one.add_argument("--quiet", action="store_true", help="no progress on stderr; so does $SPICETRAIN_QUIET=1")
         if verb in (*_SIMULATING, "doctor"):
@@ -117,8 +121,11 @@ def parser_of_verbs() -> argparse.ArgumentParser:
             one.add_argument("--corner", metavar="NAME", help="one of its corners, in place of the nominal circuit")
         if verb == "import-device":
             _add_measured(one)
-        if verb == "netlist":
+        if verb == "export":
+            one.add_argument("--to", metavar="FORMAT", help="csv, npz, subckt, or one that was registered")
+        if verb in ("netlist", "export"):
             one.add_argument("--image", type=int, default=0, metavar="N", help="number of the test image")
+        if verb == "netlist":
             one.add_argument("--form", choices=("flat", "reduced", "mesh"), default="flat")
     return parser
 

@@ -140,7 +140,8 @@ def _open(options: argparse.Namespace, rest: list[str], arguments: list[str]) ->
             own: dict[tuple[str, ...], Any] = {("training", str(training.method)): training.of(training.method)}
             print_settings(experiment, f"spicetrain {options.verb} TARGET", own)
         experiment = with_flags(experiment, rest, SHORT, flags_of_verb(options))
-    folder = options.out or default_folder(options.target)
+    asked = None if options.verb == "export" else options.out  # there it is a file
+    folder = asked or default_folder(options.target)
     return Run(experiment, folder, **_simulating(options))
 
 
@@ -319,6 +320,14 @@ def _netlist(run: Run, options: argparse.Namespace) -> None:
     print(run.netlist(options.image, options.form))
 
 
+def _export(run: Run, options: argparse.Namespace) -> None:
+    if options.to is None:
+        from spicetrain.exporting import EXPORTS
+
+        raise ConfigurationError(f"`spicetrain export` needs --to FORMAT.{nearest('', EXPORTS)}")
+    print(run.export(options.to, options.out, image=options.image))
+
+
 def _report_of_comparison(options: argparse.Namespace) -> bool:
     """Whether TARGET is a comparison's folder; then its tables and its page are written."""
     from spicetrain.compare.definition import is_comparison_folder
@@ -347,5 +356,6 @@ _ACTIONS: dict[str, Callable[[Any, argparse.Namespace], None]] = {
     "calibrate": _calibrate,
     "placement": _placement,
     "netlist": _netlist,
+    "export": _export,
     "report": _report,
 }

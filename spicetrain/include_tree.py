@@ -51,6 +51,11 @@ def checksums(library: Path, section: str | None) -> tuple[str, ...]:
     return tuple(_followed(library, section).checksums.values())
 
 
+def files(library: Path, section: str | None) -> tuple[Path, ...]:
+    """Those files, `library` first; links are followed. Raises as `checksums`."""
+    return tuple(_followed(library, section).checksums)
+
+
 def definitions(library: Path, section: str | None) -> dict[str, tuple[str, ...] | None]:
     """What those files define, by name as it is written there: the ports of a .subckt, None of a .model (of one in bins
     without its number). Sections that are not used count too. Raises as `checksums`."""

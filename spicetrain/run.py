@@ -183,13 +183,34 @@ class Run:
 
     def netlist(self, image: int, form: Form = "flat") -> Path:
         """Write the deck of one test image for plain ngspice: network.cir or, flat, network-flat-<image>.cir."""
-        network, images = self.network(), len(self.dataset.test_inputs)
-        if not 0 <= image < images:
-            raise ConfigurationError(f"There is no test image {image}: {self.dataset.name} has 0 .. {images - 1}.")
+        network = self.network()
+        self._require_image(image)
         path = self.files / ("network.cir" if form != "flat" else f"network-flat-{image}.cir")
         text = self.system.deck(self, network, image, form)
         with write_atomic(path) as temporary:
             temporary.write_text(text)
+        return path
+
+    def _require_image(self, image: int) -> None:
+        images = len(self.dataset.test_inputs)
+        if not 0 <= image < images:
+            raise ConfigurationError(f"There is no test image {image}: {self.dataset.name} has 0 .. {images - 1}.")
+
+    def export(self, to: str, out: str | Path | None = None, *, image: int = 0) -> Path:
+        """Write the trained network as `to`, one of `spicetrain.exporting.EXPORTS`, into the file `out`; None: the run
+        folder's of that format. ConfigurationError: an unknown format, or one that the system has not.
+
+        image  the test image that the format shows, if it shows one
+        """
+        from spicetrain.exporting import EXPORTS, Export
+
+        form = EXPORTS[to]
+        path = self.files / form.file if out is None else Path(out)
+        if path.is_dir():
+            raise ConfigurationError(f"{path} is a folder: name a file by --out, such as {path / form.file}.")
+        network = self.network()
+        self._require_image(image)
+        form.write(Export(self, self.system, network, self.surrogates, image), path)
         return path
 
     def report(self) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +134,16 @@ class System(ABC):
     @abstractmethod
     def deck(self, bench: Bench, network: Any, image: int, form: Form) -> str:
         """The deck of one test image, for plain ngspice."""
+
+    def subcircuit(
+        self, bench: Bench, network: Any, surrogates: Callable[[], Any], image: int, reads: Sequence[str]
+    ) -> tuple[str, str]:
+        """(the network as a subcircuit, a deck that shows it one test image and prints its outputs); `reads` are the
+        lines by which that deck reads the models and the subcircuit. ConfigurationError where the system has none."""
+        raise ConfigurationError(
+            f"A subcircuit is written of the inverter system's networks; the system is {self.name!r}. `spicetrain "
+            "netlist` writes the whole deck of one image."
+        )
 
     @abstractmethod
     def verify(self, bench: Bench, network: Any, surrogates: Any) -> Summary: ...

@@ -28,6 +28,7 @@ VERBS = (
     "train",
     "verify",
     "netlist",
+    "export",
     "report",
     "compare",
     "import-device",

@@ -87,7 +87,8 @@ class Shell:
     def _spicetrain(self, words: list[str]) -> None:
         verb, *rest = words
         assert verb in VERBS, verb
-        if verb in ("report", "netlist") and Path(rest[0]) in self._made:  # these are done: there must be something
+        done = ("report", "netlist", "export")
+        if verb in done and Path(rest[0]) in self._made:  # there must be something
             shutil.rmtree(rest[0])
             finished().copy(Path(rest[0]))
         assert main(words) == 0, " ".join(words)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from spicetrain.array.crossbar import Crossbar
+from spicetrain.array.wires import Segments
 from spicetrain.errors import ArchitectureMismatch, StorageError
 
 Stored = TypeVar("Stored")
@@ -21,6 +22,11 @@ class Layered:
     """What is programmed into crossbars, layer by layer."""
 
     crossbars: tuple[Crossbar, ...]
+    bias_pairs: int = 1  # equal devices in parallel that each bias conductance is made of
+
+    def row_order(self, segments: Segments | None) -> NDArray[np.int64] | None:
+        """Which input drives which row pair of the first crossbar, [rows], where wires change it; None: as given."""
+        return None
 
     @property
     def layers(self) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,6 +151,19 @@ class InverterSystem(System):
         inputs = bench.dataset.test_inputs
         network.require_layers((inputs.shape[1], *network.layers[1:]), "network.safetensors")
         return network_deck(network, _simulated_in(bench), inputs[image : image + 1], form).text()
+
+    def subcircuit(
+        self, bench: Bench, network: Network, surrogates: Callable[[], Surrogates], image: int, reads: Sequence[str]
+    ) -> tuple[str, str]:
+        from spicetrain.inverter.netlists.parts import parts
+        from spicetrain.inverter.netlists.subcircuit import shown_deck, subcircuit
+        from spicetrain.inverter.verification.shown import shown_image
+
+        inputs, technology = bench.dataset.test_inputs, _simulated_in(bench)
+        network.require_layers((inputs.shape[1], *network.layers[1:]), "network.safetensors")
+        shown = shown_image(network, bench.technology, surrogates(), bench.dataset, image)
+        found = parts(network, technology)
+        return subcircuit(network, technology, found, reads), shown_deck(network, technology, found, shown, reads)
 
     def verify(self, bench: Bench, network: Network, surrogates: Surrogates) -> InverterSummary:
         from spicetrain.inverter.verification.verify import verify

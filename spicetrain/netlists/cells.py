@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Literal
 
 from PySpice.Spice.Netlist import Circuit
@@ -20,16 +21,24 @@ float, of all further crossbars every device and segment."""
 
 def models_only(technology: Technology) -> Circuit:
     """A circuit with nothing but the transistor models of `technology`."""
-    circuit, models = Circuit("spicetrain"), technology.transistors
+    circuit = Circuit("spicetrain")
     # As text: the path may hold spaces, and PySpice writes it without quotes.
-    lines = [setup_line(name, value) for name, value in models.setup.items()]
-    lines += [osdi_line(path) for path in technology.osdi]
-    lines += [f'.include "{path}"' for path in technology.includes]
-    whole = models.section is None
-    lines.append(f'.include "{technology.library}"' if whole else f'.lib "{technology.library}" {models.section}')
-    lines += [f".param {name}={value!r}" for name, value in models.params.items()]  # the last one counts
-    circuit.raw_spice += "".join(f"{line}\n" for line in lines)
+    circuit.raw_spice += "".join(f"{line}\n" for line in [*setup_lines(technology), *model_lines(technology)])
     return circuit
+
+
+def setup_lines(technology: Technology) -> list[str]:
+    """The comments of a deck that say what ngspice is told before it reads anything."""
+    lines = [setup_line(name, value) for name, value in technology.transistors.setup.items()]
+    return lines + [osdi_line(path) for path in technology.osdi]
+
+
+def model_lines(technology: Technology, name_of: Callable[[Path], str] = str) -> list[str]:
+    """The lines of a deck that read the models; `name_of`: how it names a file."""
+    models, library = technology.transistors, name_of(technology.library)
+    lines = [f'.include "{name_of(path)}"' for path in technology.includes]
+    lines.append(f'.include "{library}"' if models.section is None else f'.lib "{library}" {models.section}')
+    return lines + [f".param {name}={value!r}" for name, value in models.params.items()]  # the last one counts
 
 
 def transistor(

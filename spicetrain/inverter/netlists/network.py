@@ -75,12 +75,14 @@ def add_network(
     mismatch: Sequence[InverterMismatch] | None = None,
     *,
     in_time: bool = False,
+    held: bool = False,
 ) -> None:
     """The network with `drive` as its sources: the rows' (flat), or the first columns' (reduced, mesh). in_time: with
-    what wires have to ground, in a mesh's first crossbar as `one_pole`; and sources of their own for its bias rows."""
+    what wires have to ground, in a mesh's first crossbar as `one_pole`; and sources of their own for its bias rows.
+    held: mid-rail is held from outside."""
     form = form_of(technology, form)
     farads = technology.wires.farads if in_time and technology.wires is not None else None
-    if network.ground_S:
+    if network.ground_S and not held:
         circuit.V(MID, MID, circuit.gnd, technology.rails.mid_V)
     v_pos, v_neg = encode(inputs, network.encoding, technology.rails)
     if form == "reduced":
