@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from spicetrain.array.device import Device
-from spicetrain.array.mesh import Array, Mesh, MeshVoltages, feeds_of
+from spicetrain.array.mesh import Array, Mesh, MeshVoltages, delivered, feeds_of
 from spicetrain.array.wires import Segments
 from spicetrain.errors import SimulationError
 
@@ -40,9 +40,9 @@ class BentMesh:
     def columns_and_delivered(self, v_rows: Array) -> tuple[Array, Array]:
         """The same, and what the sources deliver, [samples, rows] amperes."""
         feeds = feeds_of(self.segments, self.g.shape[1])
-        at = [self._solved(v[None]) for v in v_rows]
-        delivered = [v * feeds.sum() - one.row_nodes[0] @ feeds for v, one in zip(v_rows, at, strict=True)]
-        return np.concatenate([one.sensed for one in at]), np.stack(delivered)
+        at = [(v[None], self._solved(v[None])) for v in v_rows]
+        fed = [delivered(v, one.row_nodes, feeds) for v, one in at]
+        return np.concatenate([one.sensed for _, one in at]), np.concatenate(fed)
 
     @cached_property
     def _start(self) -> Mesh:

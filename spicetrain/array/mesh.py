@@ -45,6 +45,12 @@ def feeds_of(segments: Segments, columns: int) -> Array:
     return feeds
 
 
+def delivered(v_rows: Array, row_nodes: Array, feeds: Array) -> Array:
+    """Amperes [samples, rows] that sources at v_rows feed into wires whose nodes are at row_nodes."""
+    found: Array = feeds.sum() * v_rows - row_nodes @ feeds
+    return found
+
+
 class Tridiagonal:
     """Symmetric positive definite matrices side by side: diagonal [wires, nodes], below it `off`, 0 at the last node.
 
@@ -198,9 +204,8 @@ class Mesh:
 
     def delivered(self, v_rows: Array) -> Array:
         """Amperes [samples, rows] that the sources deliver at v_rows [samples, rows]."""
-        fed = [self.nodes(v_rows[part]).row_nodes @ self._feeds for part in self._parts(len(v_rows))]
-        delivered: Array = self._feeds.sum() * v_rows - np.concatenate(fed)
-        return delivered
+        parts = [v_rows[part] for part in self._parts(len(v_rows))]
+        return np.concatenate([delivered(v, self.nodes(v).row_nodes, self._feeds) for v in parts])
 
     def adjoint(self, upstream: Array) -> MeshVoltages:
         """What a current of `upstream` [samples, columns] amperes into every sensed end makes of all nodes, the sources

@@ -15,10 +15,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from spicetrain.array.crossbar import Array, Crossbar
 from spicetrain.array.mesh import Mesh
+from spicetrain.array.mesh_ports import column_ends
 from spicetrain.array.wires import SegmentFarads, Segments, row_voltages, row_wires
 from spicetrain.rails import Rails
 
@@ -32,11 +31,8 @@ class OnePole(NamedTuple):
 
 def one_pole(crossbar: Crossbar, segments: Segments, farads: SegmentFarads) -> OnePole:
     """Raises SimulationError when the mesh cannot be solved."""
-    columns = crossbar.columns
-    at = Mesh(row_wires(crossbar), segments).adjoint(np.eye(columns))
-    ohms, each = at.sensed.diagonal(), np.arange(columns)
-    of_column = at.column_nodes[each, :, each].sum(1)
-    return OnePole(1 / ohms, farads.column_F * of_column / ohms)
+    _, ohms, reach = column_ends(Mesh(row_wires(crossbar), segments))
+    return OnePole(1 / ohms.diagonal(), farads.column_F * reach)
 
 
 def mesh_heat(crossbar: Crossbar, v_pos: Array, v_neg: Array, rails: Rails, segments: Segments) -> Array:

@@ -42,14 +42,14 @@ def mesh_ports(mesh: Mesh, *, rows: bool) -> MeshPorts:
 
     Raises SimulationError when the mesh cannot be solved.
     """
-    T, R, reach = _columns(mesh)
+    T, R, reach = column_ends(mesh)
     Y = np.asarray(np.linalg.inv((R + R.T) / 2), dtype=np.float64)
     B = T @ Y
-    return MeshPorts(B, Y, mesh.conductance() + B @ T.T if rows else None, reach)
+    return MeshPorts(B, Y, mesh.conductance() + B @ T.T if rows else None, float(reach.mean()))
 
 
-def _columns(mesh: Mesh) -> tuple[Array, Array, float]:
-    """(T, R, reach)."""
+def column_ends(mesh: Mesh) -> tuple[Array, Array, Array]:
+    """(T, R, of every column the sum of the shares in which its nodes follow its end [columns])."""
     columns = mesh.g.shape[1]
     unit, feeds = np.eye(columns), feeds_of(mesh.segments, columns)
     T, R, followed = np.empty(mesh.g.shape), np.empty((columns, columns)), np.empty(columns)
@@ -60,7 +60,7 @@ def _columns(mesh: Mesh) -> tuple[Array, Array, float]:
         T[:, part], R[part] = (at.row_nodes @ feeds).T, at.sensed
         own = np.arange(columns)[part]
         followed[part] = at.column_nodes[np.arange(len(own)), :, own].sum(1) / R[own, own]
-    return T, R, float(followed.mean())
+    return T, R, followed
 
 
 def ports_of(crossbar: Crossbar, segments: Segments) -> MeshPorts:

@@ -54,7 +54,7 @@ class WiredCrossbar(NamedTuple):
 def wired(g: Conductances, segments: Segments, rails: Rails, correction: Correction | None = None) -> WiredCrossbar:
     """The fast form, with a correction if there is one. Differentiable in g, the correction being held."""
     cells = row_wires_of(g)
-    T, b = fast_form(cells, segments)
+    T, b, *_ = fast_form(cells, segments)
     Y = None
     if correction is not None:
         T, Y = T + correction.T, correction.Y
@@ -98,7 +98,7 @@ def correction(g: Conductances, segments: Segments, *, loads: bool, near: float 
     near   to which the mesh is solved; in float64 far below it, `Mesh`'s own
     """
     cells = row_wires_of(g)
-    T, b = fast_form(cells.double(), segments)
+    T, b, *_ = fast_form(cells.double(), segments)
     mesh = Mesh(cells.double().cpu().numpy(), segments, tolerance=near)
     off_T = torch.from_numpy(mesh.transfer()).to(T) - T
     if not loads:
@@ -121,16 +121,27 @@ def of_pairs(rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return *pairs.unflatten(0, (-1, 2)).unbind(1), *bias.unbind()
 
 
-def fast_form(cells: Tensor, segments: Segments) -> tuple[Tensor, Tensor]:
-    """(T, b), [row wires, columns] both."""
+class FastForm(NamedTuple):
+    """T; b siemens; end: what a current into a column's sensed end makes of that column's nodes, and one into a node of
+    the end, its wire alone, the rows held, ohms; all three [row wires, columns]. shared_ohm [columns, columns]: R."""
+
+    T: Tensor
+    b: Tensor
+    end: Tensor
+    shared_ohm: Tensor
+
+
+def fast_form(cells: Tensor, segments: Segments) -> FastForm:
+    """Of conductances [row wires, columns], differentiable in them."""
     shared = torch.as_tensor(_shared_ohm(segments, cells.shape[1])).to(cells)
-    a = _IntoEnd.apply(cells, segments) * cells
+    end: Tensor = _IntoEnd.apply(cells, segments)
+    a = end * cells
     delta: Tensor = _RowDrop.apply(cells, segments)
     left = 1 - delta
     alone = a * left
     K = shared * (alone.T @ cells)
     unit = torch.eye(len(shared), dtype=cells.dtype, device=cells.device)
-    return alone @ torch.linalg.inv(unit - K).T, cells * left
+    return FastForm(alone @ torch.linalg.inv(unit - K).T, cells * left, end, shared)
 
 
 def _shared_ohm(segments: Segments, columns: int) -> Any:
@@ -138,13 +149,6 @@ def _shared_ohm(segments: Segments, columns: int) -> Any:
     to_elsewhere = feeds_of(segments, columns)[None]
     chains = Chains(1 / segments.row_ohm, to_elsewhere)
     return chains.solve(np.eye(columns)[:, None])[:, 0]
-
-
-def into_end(cells: Tensor, segments: Segments) -> Tensor:
-    """[row wires, columns] ohms: what a current into a column's sensed end makes of that column's nodes, and one into a
-    node of the end; its wire alone, the rows held. Differentiable in cells."""
-    found: Tensor = _IntoEnd.apply(cells, segments)
-    return found
 
 
 class _IntoEnd(torch.autograd.Function):

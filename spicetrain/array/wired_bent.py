@@ -53,7 +53,7 @@ def mean_slopes(v_n: Tensor, v_p: Tensor, rails: Rails, device: Device) -> Tenso
 
 def wired_bent(g: Conductances, segments: Segments, slopes: Tensor) -> BentCrossbar:
     """Differentiable in g; slopes [row wires] as of `mean_slopes`."""
-    T, b = fast_form(row_wires_of(g) * slopes[:, None], segments)
+    T, b, *_ = fast_form(row_wires_of(g) * slopes[:, None], segments)
     b_n, b_p, *_ = of_pairs(b / slopes[:, None])
     return BentCrossbar(*of_pairs(T / slopes[:, None]), 1 - T.sum(0), b_n, b_p)
 

@@ -14,14 +14,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
-from spicetrain.array.mesh import Chains, Mesh, feeds_of
+from spicetrain.array.mesh import Mesh
 from spicetrain.array.mesh_ports import mesh_ports
-from spicetrain.array.wired import ROUGHLY, fast_form, into_end, row_wires_of
+from spicetrain.array.wired import ROUGHLY, fast_form, row_wires_of
 from spicetrain.array.wires import Segments
 
 
@@ -43,22 +42,14 @@ class Ports(NamedTuple):
 def ports(g: Conductances, segments: Segments, correction: Ports | None = None) -> Ports:
     """The fast form, with a correction if there is one. Differentiable in g, the correction being held."""
     cells = row_wires_of(g)
-    T, b = fast_form(cells, segments)
-    end = into_end(cells, segments)
+    T, b, end, shared_ohm = fast_form(cells, segments)
     r = end[segments.sensed(len(cells))[0]]
     w = end / r * (cells * b).sqrt()
-    Y = torch.diag(1 / r) - _shared_ohm(segments, cells) * (w.T @ w)
+    Y = torch.diag(1 / r) - shared_ohm * (w.T @ w)
     if correction is None:
         return Ports(T @ Y, Y, b.sum(1))
     B, Y = T @ Y + correction.B, Y + correction.Y
     return Ports(B, Y, b.sum(1) + correction.own, correction.between, correction.reach)
-
-
-def _shared_ohm(segments: Segments, cells: Tensor) -> Tensor:
-    """R [columns, columns]."""
-    columns = cells.shape[1]
-    chains = Chains(1 / segments.row_ohm, feeds_of(segments, columns)[None])
-    return torch.as_tensor(chains.solve(np.eye(columns)[:, None])[:, 0]).to(cells)
 
 
 @torch.no_grad()

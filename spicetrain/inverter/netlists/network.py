@@ -90,11 +90,12 @@ def add_network(
     else:
         order, first = network.row_order(technology.segments), network.crossbars[0]
         pairs = np.arange(first.rows) if order is None else order
+        laid_out = first.in_order(pairs), technology, v_pos[:, pairs], v_neg[:, pairs], drive
         if form == "mesh":
-            _add_solved_first(circuit, first, technology, v_pos, v_neg, drive, pairs, farads)
+            _add_solved_first(circuit, *laid_out, farads)
         else:
             bias = _bias_sources(circuit, technology) if in_time else (VDD, VSS)
-            _add_flat_first(circuit, first, technology, v_pos, v_neg, drive, pairs, bias, farads)
+            _add_flat_first(circuit, *laid_out, [(f"x{i}_p", f"x{i}_n") for i in pairs], bias, farads)
     for layer, crossbar in enumerate(network.crossbars[1:], start=1):
         _add_inverter_pairs(circuit, layer - 1, network, None if mismatch is None else mismatch[layer - 1])
         rows = [(f"n{layer - 1}_{i}", f"p{layer - 1}_{i}") for i in range(crossbar.rows)]
@@ -140,17 +141,15 @@ def _add_solved_first(
     v_pos: NDArray,
     v_neg: NDArray,
     drive: Drive,
-    pairs: NDArray[np.int64],
     farads: SegmentFarads | None,
 ) -> None:
     segments = technology.segments
     assert segments is not None  # or `form_of` refuses
-    laid_out, v_pos, v_neg = crossbar.in_order(pairs), v_pos[:, pairs], v_neg[:, pairs]
-    floating_V = mesh_columns(laid_out, v_pos, v_neg, technology.rails, technology.memristor, segments)
+    floating_V = mesh_columns(crossbar, v_pos, v_neg, technology.rails, technology.memristor, segments)
     if farads is None:
         _add_floating(circuit, crossbar.column_sum, floating_V, drive)
         return
-    of_columns = one_pole(laid_out, segments, farads)
+    of_columns = one_pole(crossbar, segments, farads)
     _add_floating(circuit, of_columns.source_S, floating_V, drive)
     for j, farad in enumerate(of_columns.farads.tolist()):
         if farad:
@@ -179,17 +178,15 @@ def _add_flat_first(
     v_pos: NDArray,
     v_neg: NDArray,
     drive: Drive,
-    pairs: NDArray[np.int64],
+    rows: Sequence[Pair],
     bias: Pair,
     farads: SegmentFarads | None,
 ) -> None:
-    """`pairs`: the inputs in the order in which their wires lie; x<i> are those of input i."""
-    rows = [(f"x{i}_p", f"x{i}_n") for i in pairs]
-    for i, (pos, neg) in zip(pairs, rows, strict=True):
+    """`rows`: the nodes of the pairs, in the order in which their wires lie."""
+    for i, (pos, neg) in enumerate(rows):
         drive(circuit, pos, v_pos[:, i])
         drive(circuit, neg, v_neg[:, i])
-    laid_out, device, segments = crossbar.in_order(pairs), technology.memristor, technology.segments
-    add_crossbar(circuit, 0, laid_out, rows, bias, device, segments, farads=farads)
+    add_crossbar(circuit, 0, crossbar, rows, bias, technology.memristor, technology.segments, farads=farads)
 
 
 def _of(mismatch: InverterMismatch | None, inverter: int, column: int) -> Of | None:

@@ -9,11 +9,9 @@ from dataclasses import replace
 from itertools import product
 from typing import get_args
 
-import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import cross_entropy
 
 from spicetrain.array.placement import variance_ranking
 from spicetrain.array.wires import Place, RowOrder
@@ -22,6 +20,7 @@ from spicetrain.errors import ConfigurationError
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.fitted import FittedCircuit
+from spicetrain.inverter.training.goal import Classification
 from spicetrain.inverter.training.model import predict
 from spicetrain.technology import Technology
 from spicetrain.training.held_out import held_out
@@ -64,6 +63,6 @@ def _judged(
     network: Network, inputs: NDArray, labels: NDArray, circuit: FittedCircuit, logit_V: float
 ) -> tuple[float, float]:
     """(accuracy, loss)."""
-    outputs = predict(network, inputs, circuit, "kcl").outputs
-    loss = cross_entropy((outputs - circuit.rails.mid_V) / logit_V, torch.as_tensor(labels, dtype=torch.long))
-    return float(np.mean(outputs.numpy().argmax(1) == labels)), float(loss)
+    outputs, goal = predict(network, inputs, circuit, "kcl").outputs, Classification(circuit.rails, logit_V)
+    loss = goal.loss(outputs, torch.as_tensor(labels, dtype=torch.long))
+    return goal.score(outputs.numpy(), labels)["accuracy"], float(loss)
