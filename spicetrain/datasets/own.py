@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,19 +90,21 @@ def _parts(settings: DatasetSettings, file: Path) -> tuple[_Samples, _Samples, d
 
 def _read(settings: DatasetSettings, file: Path) -> tuple[dict[str, _Samples], dict[str, str]]:
     if file.is_dir():
-        return {"": _of_images(settings, file)}, {file.name: read_images(file, settings.image_shape).sha256}
+        samples, sha256 = _of_images(settings, file)
+        return {"": samples}, {file.name: sha256}
     tables = read_tabular(file, settings.separator)
     return {part: _of_table(settings, table) for part, table in tables.items()}, {file.name: sha256_of_file(file)}
 
 
-def _of_images(settings: DatasetSettings, folder: Path) -> _Samples:
+def _of_images(settings: DatasetSettings, folder: Path) -> tuple[_Samples, str]:
+    """The samples, and the folder's checksum."""
     if settings.target or settings.features or settings.label is not None:
         raise DatasetError(
             f"{folder} is a folder of images, which has no columns: leave features, label and target out."
         )
     found = read_images(folder, settings.image_shape)
     names = tuple(f"pixel_{index}" for index in range(found.pixels.shape[1]))
-    return _Samples(found.pixels, names, found.labels, "subfolder", found.image_shape, "none")
+    return _Samples(found.pixels, names, found.labels, "subfolder", found.image_shape, "none"), found.sha256
 
 
 def _of_table(settings: DatasetSettings, table: Tabular) -> _Samples:
@@ -174,9 +176,7 @@ def _split(samples: _Samples, settings: DatasetSettings) -> tuple[_Samples, _Sam
 
 
 def _chosen(samples: _Samples, rows: NDArray[np.int64]) -> _Samples:
-    return _Samples(
-        samples.features[rows], samples.names, samples.wanted[rows], samples.label, samples.image_shape, samples.scaling
-    )
+    return replace(samples, features=samples.features[rows], wanted=samples.wanted[rows])
 
 
 def _targets_of(train: _Samples, settings: DatasetSettings) -> Targets:
