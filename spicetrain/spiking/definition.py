@@ -63,6 +63,9 @@ class SpikingTrainingSettings(LoopSettings):
     """How a spiking network is trained; see LoopSettings for the rest.
 
     method           one of spiking.methods.METHODS
+    laws             of `circuit`, in a step of the optimizer: "simple", currents that are lines or parabolas of the
+                     membrane (simple_columns.py), or "measured". Every epoch is scored by the measured ones, arrays with
+                     wires are trained by them
     surrogate_slope  of snntorch's fast sigmoid, over membranes in units of their threshold
     rate_logit       what an output that spikes in every step counts in the softmax
     initial          network.safetensors of another run of the same method to start from
@@ -75,13 +78,16 @@ class SpikingTrainingSettings(LoopSettings):
     learning_rate: Positive = 0.02
     warm_up: float = Field(default=0.15, ge=0, lt=1)
     augmentation: Augmentation = Augmentation(shift_pixels=1.0)
+    laws: Literal["simple", "measured"] = "simple"
     surrogate_slope: Positive = 3.0
     rate_logit: Positive = 15.0
     initial: Path | None = None
 
     def trained_as(self) -> dict[str, Any]:
-        """Without an initial network, what it was before there could be one."""
-        return {key: value for key, value in super().trained_as().items() if key != "initial" or value is not None}
+        """Without an initial network, what it was before there could be one; laws only where there is a choice."""
+        unasked = {"initial"} if self.initial is None else set()
+        unasked |= set() if self.method == "circuit" else {"laws"}
+        return {key: value for key, value in super().trained_as().items() if key not in unasked}
 
 
 class SpikingVerificationSettings(VerificationBase):

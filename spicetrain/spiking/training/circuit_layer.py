@@ -10,7 +10,7 @@ A clock step k, u = v - rest_V (membrane.py), edges taken as steps in their midd
 Columns of a passive array with ideal rows, and those of a 1T1R array, charge each for itself: their currents are
 polynomials in u, or closed forms of it (cells.py), and the sums over rows of all time steps and samples are one product
 with the conductances (columns.py). Rows that are driven by transistors couple the columns (rows.py), and so do wires
-(wired_columns.py).
+(wired_columns.py). For training there is a quicker answer to all of them that is nearly the same (simple_columns.py).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.layers import LayerResponse
 from spicetrain.spiking.training.membrane import resting
 from spicetrain.spiking.training.rows import DrivenColumns
+from spicetrain.spiking.training.simple_columns import SimpleColumns
 from spicetrain.spiking.training.wired_columns import WiredColumns
 from spicetrain.surrogates.extrapolation import outside
 
@@ -86,8 +87,10 @@ def _columns(
     deviation: Deviation | None,
     charge: NeuronCharge | None,
     correction: Ports | None,
-) -> Columns | CoupledColumns:
+) -> Columns | CoupledColumns | SimpleColumns:
     wires = None if fitted.segments is None else ports(g, fitted.segments, correction)
+    if fitted.simple and wires is None:
+        return SimpleColumns(spikes, g, layer, fitted, deviation)
     if fitted.driven(layer):
         return DrivenColumns(spikes, g, layer, fitted, deviation, charge, wires)
     if wires is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -30,8 +31,10 @@ class CircuitLayers(Layers):
     """Layers as the circuit has them; synapses are shares of the device's range."""
 
     def __init__(self, fitted: FittedSpikingCircuit, device: Device, settings: SpikingTrainingSettings) -> None:
-        self.fitted, self.device = fitted, device
-
+        self.measured, self.device = fitted, device
+        self.simplified = settings.laws == "simple" and fitted.segments is None
+        self.simple = replace(fitted, simple=self.simplified)
+        self.fitted = self.simple
         self.corrections: list[Ports] | None = None
 
     def forward(
@@ -44,6 +47,9 @@ class CircuitLayers(Layers):
         built = drawn.conductances(g)
         deviation = drawn.deviation(layer, spikes.shape[1], built)
         return circuit_layer(spikes, built, layer, threshold_V, self.fitted, deviation, held)
+
+    def learning(self, yes: bool) -> None:
+        self.fitted = self.simple if yes else self.measured
 
     def correct_wires(self, parameters: Sequence[SynapseParameters]) -> None:
         crossbars = [self.programmed(one, layer)[0] for layer, one in enumerate(parameters)]

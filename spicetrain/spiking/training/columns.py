@@ -175,4 +175,6 @@ def _shares(spikes: Tensor, g: Conductances, fitted: FittedSpikingCircuit) -> Te
 
 def product(spikes: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
     """spikes @ weights + bias over all steps and samples at once."""
+    if spikes.stride(0) == 0:  # the same in every step
+        return torch.addmm(bias, spikes[0], weights).expand(len(spikes), -1, -1)
     return torch.addmm(bias, spikes.flatten(0, 1), weights).view(*spikes.shape[:2], -1)

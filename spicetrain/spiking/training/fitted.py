@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch import Tensor
 from spicetrain.array.wires import Segments
 from spicetrain.spiking.circuit import SpikingCircuit, of_layer
 from spicetrain.spiking.surrogates.laws import Range, SpikingLaws
+from spicetrain.spiking.training.simple_laws import SimpleLaws
 from spicetrain.surrogates.levenberg_marquardt import Vector
 from spicetrain.technology import Technology
 
@@ -20,6 +22,7 @@ class FittedSpikingCircuit:
 
     slope       of snntorch's fast_sigmoid, over membranes in units of threshold_V - rest_V
     technology  whose wires every array has; None: ideal ones
+    simple      arrays without wires as SimpleColumns has them: for training, quick and near
 
     In float32, which is for training, the leak is a cubic of the membrane, cells are read from a table, resets go in
     fewer parts, and driven rows are corrected once against the membranes on them, which leaves some tens of microvolts
@@ -32,6 +35,7 @@ class FittedSpikingCircuit:
     slope: float = 3.0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     technology: Technology | None = None
+    simple: bool = False
 
     @property
     def segments(self) -> Segments | None:
@@ -65,6 +69,14 @@ class FittedSpikingCircuit:
     def reset(self, layer: int) -> list[Tensor]:
         """The same with the reset on."""
         return list(self.tensor(of_layer(self.laws.reset, layer)))
+
+    @cached_property
+    def _simple_laws(self) -> tuple[SimpleLaws, ...]:
+        return tuple(SimpleLaws.of(self.circuit, self.laws, layer) for layer in range(self.circuit.distinct_layers))
+
+    def simple_laws(self, layer: int) -> SimpleLaws:
+        """Of a layer, for SimpleColumns."""
+        return of_layer(self._simple_laws, layer)
 
     def domain(self, *laws: str) -> Range | None:
         """Lowest and highest u (V) that all of these laws were fitted over; None: no law says."""

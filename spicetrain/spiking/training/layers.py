@@ -32,13 +32,21 @@ Layer = Callable[..., LayerResponse]
 
 
 class Layers(ABC):
-    """The layers of a network while it is trained by one method."""
+    """The layers of a network while it is trained by one method.
+
+    simplified  they learn by simpler laws than those they are scored by
+    """
+
+    simplified = False
 
     @abstractmethod
     def forward(
         self, spikes: Tensor, parameters: SynapseParameters, layer: int, drawn: DrawnChips | None = None
     ) -> LayerResponse:
         """Of input spikes [steps, samples, rows], on the chip that is meant or on `drawn` ones; differentiable."""
+
+    def learning(self, yes: bool) -> None:
+        """Whether the layers answer to a step of the optimizer, or are scored."""
 
     @abstractmethod
     def programmed(self, parameters: SynapseParameters, layer: int) -> tuple[Conductances, float]:

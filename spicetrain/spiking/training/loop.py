@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.autograd import grad
+from torch.nn.functional import cosine_similarity, cross_entropy
 
 from spicetrain.array.layered import shape_text
 from spicetrain.datasets import Dataset
@@ -22,6 +23,7 @@ from spicetrain.spiking.surrogates.laws import SpikingLaws
 from spicetrain.spiking.training.drawn import TrainingChips
 from spicetrain.spiking.training.encoding import encode, training_spikes
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
+from spicetrain.spiking.training.layers import LayerResponse
 from spicetrain.spiking.training.model import TrainableSpikingNetwork
 from spicetrain.spiking.training.readout import scores
 from spicetrain.surrogates.extrapolation import NONE
@@ -104,12 +106,16 @@ class SpikingTask(Task):
 
     def loss(self, images: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
         inputs = training_spikes(images, self.shape, random)
+        self.last = inputs, labels
         answers = self.model(inputs, None if self.chips is None else self.chips.drawn(random))
         rates = torch.stack([answer.spikes.detach().mean() for answer in answers])
         self.spiked, self.seen = self.spiked.to(rates) + rates * len(images), self.seen + len(images)
         for answer in answers:
             self.asked = self.asked + answer.extrapolation
-        rates = scores(answers[-1], self.shape.readout) / self.shape.steps
+        return self._cross_entropy(answers[-1], labels)
+
+    def _cross_entropy(self, outputs: LayerResponse, labels: Tensor) -> Tensor:
+        rates = scores(outputs, self.shape.readout) / self.shape.steps
         return cross_entropy(self.settings.rate_logit * rates, labels)
 
     def stepped(self, epoch: int) -> dict[str, object]:
@@ -126,8 +132,10 @@ class SpikingTask(Task):
     def accuracies(self) -> dict[str, float]:
         """And of how many images several outputs share the most spikes."""
         found: dict[str, float] = {}
+        self.model.eval()
         for name, part in self.parts.items():
             found[f"accuracy_{name}"], found[f"tie_rate_{name}"] = self._accuracy(*part)
+        self.model.train()
         return found
 
     def _accuracy(self, spikes: Tensor, labels: Tensor) -> tuple[float, float]:
@@ -141,7 +149,24 @@ class SpikingTask(Task):
         return right / len(spikes), tied / len(spikes)
 
     def line(self) -> dict[str, Any]:
-        return {"spike_rates": (self.spiked / self.seen).tolist(), "extrapolated": dict(self.asked.count)}
+        told = {"spike_rates": (self.spiked / self.seen).tolist(), "extrapolated": dict(self.asked.count)}
+        return told | (self._against_measured() if self.model.method.simplified else {})
+
+    def _against_measured(self) -> dict[str, float]:
+        """How near training's laws come to the measured ones, on the last minibatch: the share of spikes that are the
+        same, the cosine between both gradients."""
+        inputs, labels = self.last
+        spikes, gradients = [], []
+        for learning in (False, True):
+            self.model.train(learning)
+            answers = self.model(inputs)
+            spikes.append(torch.cat([answer.spikes.detach().flatten() for answer in answers]))
+            loss = self._cross_entropy(answers[-1], labels)
+            gradients.append(torch.cat([g.flatten() for g in grad(loss, list(self.model.parameters()))]))
+        return {
+            "simple_spikes": float((spikes[0] == spikes[1]).float().mean()),
+            "simple_cosine": float(cosine_similarity(*gradients, dim=0)),
+        }
 
 
 def _identity(
@@ -169,7 +194,10 @@ def _identity(
         values["initial"] = initial.fingerprint  # wherever it lies
     if settings.variation != TrainingVariation():
         values["varied"] = statistics_of(technology, settings.variation).facts()
-    return Identity(values, SpikingTrainingSettings(method=settings.method).trained_as(), training_of_today)
+    defaults = SpikingTrainingSettings(method=settings.method).trained_as()
+    if "laws" in defaults:
+        defaults["laws"] = "measured"  # before there was a choice
+    return Identity(values, defaults, training_of_today)
 
 
 def training_chips(

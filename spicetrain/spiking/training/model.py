@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +54,11 @@ class TrainableSpikingNetwork(nn.Module):
         for index, parameters in enumerate(self.parameters_of_layers):
             synapses = self.method.synapses(network, index)
             parameters.synapses.copy_(synapses)
+
+    def train(self, mode: bool = True) -> Self:
+        """In training a method may take quicker laws than those it is scored by."""
+        self.method.learning(mode)
+        return super().train(mode)
 
     def correct_wires(self) -> None:
         """Before an epoch; see Layers."""

@@ -57,7 +57,7 @@ class DrivenColumns(CoupledColumns):
         ports: Ports | None = None,
     ) -> None:
         self.array = array = LaidOut.of(g, ports)
-        (silent, below), (spiking, above) = (_rows(array.rows_S, fitted, state) for state in (False, True))
+        (silent, below), (spiking, above) = (rows_of(array.rows_S, fitted, state) for state in (False, True))
         self.at_silence, self.change = silent, [b - a for a, b in zip(silent, spiking, strict=True)]
         active = torch.cat([spikes, torch.ones_like(spikes[..., :1])], 2)
         active = torch.cat([active, active], 2)
@@ -130,7 +130,7 @@ def _outer(few: Tensor, many: Tensor) -> Tensor:
     return (few.flatten(0, -2).T @ many.flatten(0, -2)).T
 
 
-def _rows(rows_S: Tensor, fitted: FittedSpikingCircuit, spiking: bool) -> tuple[list[Tensor], Extrapolation]:
+def rows_of(rows_S: Tensor, fitted: FittedSpikingCircuit, spiking: bool) -> tuple[list[Tensor], Extrapolation]:
     """Taylor coefficients of y(h) of every row in one state, [rows] each: V, V/A, V/A^2, V/A^3; and where the drivers'
     currents were asked outside their domain."""
     G, half = rows_S.double(), len(rows_S) // 2
