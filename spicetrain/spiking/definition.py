@@ -64,8 +64,8 @@ class SpikingTrainingSettings(LoopSettings):
 
     method           one of spiking.methods.METHODS
     laws             of `circuit`, in a step of the optimizer: "simple", currents that are lines or parabolas of the
-                     membrane (simple_columns.py), or "measured". Every epoch is scored by the measured ones, arrays with
-                     wires are trained by them
+                     membrane (simple_columns.py), or "measured". Every epoch is scored by the measured ones, and
+                     arrays with wires are trained by them
     surrogate_slope  of snntorch's fast sigmoid, over membranes in units of their threshold
     rate_logit       what an output that spikes in every step counts in the softmax
     initial          network.safetensors of another run of the same method to start from

@@ -165,7 +165,7 @@ class SpikingTask(Task):
             gradients.append(torch.cat([g.flatten() for g in grad(loss, list(self.model.parameters()))]))
         return {
             "simple_spikes": float((spikes[0] == spikes[1]).float().mean()),
-            "simple_cosine": float(cosine_similarity(*gradients, dim=0)),
+            "simple_cosine": float(cosine_similarity(gradients[0], gradients[1], dim=0)),
         }
 
 

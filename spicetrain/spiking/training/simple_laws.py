@@ -35,12 +35,14 @@ class SimpleLaws:
     @classmethod
     def of(cls, circuit: SpikingCircuit, laws: SpikingLaws, layer: int) -> SimpleLaws:
         swing = circuit.threshold_V(layer) - circuit.rest_V
-        near, far = (np.linspace(*ends, _POINTS) * swing for ends in (_LINE, _PARABOLA))
-        pairs = sum(np.polynomial.polynomial.polyval(near, current) for current in laws.silent_cells.values())
+        near, far = (swing * np.linspace(*ends, _POINTS) for ends in (_LINE, _PARABOLA))
+        pairs = np.zeros_like(near)
+        for current in laws.silent_cells.values():
+            pairs += np.polynomial.polynomial.polyval(near, current)
         g_S = max((curves.g_high_S for curves in laws.cells.values()), default=1.0)
         return cls(
             leak=_nearest(near, -np.polynomial.polynomial.polyval(near, of_layer(laws.leak, layer)), 1),
-            silent=_nearest(near, pairs + np.zeros_like(near), 1),
+            silent=_nearest(near, pairs, 1),
             cells={side: _cells(laws, side, far, g_S) for side in SIDES if side in laws.cells},
             g_S=g_S,
         )
