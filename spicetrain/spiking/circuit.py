@@ -91,6 +91,8 @@ class SpikingCircuit(Definition):
     excitatory   row driver between rest_V and vdd_V (1r); word-line driver between vss_V and vdd_V (1t1r)
     inhibitory   row driver between vss_V and rest_V (1r); word-line driver likewise (1t1r)
     access       of a 1t1r cell
+    word_line_boost_V   of a 1t1r: its word lines go so far beyond both rails. An access transistor is the wider open,
+                 the more so the closer its membrane is to the threshold
     """
 
     name: str
@@ -104,6 +106,7 @@ class SpikingCircuit(Definition):
     excitatory: Pair
     inhibitory: Pair
     access: Pair | None = None
+    word_line_boost_V: Annotated[float, Field(ge=0)] = 0.0
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -118,7 +121,14 @@ class SpikingCircuit(Definition):
                 )
         if self.array == "1t1r" and self.access is None:
             raise ValueError("array = '1t1r' needs the access transistors: give [access]")
+        if self.array == "1r" and self.word_line_boost_V:
+            raise ValueError("word_line_boost_V is of array = '1t1r': a 1r has no word lines")
         return self
+
+    @property
+    def word_lines_V(self) -> tuple[float, float]:
+        """Lowest and highest voltage of the word lines of a 1t1r, and the supplies of their drivers."""
+        return self.rails.vss_V - self.word_line_boost_V, self.rails.vdd_V + self.word_line_boost_V
 
     def capacitance_F(self, layer: int) -> float:
         return of_layer(self.neuron.capacitance_F, layer)
@@ -137,11 +147,14 @@ class SpikingCircuit(Definition):
         threshold_V: tuple[float, ...] | None,
         capacitance_F: tuple[float, ...] | None,
         inverter_fingers: tuple[float, ...] | None = None,
+        word_line_boost_V: float | None = None,
     ) -> Self:
         """The same with others of these, where given; ConfigurationError when impossible."""
         given = {"threshold_V": threshold_V, "capacitance_F": capacitance_F, "inverter_fingers": inverter_fingers}
         content = self.model_dump()
         content["neuron"] |= {key: value for key, value in given.items() if value is not None}
+        if word_line_boost_V is not None:
+            content["word_line_boost_V"] = word_line_boost_V
         return parse(type(self), content, f"circuit {self.name}")
 
     def between(self, rails: Rails) -> Self:
@@ -162,6 +175,8 @@ class SpikingCircuit(Definition):
         content = self.model_dump(mode="json", exclude={"name", "description"})
         if self.neuron.inverter_fingers == (1.0,):  # what was before there was a choice
             del content["neuron"]["inverter_fingers"]
+        if not self.word_line_boost_V:
+            del content["word_line_boost_V"]
         return content_hash(content)
 
     def require_chargeable(self, layers: tuple[int, ...], steps: int, memristor: Device) -> None:

@@ -26,10 +26,12 @@ class CircuitSettings(Definition):
     threshold_V: PerLayer | None = None
     capacitance_F: PerLayer | None = None
     inverter_fingers: Fingers | None = None
+    word_line_boost_V: Annotated[float, Field(ge=0)] | None = None
 
     def load(self) -> SpikingCircuit:
         """The circuit; ConfigurationError when its file is gone or bad."""
-        return load_circuit(self.name).changed(self.threshold_V, self.capacitance_F, self.inverter_fingers)
+        own = load_circuit(self.name)
+        return own.changed(self.threshold_V, self.capacitance_F, self.inverter_fingers, self.word_line_boost_V)
 
 
 class SpikingNetworkSettings(Definition):

@@ -17,7 +17,7 @@ from spicetrain.spiking.circuit import SIDES, Clock, Pair, Side, SpikingCircuit
 from spicetrain.technology import Technology
 
 REST, ENABLE, LEAK = "rest", "en", "leak"
-SUPPLIES = (VDD, VSS, REST)
+HIGH_WORD, LOW_WORD = "word_high", "word_low"
 
 # The latch follows its inverter only while `en` stands at 1, and hands on what it holds only while `en` is at 0: no
 # transistor's gate depends on a decision that is being taken. (Where one did, a reset gate jumped by 0.1 V in no time,
@@ -38,12 +38,24 @@ def new_spiking_circuit(spiking: SpikingCircuit, technology: Technology, steps: 
     circuit.V(VDD, VDD, circuit.gnd, spiking.rails.vdd_V)
     circuit.V(VSS, VSS, circuit.gnd, spiking.rails.vss_V)
     circuit.V(REST, REST, circuit.gnd, spiking.rest_V)
+    for node, v in word_supplies(spiking).items():
+        circuit.V(node, node, circuit.gnd, v)
     circuit.V(LEAK, LEAK, circuit.gnd, spiking.neuron.leak_gate_V)
     add_pulses(circuit, ENABLE, spiking.clock, [1.0] * steps)
     _add_follow(circuit, spiking.clock, steps)
     passes = f"0.5+0.5*tanh({_SHARPNESS}*({_PASSES_BELOW}-v({ENABLE})))"
     circuit.B(_PASS, _PASS, circuit.gnd, voltage_expression=passes)
     return circuit
+
+
+def word_supplies(spiking: SpikingCircuit) -> dict[str, float]:
+    """Volts of the supplies of the word-line drivers, lower first; none where these are the rails'."""
+    return dict(zip((LOW_WORD, HIGH_WORD), spiking.word_lines_V, strict=True)) if spiking.word_line_boost_V else {}
+
+
+def supplies(spiking: SpikingCircuit) -> tuple[str, ...]:
+    """All but those of threshold inverters."""
+    return VDD, VSS, REST, *word_supplies(spiking)
 
 
 def _add_follow(circuit: Circuit, clock: Clock, steps: int) -> None:
@@ -187,7 +199,7 @@ def add_spiking_row(circuit: Circuit, layer: int, i: int, spiking: SpikingCircui
     name, ground = f"{layer}_{i}", circuit.gnd
     add_held_spike(circuit, layer, i)
     circuit.B(f"w{name}", f"w{name}", ground, voltage_expression=f"v(k{name})*v({ENABLE})")
-    low, high = spiking.rails.vss_V, spiking.rails.vdd_V
+    low, high = _drivers_V(spiking)
     circuit.B(f"ge{name}", f"ge{name}", ground, voltage_expression=f"{high}-{high - low}*v(w{name})")
     circuit.B(f"gi{name}", f"gi{name}", ground, voltage_expression=f"{low}+{high - low}*v(w{name})")
     add_drivers(circuit, name, spiking, technology)
@@ -197,7 +209,7 @@ def add_pulsed_row(
     circuit: Circuit, name: str, spikes: Sequence[bool], spiking: SpikingCircuit, technology: Technology
 ) -> None:
     """A row pair with transistor drivers, spiking in the steps given."""
-    low, high = spiking.rails.vss_V, spiking.rails.vdd_V
+    low, high = _drivers_V(spiking)
     add_pulses(circuit, f"ge{name}", spiking.clock, np.where(spikes, low, high).tolist(), high)
     add_pulses(circuit, f"gi{name}", spiking.clock, np.where(spikes, high, low).tolist(), low)
     add_drivers(circuit, name, spiking, technology)
@@ -212,18 +224,25 @@ def add_ideal_row(circuit: Circuit, name: str, spikes: Sequence[bool], spiking: 
 
 def row_levels(side: Side, spiking: SpikingCircuit) -> tuple[float, float]:
     """Voltage of a silent and of a spiking row (1r) or word line (1t1r)."""
-    low, high = spiking.rails.vss_V, spiking.rails.vdd_V
+    low, high = _drivers_V(spiking)
     silent, spike = (low, high) if side == "excitatory" else (high, low)
     return (spiking.rest_V if spiking.array == "1r" else silent), spike
 
 
 def add_drivers(circuit: Circuit, name: str, spiking: SpikingCircuit, technology: Technology) -> None:
     """Both drivers of a row pair: inverters from ge<name> to e<name> and from gi<name> to i<name>."""
-    supplies = {"1r": ((VDD, REST), (REST, VSS)), "1t1r": ((VDD, VSS), (VDD, VSS))}[spiking.array]
-    for side, pair, ends in zip("ei", (spiking.excitatory, spiking.inhibitory), supplies, strict=True):
+    bulks = (HIGH_WORD, LOW_WORD) if word_supplies(spiking) else (VDD, VSS)
+    of_sides = {"1r": ((VDD, REST), (REST, VSS)), "1t1r": (bulks, bulks)}[spiking.array]
+    for side, pair, ends in zip("ei", (spiking.excitatory, spiking.inhibitory), of_sides, strict=True):
         circuit.raw_spice += _inverter(
-            f"{side}{name}", (f"g{side}{name}",) * 2, f"{side}{name}", pair, ends, (VDD, VSS), technology
+            f"{side}{name}", (f"g{side}{name}",) * 2, f"{side}{name}", pair, ends, bulks, technology
         )
+
+
+def _drivers_V(spiking: SpikingCircuit) -> tuple[float, float]:
+    """Lowest and highest voltage at the gates of the drivers, and of the word lines of a 1t1r."""
+    rails = spiking.rails
+    return spiking.word_lines_V if spiking.array == "1t1r" else (rails.vss_V, rails.vdd_V)
 
 
 def access_transistor(

@@ -18,7 +18,6 @@ from spicetrain.spice.deck import Deck
 from spicetrain.spiking.chip import AccessShifts, NeuronShifts, pairs_of
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.netlists.cells import (
-    SUPPLIES,
     access_transistor,
     add_held_spike,
     add_ideal_row,
@@ -28,6 +27,7 @@ from spicetrain.spiking.netlists.cells import (
     add_spiking_row,
     add_threshold_supplies,
     new_spiking_circuit,
+    supplies,
     threshold_supplies,
 )
 from spicetrain.spiking.netlists.columns import CellCoefficients, add_columns, add_input_columns
@@ -96,7 +96,7 @@ def spiking_deck(
     return Deck(
         text_of(circuit),
         f".tran {spiking.clock.integrate_s / 10!r} {stop_s!r} 0 {_LONGEST_STEP * step_s!r}",
-        saved_vectors(network),
+        saved_vectors(network, spiking),
         points=None,
         large=form == "flat" or technology.wires is not None,
         temperature_C=technology.temperature_C,
@@ -104,12 +104,12 @@ def spiking_deck(
     )
 
 
-def saved_vectors(network: SpikingNetwork) -> tuple[str, ...]:
+def saved_vectors(network: SpikingNetwork, spiking: SpikingCircuit) -> tuple[str, ...]:
     """What a deck saves: membranes and spikes, layer by layer, then the supplies' currents."""
     columns = list(enumerate(network.layers[1:]))
     nodes = [f"v({kind}{layer}_{j})" for layer, width in columns for kind in "ms" for j in range(width)]
-    supplies = [*SUPPLIES, *(node for layer, _ in columns for node in threshold_supplies(layer))]
-    return (*nodes, *(f"i(v{node})" for node in supplies))
+    sources = [*supplies(spiking), *(node for layer, _ in columns for node in threshold_supplies(layer))]
+    return (*nodes, *(f"i(v{node})" for node in sources))
 
 
 def _checked(

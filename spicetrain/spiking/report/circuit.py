@@ -60,6 +60,8 @@ def _values(page: Page, circuit: SpikingCircuit) -> Table:
         ("threshold inverters", f"between their threshold -+ {_volts(circuit.neuron.half_supply_V)}"),
         ("gate of the leak", _volts(circuit.neuron.leak_gate_V)),
     ]
+    if circuit.array == "1t1r":
+        rows.append(("word lines", " and ".join(_volts(v) for v in circuit.word_lines_V)))
     return Table((), rows)
 
 

@@ -13,6 +13,7 @@ _SUPPLIES = {
     "vss": "lower rail",
     "rest": "rest supply",
     "threshold": "supplies of the threshold inverters",
+    "word lines": "boosted supplies of the word lines",
     "rows": "ideal sources of the input rows",
     "cells": "both rails through the cells",
 }

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spicetrain.spiking.circuit import SIDES, Side, SpikingCircuit, of_layer
 from spicetrain.spiking.surrogates.laws import SpikingLaws
@@ -48,7 +49,7 @@ class SimpleLaws:
         )
 
 
-def _nearest(u: Vector, current_A: Vector, degree: int) -> Vector:
+def _nearest(u: NDArray, current_A: NDArray, degree: int) -> Vector:
     return np.asarray(np.polynomial.polynomial.polyfit(u, current_A, degree))
 
 

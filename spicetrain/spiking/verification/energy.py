@@ -26,7 +26,7 @@ from spicetrain.array.mesh_ports import ports_of
 from spicetrain.array.wires import Segments, row_voltages, row_wires
 from spicetrain.netlists.cells import VDD, VSS, Form
 from spicetrain.spiking.circuit import Clock, SpikingCircuit
-from spicetrain.spiking.netlists.cells import REST, threshold_supplies
+from spicetrain.spiking.netlists.cells import REST, threshold_supplies, word_supplies
 from spicetrain.spiking.verification.netlist import Netlist, Sides
 
 Array = NDArray[np.float64]
@@ -129,12 +129,13 @@ def _supplies(netlist: Netlist) -> dict[str, dict[str, float]]:
         for layer, threshold_V in enumerate(netlist.network.thresholds_V)
         for node, sign in zip(threshold_supplies(layer), (1, -1), strict=True)
     }
+    words = word_supplies(netlist.circuit)
     return {
         "vdd": {VDD: rails.vdd_V},
         "vss": {VSS: rails.vss_V},
         "rest": {REST: netlist.circuit.rest_V},
         "threshold": thresholds,
-    }
+    } | ({"word lines": words} if words else {})
 
 
 def _step(time_s: Array, clock: Clock) -> NDArray[np.int64]:

@@ -256,7 +256,7 @@ def test_a_technology_of_subcircuits(made_up: Technology, ngspice: Ngspice) -> N
     network = random_network(made_up, (0.05, 0.05), 3, 2, 1)
     membranes, _, values = run(network, spiking, made_up, np.ones((2, 3), bool), "flat", ngspice)
     assert membranes[0].max() > 0.05
-    assert set(saved_vectors(network)) <= values.keys()
+    assert set(saved_vectors(network, spiking)) <= values.keys()
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 4), (0, 3), (2, 3, 1)])
