@@ -16,7 +16,7 @@ from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.circuit import SIDES
-from spicetrain.spiking.training.columns import Fired, Reset, product
+from spicetrain.spiking.training.columns import Fired, Reset, added, leaving, product
 from spicetrain.spiking.training.drawn import Deviation
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.membrane import signed_tanh_ratio
@@ -50,10 +50,9 @@ class SimpleColumns:
         self.reset = self._reset(silent, layer, fitted)
         leak = fitted.simple_laws(layer).leak
         factor = 1.0 if deviation is None else deviation.leak_factor
-        self.silent_rows, driven = (
-            [a[0] + leak[0] * factor, a[1] + leak[1] * factor, *a[2:]] for a in (silent, driven)
-        )
-        self.settles = _exponential(self.silent_rows, self.C, self.phases.rest_s)
+        driven, settling = ([a[0] + leak[0] * factor, a[1] + leak[1] * factor, *a[2:]] for a in (driven, silent))
+        self.settles = _exponential(settling, self.C, self.phases.rest_s)
+        self.silent_rows = added(silent, leaving(layer, fitted, deviation))  # where membranes begin
         self.drives: Exponential | Riccati
         self.pairs: Sequence[Tensor] = ()
         if cells:

@@ -55,7 +55,7 @@ def _nearest(u: NDArray, current_A: NDArray, degree: int) -> Vector:
 
 def _cells(laws: SpikingLaws, side: Side, u: Vector, g_S: float) -> Vector:
     curves = laws.cells[side]
-    x = np.linspace(curves.g_low_S / g_S, 1.0, _POINTS)
-    parabolas = [_nearest(u, curves.current_A(np.full_like(u, share * g_S), u), 2) for share in x]
-    powers = x[:, None] ** np.arange(1, _POWERS + 1)
+    x = np.geomspace(curves.g_low_S / g_S, 1.0, _POINTS)
+    parabolas = [_nearest(u, curves.current_A(np.full_like(u, share * g_S), u), 2) / share for share in x]
+    powers = x[:, None] ** np.arange(_POWERS)  # of i / g: most devices of a trained column are at g_min
     return np.asarray(np.linalg.lstsq(powers, np.array(parabolas), rcond=None)[0].T)
