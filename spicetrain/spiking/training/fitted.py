@@ -20,6 +20,7 @@ class FittedSpikingCircuit:
 
     slope       of snntorch's fast_sigmoid, over membranes in units of threshold_V - rest_V
     technology  whose wires every array has; None: ideal ones
+    integrator  the layer whose neurons do not fire and are not reset; None: all do
 
     In float32, which is for training, the leak is a cubic of the membrane, cells are read from a table, resets go in
     fewer parts, and driven rows are corrected once against the membranes on them, which leaves some tens of microvolts
@@ -32,6 +33,7 @@ class FittedSpikingCircuit:
     slope: float = 3.0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     technology: Technology | None = None
+    integrator: int | None = None
 
     @property
     def segments(self) -> Segments | None:

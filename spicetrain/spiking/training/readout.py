@@ -9,9 +9,16 @@ from spicetrain.spiking.definition import Readout
 from spicetrain.spiking.training.layers import LayerResponse
 
 
-def scores(outputs: LayerResponse, readout: Readout) -> Tensor:
+def scores(outputs: LayerResponse, readout: Readout, swing: float = 1.0) -> Tensor:
     """[samples, outputs]: spikes, and of `membrane` less than one more for the membrane at the last latch, so that it
-    decides between equal numbers of spikes and is trained; differentiable in both."""
+    decides between equal numbers of spikes and is trained; of `integrator` that membrane alone, from the mean of all
+    outputs, a threshold counting like a spike in every step. Differentiable in both.
+
+    swing  from rest to the threshold, in the unit of the membranes
+    """
+    if readout == "integrator":
+        u = outputs.membranes[-1]
+        return len(outputs.membranes) / swing * (u - u.mean(1, keepdim=True))
     counts = outputs.spikes.sum(0)
     if readout == "counts":
         return counts
