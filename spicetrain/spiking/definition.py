@@ -74,7 +74,7 @@ class SpikingTrainingSettings(LoopSettings):
     method           one of spiking.methods.METHODS
     surrogate_slope  of snntorch's fast sigmoid, over membranes in units of their threshold
     rate_logit       what an output that spikes in every step counts in the softmax; of an integrator, one whose
-                     membrane stands a threshold above the mean of all
+                     membrane stands five thresholds above the mean of all (training.readout.SWINGS)
     initial          network.safetensors of another run of the same method to start from
     """
 

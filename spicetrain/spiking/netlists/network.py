@@ -223,7 +223,10 @@ def membranes_at_latch(
     values: dict[str, NDArray], network: SpikingNetwork, spiking: SpikingCircuit, steps: int
 ) -> list[NDArray[np.float64]]:
     """Membranes as the latch takes them, by layer [steps, columns], volts, from the values of a `spiking_deck`."""
-    return _once_a_step("m", spiking.clock.integrate_s, values, network, spiking, steps)
+    at_s = spiking.clock.integrate_s
+    return [
+        _once_a_step("m", layer, width, at_s, values, spiking, steps) for layer, width in enumerate(network.layers[1:])
+    ]
 
 
 def latched(
@@ -232,24 +235,23 @@ def latched(
     """Spikes as they were latched, by layer [steps, columns], from the values of a `spiking_deck`; none of an
     integrator."""
     held_s = spiking.clock.integrate_s + spiking.clock.rest_s / 2
-    levels = _once_a_step("s", held_s, values, network, spiking, steps)
-    widths = network.layers[1 + len(levels) :]
-    return [*(level > 0.5 for level in levels), *(np.zeros((steps, width), bool) for width in widths)]
+    return [
+        np.zeros((steps, width), bool)
+        if layer == network.integrator
+        else _once_a_step("s", layer, width, held_s, values, spiking, steps) > 0.5
+        for layer, width in enumerate(network.layers[1:])
+    ]
 
 
 def _once_a_step(
-    letter: str, at_s: float, values: dict[str, NDArray], network: SpikingNetwork, spiking: SpikingCircuit, steps: int
-) -> list[NDArray[np.float64]]:
-    """v(<letter><layer>_<j>), `at_s` after the beginning of every step that the layer works in, [steps, columns]; of
-    the layers that have such nodes."""
-    return [
-        np.stack(
-            [
-                np.interp((layer + np.arange(steps)) * spiking.clock.step_s + at_s, values["time"], values[name])
-                for name in (f"v({letter}{layer}_{j})" for j in range(width))
-            ],
-            axis=1,
-        )
-        for layer, width in enumerate(network.layers[1:])
-        if f"v({letter}{layer}_0)" in values
-    ]
+    letter: str,
+    layer: int,
+    width: int,
+    at_s: float,
+    values: dict[str, NDArray],
+    spiking: SpikingCircuit,
+    steps: int,
+) -> NDArray[np.float64]:
+    """v(<letter><layer>_<j>), `at_s` after the beginning of every step that the layer works in, [steps, columns]."""
+    when_s = (layer + np.arange(steps)) * spiking.clock.step_s + at_s
+    return np.stack([np.interp(when_s, values["time"], values[f"v({letter}{layer}_{j})"]) for j in range(width)], 1)

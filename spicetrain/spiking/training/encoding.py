@@ -89,9 +89,8 @@ def load_spikes(path: Path, images: int, steps: int, rows: int, *, direct: bool 
             f"{steps} x {rows}: network.steps clock steps, one row an input. Likely the axes are in another order, or "
             "the spikes were made for another network: transpose them, or change network.steps."
         )
-    if direct and np.issubdtype(array.dtype, np.number) and bool(((array >= 0) & (array <= 1)).all()):
-        levels: Inputs = array[:images].astype(np.float32)
-        return levels
+    if direct:
+        return _levels(path, array)[:images]
     if array.dtype != np.bool_ and not (np.issubdtype(array.dtype, np.number) and np.isin(array, (0, 1)).all()):
         raise DatasetError(
             f"{path} holds values that are no spikes ({_strange(array)}): every one must be 0 or 1. Likely these are "
@@ -99,6 +98,18 @@ def load_spikes(path: Path, images: int, steps: int, rows: int, *, direct: bool 
         )
     spikes: NDArray[np.bool_] = array[:images].astype(np.bool_)
     return spikes
+
+
+def _levels(path: Path, array: NDArray) -> NDArray[np.float32]:
+    if array.dtype != np.bool_ and not np.issubdtype(array.dtype, np.number):
+        raise DatasetError(f"{path} holds values of type {array.dtype}; wanted are levels, numbers between 0 and 1.")
+    outside = ~((array >= 0) & (array <= 1))  # also what is not a number
+    if outside.any():
+        raise DatasetError(
+            f"{path} holds {array[outside][0]:g}, and with network.encoder = 'direct' every value is the level of a "
+            "row, between 0 and 1. Likely grey values 0 .. 255: divide by 255."
+        )
+    return array.astype(np.float32)
 
 
 def _read(path: Path) -> NDArray:

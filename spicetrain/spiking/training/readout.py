@@ -8,17 +8,21 @@ from torch import Tensor
 from spicetrain.spiking.definition import Readout
 from spicetrain.spiking.training.layers import LayerResponse
 
+SWINGS = 5.0
+"""Thresholds that an integrator's output is worth which stands out like one that spikes in every step. With 784-100-10
+on MNIST one epoch (`direct`, the default rate_logit) ends at 93.0, 93.5, 94.6, 93.7, 92.1 % for 30, 15, 7.5, 3 and 1."""
+
 
 def scores(outputs: LayerResponse, readout: Readout, swing: float = 1.0) -> Tensor:
     """[samples, outputs]: spikes, and of `membrane` less than one more for the membrane at the last latch, so that it
     decides between equal numbers of spikes and is trained; of `integrator` that membrane alone, from the mean of all
-    outputs, a threshold counting like a spike in every step. Differentiable in both.
+    outputs, SWINGS thresholds counting like a spike in every step. Differentiable in both.
 
     swing  from rest to the threshold, in the unit of the membranes
     """
     if readout == "integrator":
         u = outputs.membranes[-1]
-        return len(outputs.membranes) / swing * (u - u.mean(1, keepdim=True))
+        return len(outputs.membranes) / (SWINGS * swing) * (u - u.mean(1, keepdim=True))
     counts = outputs.spikes.sum(0)
     if readout == "counts":
         return counts

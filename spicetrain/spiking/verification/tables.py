@@ -23,11 +23,15 @@ from spicetrain.spiking.verification.images import Neuron, SimulatedImages
 from spicetrain.storage import write_atomic
 
 
-def drawn_neurons(model: Sequence[Layer], image: int) -> tuple[Neuron, ...]:
-    """Of each layer the neuron that fires most and, of those that never fire, the one that comes nearest to it; chosen
-    by the model, so before anything is simulated."""
+def drawn_neurons(model: Sequence[Layer], image: int, integrator: int | None = None) -> tuple[Neuron, ...]:
+    """Of each layer the neuron that fires most and, of those that never fire, the one that comes nearest to it; of an
+    integrator the two whose membranes are highest at the last latch. Chosen by the model, so before anything is
+    simulated."""
     chosen: list[Neuron] = []
     for layer, (spikes, v) in enumerate(model):
+        if layer == integrator:
+            chosen += [(layer, int(j)) for j in v[image, -1].argsort()[::-1][:2]]
+            continue
         counts, highest = spikes[image].sum(0), v[image].max(0)
         chosen.append((layer, int(counts.argmax())))
         if not counts.all():

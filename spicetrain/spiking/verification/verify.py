@@ -185,7 +185,8 @@ def verify_spiking(asked: SpikingVerification, simulator: Simulator, files: RunF
     model = predict(network, inputs, circuit, asked.laws, technology=asked.conditions.modelled)
     method = network.about["method"]
     own = model if method == "circuit" else predict(network, inputs, circuit, asked.laws, method)
-    drawn = [drawn_neurons(model, image) for image in range(min(settings.waveform_images, len(inputs)))]
+    shown = range(min(settings.waveform_images, len(inputs)))
+    drawn = [drawn_neurons(model, image, network.integrator) for image in shown]
     images = [Presented(spikes, drawn[k] if k < len(drawn) else ()) for k, spikes in enumerate(inputs)]
     spice = simulate_images(asked.netlist, asked.form, images, simulator)
     flat, flat_left_out = None, asked.flat_left_out(simulator)
