@@ -9,8 +9,8 @@ from spicetrain.spiking.definition import Readout
 from spicetrain.spiking.training.layers import LayerResponse
 
 SWINGS = 5.0
-"""Thresholds that an integrator's output is worth which stands out like one that spikes in every step. With 784-100-10
-on MNIST one epoch (`direct`, the default rate_logit) ends at 93.0, 93.5, 94.6, 93.7, 92.1 % for 30, 15, 7.5, 3 and 1."""
+"""Thresholds above the mean at which an integrator's output counts like one that spikes in every step. One epoch of
+784-100-10 on MNIST ends (`direct`) at 92.8, 93.5, 94.6, 93.7, 92.1 % for 30, 15, 7.5, 3 and 1 of them."""
 
 
 def scores(outputs: LayerResponse, readout: Readout, swing: float = 1.0) -> Tensor:

@@ -102,7 +102,7 @@ def test_a_tie_is_what_the_read_out_leaves_open() -> None:
     assert found == {"counts": 1.0, "membrane": pytest.approx(1 / 3)}
 
 
-@pytest.mark.parametrize("encoder", ["rate", "direct"])
+@pytest.mark.parametrize("encoder", ["dither", "direct"])
 @pytest.mark.parametrize("method", ["circuit", "regular"])
 def test_learns_iris(method: Any, encoder: Any, train: Trainer, tmp_path: Path) -> None:
     shape = SHAPE.model_copy(update={"layers": (4, 10, 3), "encoder": encoder})
