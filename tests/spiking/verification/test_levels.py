@@ -123,3 +123,18 @@ def test_rows_give_what_ngspice_says_their_sources_give(
     else:
         found = wired_row_energy(time_s, membranes, LEVELS, box, circuit, segments)
     assert found == pytest.approx(given, rel=1e-3, abs=0)
+
+
+def test_pieces_of_other_levels_are_not_used(verifier: Callable[..., Verifier]) -> None:
+    """Also of levels that are above 0 at the same rows."""
+    one = with_levels(verifier())
+    one.folder.mkdir()
+    file, levels = one.folder / "levels.npy", one.spikes
+    np.save(file, levels)
+    one.counted(interrupt_at=IMAGES)
+    with pytest.raises(KeyboardInterrupt):
+        one(flat_images=0, spikes=file)
+    np.save(file, 0.5 * levels)
+    answer = one.counted()
+    one(flat_images=0, spikes=file)
+    assert answer.calls == IMAGES
