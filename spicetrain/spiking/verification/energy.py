@@ -4,7 +4,8 @@ vdd, vss, rest   the rails and the rest supply
 threshold        both supplies of the threshold inverters, all layers
 rows             `1r` with ideal inputs: the sources of the first layer's rows, from the membranes in ngspice and the
                  conductances; exact, also in the reduced and the mesh form, in which these rows are not there, but for
-                 what charges their wires
+                 what charges their wires; at levels between rest and a rail (encoder `direct`) likewise, without what
+                 converters would take
 cells            reduced `1t1r`, in which the cells are measured currents from nowhere: what they take from vdd and vss.
                  In the flat form the rails give it, and it is in theirs
 
