@@ -15,8 +15,8 @@ from spicetrain.spiking.methods import METHODS, Method
 from spicetrain.training.settings import Augmentation, LoopSettings, Positive
 from spicetrain.verification.settings import Share, Tolerance, VerificationBase
 
-Readout = Literal["counts", "membrane"]
-SpikeEncoder = Literal["rate", "dither", "latency"]
+Readout = Literal["counts", "membrane", "integrator"]
+SpikeEncoder = Literal["rate", "dither", "latency", "direct"]
 
 
 class CircuitSettings(Definition):
@@ -41,10 +41,14 @@ class SpikingNetworkSettings(Definition):
     steps         clock steps that an image is shown for
     encoder       rate: an input x in 0..1 spikes in every step with probability x; latency: once, the earlier the
                   larger it is, below 0.01 never (both snntorch.spikegen); dither: as evenly as its rate x allows, every
-                  row with a phase of its own, always the same
+                  row with a phase of its own, always the same; direct: no spikes, the row stands x of the way from
+                  rest to its rail in every step, as ideal sources (converters) can hold those of a passive array; on
+                  `1r` with ideal inputs only
     encoder_gain  x times this, 1 at most, is what is encoded
     readout       counts: the output that spiked most, of several the first; membrane: of several the one whose membrane
-                  is highest at the last latch, as ideal comparators see it (they are in no netlist, like the counters)
+                  is highest at the last latch, as ideal comparators see it (they are in no netlist, like the
+                  counters); integrator: the outputs never fire and are never reset, and the one whose membrane is
+                  highest at the last latch is the class, as ideal comparators see it
     encoder_seed  of the spikes of the test images: training's test accuracy and the verification see the same ones
     """
 
@@ -54,6 +58,11 @@ class SpikingNetworkSettings(Definition):
     encoder_gain: Positive = 1.0
     encoder_seed: int = Field(default=0, ge=0)
     readout: Readout = "counts"
+
+    @property
+    def integrator(self) -> int | None:
+        """The layer whose neurons do not fire; None: all do."""
+        return len(self.layers) - 2 if self.readout == "integrator" else None
 
     def trained_as(self) -> dict[str, Any]:
         """Without a gain and another read-out, what it was before there could be one."""
@@ -69,7 +78,8 @@ class SpikingTrainingSettings(LoopSettings):
                      membrane (simple_columns.py), or "measured". Every epoch is scored by the measured ones, and
                      arrays with wires are trained by them
     surrogate_slope  of snntorch's fast sigmoid, over membranes in units of their threshold
-    rate_logit       what an output that spikes in every step counts in the softmax
+    rate_logit       what an output that spikes in every step counts in the softmax; of an integrator, one whose
+                     membrane stands five thresholds above the mean of all (training.readout.SWINGS)
     initial          network.safetensors of another run of the same method to start from
     """
 

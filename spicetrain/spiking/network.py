@@ -33,6 +33,11 @@ class SpikingNetwork(Layered):
     thresholds_V: tuple[float, ...]
     about: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def integrator(self) -> int | None:
+        """The layer whose neurons do not fire but are read by their membranes, the last; None: all fire."""
+        return len(self.crossbars) - 1 if self.about.get("readout") == "integrator" else None
+
     @cached_property
     def fingerprint(self) -> str:
         """Hash of what is programmed and of its provenance."""

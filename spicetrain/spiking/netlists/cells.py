@@ -14,6 +14,7 @@ from PySpice.Spice.Netlist import Circuit
 from spicetrain.netlists.cells import VDD, VSS, Kind, models_only, transistor
 from spicetrain.spiking.chip import NeuronShifts, Shift
 from spicetrain.spiking.circuit import SIDES, Clock, Pair, Side, SpikingCircuit
+from spicetrain.spiking.inputs import Inputs, row_volts
 from spicetrain.technology import Technology
 
 REST, ENABLE, LEAK = "rest", "en", "leak"
@@ -115,12 +116,16 @@ def add_neuron(
     technology: Technology,
     *,
     shifts: NeuronShifts | None = None,
+    fires: bool = True,
 ) -> None:
-    """Membrane capacitor, leak, reset, threshold inverter and latch of one neuron; `shifts`: its transistors'."""
+    """Membrane capacitor, leak, reset, threshold inverter and latch of one neuron; `shifts`: its transistors'. One that
+    does not fire has all of them but the latch, and its reset gate at vss: the same charge hangs on its membrane."""
     name = f"{layer}_{j}"
     circuit.C(f"m{name}", f"m{name}", circuit.gnd, spiking.capacitance_F(layer))
-    add_membrane_transistors(circuit, layer, name, f"r{name}", spiking, technology, shifts=shifts)
-    _add_latch(circuit, name, threshold_V, spiking)
+    reset_gate = f"r{name}" if fires else VSS
+    add_membrane_transistors(circuit, layer, name, reset_gate, spiking, technology, shifts=shifts)
+    if fires:
+        _add_latch(circuit, name, threshold_V, spiking)
 
 
 def add_membrane_transistors(
@@ -215,11 +220,11 @@ def add_pulsed_row(
     add_drivers(circuit, name, spiking, technology)
 
 
-def add_ideal_row(circuit: Circuit, name: str, spikes: Sequence[bool], spiking: SpikingCircuit) -> None:
-    """A row pair held by ideal sources, spiking in the steps given."""
+def add_ideal_row(circuit: Circuit, name: str, inputs: Inputs, spiking: SpikingCircuit) -> None:
+    """A row pair held by ideal sources, driven as its `inputs` [steps] say."""
     for side in SIDES:
         silent, spike = row_levels(side, spiking)
-        add_pulses(circuit, f"{side[0]}{name}", spiking.clock, np.where(spikes, spike, silent).tolist(), silent)
+        add_pulses(circuit, f"{side[0]}{name}", spiking.clock, row_volts(inputs, spike, silent).tolist(), silent)
 
 
 def row_levels(side: Side, spiking: SpikingCircuit) -> tuple[float, float]:

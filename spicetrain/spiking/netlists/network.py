@@ -17,6 +17,7 @@ from spicetrain.netlists.cells import VDD, VSS, Form, text_of
 from spicetrain.spice.deck import Deck
 from spicetrain.spiking.chip import AccessShifts, NeuronShifts, pairs_of
 from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.inputs import Inputs, row_volts
 from spicetrain.spiking.netlists.cells import (
     access_transistor,
     add_held_spike,
@@ -58,8 +59,9 @@ def spiking_deck(
     shifts: tuple[NeuronShifts, ...] | None = None,
     access: tuple[AccessShifts, ...] | None = None,
 ) -> Deck:
-    """A .tran over one image, `spikes` [n, rows] (bool). Saves v(m<l>_<j>), the membranes, v(s<l>_<j>), the latched
-    spikes (0..1), and the currents of the supplies, as ngspice counts them: into the source's upper end.
+    """A .tran over one image, `spikes` [n, rows] (bool, or levels in 0..1 of ideal rows, see `inputs`). Saves
+    v(m<l>_<j>), the membranes, v(s<l>_<j>), the latched spikes (0..1) of layers that fire, and the currents of the
+    supplies, as ngspice counts them: into the source's upper end.
 
     flat: every device, and every segment of wires. reduced, 1r: a column of the first layer is exactly one source
     behind one conductance (Thevenin), because ideal sources hold its rows. mesh: the same of a 1r with wires, whose
@@ -80,7 +82,8 @@ def spiking_deck(
         add_threshold_supplies(circuit, layer, threshold_V, spiking)
         for j in range(crossbar.columns):
             one = None if shifts is None else shifts[layer].of(j)
-            add_neuron(circuit, layer, j, threshold_V, spiking, technology, shifts=one)
+            fires = layer != network.integrator
+            add_neuron(circuit, layer, j, threshold_V, spiking, technology, shifts=one, fires=fires)
         if form == "reduced" and cells is not None:
             _add_reduced_columns(circuit, layer, cells[layer], spiking, inputs)
         elif form == "reduced" and layer == 0:
@@ -107,7 +110,12 @@ def spiking_deck(
 def saved_vectors(network: SpikingNetwork, spiking: SpikingCircuit) -> tuple[str, ...]:
     """What a deck saves: membranes and spikes, layer by layer, then the supplies' currents."""
     columns = list(enumerate(network.layers[1:]))
-    nodes = [f"v({kind}{layer}_{j})" for layer, width in columns for kind in "ms" for j in range(width)]
+    nodes = [
+        f"v({kind}{layer}_{j})"
+        for layer, width in columns
+        for kind in ("m" if layer == network.integrator else "ms")
+        for j in range(width)
+    ]
     sources = [*supplies(spiking), *(node for layer, _ in columns for node in threshold_supplies(layer))]
     return (*nodes, *(f"i(v{node})" for node in sources))
 
@@ -119,13 +127,21 @@ def _checked(
     spikes: ArrayLike,
     form: Form,
     cells: tuple[CellCoefficients, ...] | None,
-) -> NDArray[np.bool_]:
-    inputs = np.asarray(spikes, dtype=bool)
+) -> Inputs:
+    given = np.asarray(spikes)
+    levels = np.issubdtype(given.dtype, np.floating) and bool(((given != 0) & (given != 1)).any())
+    inputs: Inputs = given.astype(np.float32) if levels else given.astype(np.bool_)
     rows = network.layers[0]
     if inputs.ndim != 2 or inputs.shape[1] != rows or not len(inputs):
         raise ConfigurationError(
             f"Spikes of shape {np.shape(spikes)}: [time steps, {rows}] are wanted, one column for each row of the "
             "network. They may be of another network, or of all images at once."
+        )
+    if levels and (spiking.array != "1r" or spiking.inputs != "ideal"):
+        raise ConfigurationError(
+            f"Inputs between 0 and 1, for example {given[(given != 0) & (given != 1)][0]:g}: only ideal sources at "
+            f"the rows of a 1r hold them there, and circuit {spiking.name!r} is a {spiking.array} with "
+            f"{spiking.inputs} inputs. Give spikes, 0 or 1."
         )
     require_form(form, spiking, technology)
     if form == "reduced" and spiking.array == "1t1r" and (cells is None or len(cells) != len(network.crossbars)):
@@ -137,21 +153,19 @@ def _checked(
     return inputs
 
 
-def _add_first_rows(
-    circuit: Circuit, spiking: SpikingCircuit, technology: Technology, inputs: NDArray[np.bool_]
-) -> None:
+def _add_first_rows(circuit: Circuit, spiking: SpikingCircuit, technology: Technology, inputs: Inputs) -> None:
     for i, row in enumerate([*inputs.T, np.ones(len(inputs), bool)]):
         if spiking.inputs == "ideal":
-            add_ideal_row(circuit, f"0_{i}", row.tolist(), spiking)
+            add_ideal_row(circuit, f"0_{i}", row, spiking)
         else:
             add_pulsed_row(circuit, f"0_{i}", row.tolist(), spiking, technology)
 
 
 def _add_reduced_columns(
-    circuit: Circuit, layer: int, cells: CellCoefficients, spiking: SpikingCircuit, inputs: NDArray[np.bool_]
+    circuit: Circuit, layer: int, cells: CellCoefficients, spiking: SpikingCircuit, inputs: Inputs
 ) -> None:
     if layer == 0:
-        add_input_columns(circuit, cells, spiking, inputs)
+        add_input_columns(circuit, cells, spiking, inputs.astype(np.bool_))
         return
     rows = cells.spiking.shape[1] - 1
     for i in range(rows):
@@ -159,10 +173,8 @@ def _add_reduced_columns(
     add_columns(circuit, layer, cells, spiking, len(inputs))
 
 
-def _add_thevenin_columns(
-    circuit: Circuit, crossbar: Crossbar, spiking: SpikingCircuit, inputs: NDArray[np.bool_]
-) -> None:
-    v_pos, v_neg = (np.where(inputs, rail, spiking.rest_V) for rail in (spiking.rails.vdd_V, spiking.rails.vss_V))
+def _add_thevenin_columns(circuit: Circuit, crossbar: Crossbar, spiking: SpikingCircuit, inputs: Inputs) -> None:
+    v_pos, v_neg = (row_volts(inputs, rail, spiking.rest_V) for rail in (spiking.rails.vdd_V, spiking.rails.vss_V))
     thevenin_V, conductances = crossbar.thevenin(v_pos, v_neg, spiking.rails)
     for j, g in enumerate(conductances):
         add_pulses(circuit, f"x{j}", spiking.clock, thevenin_V[:, j].tolist(), spiking.rest_V)
@@ -211,28 +223,35 @@ def membranes_at_latch(
     values: dict[str, NDArray], network: SpikingNetwork, spiking: SpikingCircuit, steps: int
 ) -> list[NDArray[np.float64]]:
     """Membranes as the latch takes them, by layer [steps, columns], volts, from the values of a `spiking_deck`."""
-    return _once_a_step("m", spiking.clock.integrate_s, values, network, spiking, steps)
+    at_s = spiking.clock.integrate_s
+    return [
+        _once_a_step("m", layer, width, at_s, values, spiking, steps) for layer, width in enumerate(network.layers[1:])
+    ]
 
 
 def latched(
     values: dict[str, NDArray], network: SpikingNetwork, spiking: SpikingCircuit, steps: int
 ) -> list[NDArray[np.bool_]]:
-    """Spikes as they were latched, by layer [steps, columns], from the values of a `spiking_deck`."""
+    """Spikes as they were latched, by layer [steps, columns], from the values of a `spiking_deck`; none of an
+    integrator."""
     held_s = spiking.clock.integrate_s + spiking.clock.rest_s / 2
-    return [level > 0.5 for level in _once_a_step("s", held_s, values, network, spiking, steps)]
+    return [
+        np.zeros((steps, width), bool)
+        if layer == network.integrator
+        else _once_a_step("s", layer, width, held_s, values, spiking, steps) > 0.5
+        for layer, width in enumerate(network.layers[1:])
+    ]
 
 
 def _once_a_step(
-    letter: str, at_s: float, values: dict[str, NDArray], network: SpikingNetwork, spiking: SpikingCircuit, steps: int
-) -> list[NDArray[np.float64]]:
+    letter: str,
+    layer: int,
+    width: int,
+    at_s: float,
+    values: dict[str, NDArray],
+    spiking: SpikingCircuit,
+    steps: int,
+) -> NDArray[np.float64]:
     """v(<letter><layer>_<j>), `at_s` after the beginning of every step that the layer works in, [steps, columns]."""
-    return [
-        np.stack(
-            [
-                np.interp((layer + np.arange(steps)) * spiking.clock.step_s + at_s, values["time"], values[name])
-                for name in (f"v({letter}{layer}_{j})" for j in range(width))
-            ],
-            axis=1,
-        )
-        for layer, width in enumerate(network.layers[1:])
-    ]
+    when_s = (layer + np.arange(steps)) * spiking.clock.step_s + at_s
+    return np.stack([np.interp(when_s, values["time"], values[f"v({letter}{layer}_{j})"]) for j in range(width)], 1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
 from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.array.crossbar import Crossbar
@@ -11,6 +9,7 @@ from spicetrain.array.mesh_ports import ports_of
 from spicetrain.array.netlist import add_crossbar
 from spicetrain.array.wires import Segments, Wires, row_voltages
 from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.inputs import Inputs, row_volts
 from spicetrain.spiking.netlists.cells import add_pulses
 from spicetrain.technology import Technology
 
@@ -23,7 +22,7 @@ def add_wired_array(circuit: Circuit, layer: int, crossbar: Crossbar, technology
 
 
 def add_mesh_columns(
-    circuit: Circuit, crossbar: Crossbar, spiking: SpikingCircuit, technology: Technology, inputs: NDArray[np.bool_]
+    circuit: Circuit, crossbar: Crossbar, spiking: SpikingCircuit, technology: Technology, inputs: Inputs
 ) -> None:
     """The columns of the first layer, `inputs` [steps, rows] on ideal sources: exactly what the mesh of its wires is to
     the membranes, sources behind conductances and conductances from one membrane to the next. Of the wires'
@@ -33,7 +32,7 @@ def add_mesh_columns(
     """
     wires, segments = wires_of(technology)
     ports = ports_of(crossbar, segments)
-    v_pos, v_neg = (np.where(inputs, rail, spiking.rest_V) for rail in (spiking.rails.vdd_V, spiking.rails.vss_V))
+    v_pos, v_neg = (row_volts(inputs, rail, spiking.rest_V) for rail in (spiking.rails.vdd_V, spiking.rails.vss_V))
     v_rows = row_voltages(v_pos, v_neg, spiking.rails.vdd_V, spiking.rails.vss_V) - spiking.rest_V
     to_source = ports.Y.sum(1)
     source_V = spiking.rest_V + v_rows @ ports.B / to_source

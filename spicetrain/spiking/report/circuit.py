@@ -33,6 +33,16 @@ def spiking_circuit_section(page: Page) -> Section:
         "the end of the integrate phase a latch takes the threshold inverter's answer; a neuron that fired is then "
         "reset by a transistor to rest while the rows rest. Transistors throughout, but for the latch, which is ideal."
     )
+    if page.experiment.network.encoder == "direct":
+        text += (
+            " Inputs are levels: the sources at the first layer's rows stand between rest and their rail, the same in "
+            "every step, as converters (DACs) would hold them; they are ideal, and none of them is built here."
+        )
+    if page.experiment.network.readout == "integrator":
+        text += (
+            " The outputs do not fire and are not reset, they have no latch: they integrate over all steps, and the "
+            "highest at the last latch is the class, which takes comparators. These are ideal, and in no netlist."
+        )
     blocks: list[Block] = [
         Paragraph(text),
         _values(page, circuit),

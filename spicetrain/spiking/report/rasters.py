@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -14,6 +16,7 @@ from spicetrain.report.blocks import Block, Drawing, Gallery, Notice, Paragraph,
 from spicetrain.report.drawing import DOTS, INK, SECOND, svg
 from spicetrain.report.page import Page
 from spicetrain.report.units import count
+from spicetrain.spiking.definition import SpikingNetworkSettings
 from spicetrain.spiking.verification.figures import mismatches
 from spicetrain.spiking.verification.spikes_file import KeptSpikes
 
@@ -34,21 +37,41 @@ def rasters_section(page: Page, kept: KeptSpikes | None, classes: tuple[str, ...
         "Amber crosses: the model spikes alone; circles: ngspice spikes alone. Numbers at the outputs: their spikes "
         f"in ngspice. Of the {count(len(wrong), 'image')} kept, {int(np.sum(wrong == 0))} have the same spikes in both."
     )
+    shape: SpikingNetworkSettings = page.experiment.network
+    if kept.inputs.dtype != np.bool_:
+        text += " Inputs are levels, no spikes: grey is how far a row is driven to its rail."
+    if shape.integrator is not None:
+        text += " The outputs do not fire: grey is their membrane in ngspice, and the numbers are the last ones, in mV."
     frame = page.files.frame("verification.parquet", ("image", "label", "class_model", "class_spice"))
     blocks: list[Block] = [Paragraph(text)]
-    drawings = [_drawing(kept, image, frame, classes, int(wrong[image])) for image in chosen]
+    drawings = [_drawing(kept, image, frame, classes, int(wrong[image]), shape.integrator) for image in chosen]
     return Section(key, title, [*blocks, Gallery(drawings)])
 
 
-def _drawing(kept: KeptSpikes, image: int, frame: pd.DataFrame | None, classes: tuple[str, ...], wrong: int) -> Drawing:
+def _drawing(
+    kept: KeptSpikes,
+    image: int,
+    frame: pd.DataFrame | None,
+    classes: tuple[str, ...],
+    wrong: int,
+    integrator: int | None,
+) -> Drawing:
     figure = Figure((9.4, 3.6), layout="constrained", dpi=130)
     panels = figure.subplots(1, 1 + len(kept.model), squeeze=False)[0]
-    _panel(panels[0], kept.inputs[image], kept.inputs[image], "input")
-    for index, (axis, (model, _), (spice, _)) in enumerate(zip(panels[1:], kept.model, kept.spice, strict=True), 1):
+    inputs = kept.inputs[image]
+    if inputs.dtype == np.bool_:
+        _panel(panels[0], inputs.astype(np.bool_), inputs.astype(np.bool_), "input")
+    else:
+        _grey_panel(panels[0], inputs, "input")
+    for index, (axis, (model, _), (spice, v)) in enumerate(zip(panels[1:], kept.model, kept.spice, strict=True), 1):
         last = index == len(kept.model)
-        _panel(axis, model[image], spice[image], "output" if last else f"layer {index}")
+        if index - 1 == integrator:
+            _grey_panel(axis, v[image], "output, membranes")
+        else:
+            _panel(axis, model[image], spice[image], "output" if last else f"layer {index}")
         if last and len(classes) <= _MOST_NAMED:
-            _name_outputs(axis, spice[image], classes)
+            shown = spice[image].sum(0) if integrator is None else [f"{1e3 * u:.1f}" for u in v[image, -1]]
+            _name_outputs(axis, shown, classes)
     differ = f"{count(wrong, 'spike')} in only one of the two" if wrong else "the same spikes in both"
     text = ""
     if frame is not None and image < len(frame):
@@ -67,17 +90,32 @@ def _panel(axis: Axes, model: NDArray[np.bool_], spice: NDArray[np.bool_], title
     for only, marker, colour in ((model & ~spice, "x", SECOND), (spice & ~model, "o", INK)):
         step, neuron = np.nonzero(only)
         axis.plot(step, neuron, marker, color=colour, markersize=5, markerfacecolor="none", linestyle="none")
+    _finish(axis, spice.shape, f"{title}, {int(spice.sum()):,} spikes")
+
+
+def _grey_panel(axis: Axes, values: NDArray, title: str) -> None:
+    """values [steps, neurons], real numbers: the largest are as dark as a spike."""
+    span = float(np.ptp(values)) or 1.0
+    pixels = np.empty((*values.T.shape, 4))
+    pixels[:] = to_rgba(DOTS)
+    pixels[..., 3] = (values.T - values.min()) / span
+    axis.imshow(pixels, aspect="auto", interpolation="nearest")
+    _finish(axis, values.shape, title)
+
+
+def _finish(axis: Axes, shape: tuple[int, ...], title: str) -> None:
+    """shape: [steps, neurons]."""
     axis.grid(False)
-    axis.set(xlabel="step", title=f"{title}, {int(spice.sum()):,} spikes")
-    axis.set_xlim(-0.5, len(spice) - 0.5)
-    axis.set_ylim(spice.shape[1] - 0.5, -0.5)
+    axis.set(xlabel="step", title=title)
+    axis.set_xlim(-0.5, shape[0] - 0.5)
+    axis.set_ylim(shape[1] - 0.5, -0.5)
     for side in (axis.xaxis, axis.yaxis):
         side.set_major_locator(MaxNLocator("auto", integer=True))
 
 
-def _name_outputs(axis: Axes, spice: NDArray[np.bool_], classes: tuple[str, ...]) -> None:
+def _name_outputs(axis: Axes, numbers: Iterable[object], classes: tuple[str, ...]) -> None:
     axis.set_yticks(range(len(classes)), classes)
-    for output, number in enumerate(spice.sum(0)):
+    for output, number in enumerate(numbers):
         axis.annotate(
             str(number), (1.0, output), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points",
             va="center", fontsize=8, annotation_clip=False,

@@ -109,8 +109,8 @@ def _accuracies(summary: SpikingSummary) -> Table:
     return Table(
         ("", "accuracy", "ties", ""),
         rows,
-        "Same images, same input spikes. Ties: images in which several classes have the most spikes, between which the "
-        "read-out decides.",
+        "Same images, same input spikes. Ties: images in which several classes are equal to the read-out, which takes "
+        "the first.",
     )
 
 
@@ -119,7 +119,8 @@ def _ties(rate: float | None) -> str:
 
 
 def _layers(summary: SpikingSummary) -> Table:
-    rows = [("input", str(summary.layers[0]), "", f"{summary.spikes_per_image_input:,.1f}", "", "")]
+    inputs = "levels" if summary.spikes_per_image_input is None else f"{summary.spikes_per_image_input:,.1f}"
+    rows = [("input", str(summary.layers[0]), "", inputs, "", "")]
     by_layer = zip(
         summary.layers[1:],
         summary.spikes_per_image_model,
@@ -129,7 +130,8 @@ def _layers(summary: SpikingSummary) -> Table:
         strict=True,
     )
     for index, (width, model, spice, agreement, rms_V) in enumerate(by_layer, start=1):
-        figures = (f"{model:,.2f}", f"{spice:,.2f}", percent(agreement, 3), quantity(rms_V, "V"))
+        spikes = ("", "", "") if agreement is None else (f"{model:,.2f}", f"{spice:,.2f}", percent(agreement, 3))
+        figures = (*spikes, quantity(rms_V, "V"))
         rows.append((f"layer {index}", str(width), *figures))
     caption = (
         f"Means of an image, {summary.steps} time steps. Agreement: share of neurons and steps in which model and "

@@ -19,6 +19,7 @@ from spicetrain.report.drawing import ACCENT, GRID, INK, SECOND, STYLE, svg
 from spicetrain.report.page import Page
 from spicetrain.report.units import quantity
 from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.definition import SpikingNetworkSettings
 from spicetrain.spiking.report.circuit import thresholds_V
 from spicetrain.spiking.verification.spikes_file import SPIKES, KeptSpikes, read_spikes
 from spicetrain.storage import write_atomic
@@ -46,10 +47,15 @@ def waveforms_section(page: Page, kept: KeptSpikes | None) -> Section:
     text = (
         "Line: the membrane in ngspice. Dots: where the model has it at each latch. Dotted: the threshold. Ticks "
         "above: spikes, of ngspice and, beside them, of the model. Shaded: the integrate phases of the layer. Of each "
-        "layer the neuron that fires most and, of those that stay silent, the one that comes nearest to firing."
+        "layer the neuron that fires most and, of those that stay silent, the one that comes nearest to firing; of "
+        "outputs that only integrate, which have no threshold, the two that are highest at the last latch."
     )
     drawings = [
-        Drawing(svg(_draw(part, kept, circuit, thresholds), _TITLE), _caption(int(image), part, kept), wide=True)
+        Drawing(
+            svg(_draw(part, kept, circuit, thresholds, _integrator(page)), _TITLE),
+            _caption(int(image), part, kept),
+            wide=True,
+        )
         for image, part in waves.groupby("image")
         if int(image) < len(kept.inputs)
     ]
@@ -69,27 +75,41 @@ def write_waveform_svg(page: Page, path: Path, image: int = 0) -> None:
             f"{image + 1}."
         )
     with rc_context(STYLE):
-        figure = _draw(waves[waves["image"] == image], kept, page.experiment.circuit.load(), thresholds_V(page))
+        figure = _draw(
+            waves[waves["image"] == image], kept, page.experiment.circuit.load(), thresholds_V(page), _integrator(page)
+        )
         picture = svg(figure, _TITLE)
     with write_atomic(path) as temporary:
         temporary.write_text(_alone(picture), encoding="utf-8")
 
 
-def _draw(waves: pd.DataFrame, kept: KeptSpikes, circuit: SpikingCircuit, thresholds: Sequence[float]) -> Figure:
+def _integrator(page: Page) -> int | None:
+    """The layer that does not fire; None: all do."""
+    shape: SpikingNetworkSettings = page.experiment.network
+    return shape.integrator
+
+
+def _draw(
+    waves: pd.DataFrame,
+    kept: KeptSpikes,
+    circuit: SpikingCircuit,
+    thresholds: Sequence[float],
+    integrator: int | None,
+) -> Figure:
     neurons = list(dict.fromkeys(zip(waves["layer"], waves["neuron"], strict=True)))
     figure = Figure((9.4, 0.5 + 1.35 * len(neurons)), layout="constrained", dpi=130)
     image = int(waves["image"].iloc[0])
     panels = figure.subplots(len(neurons), 1, sharex=True, squeeze=False)[:, 0]
     for axis, (layer, neuron) in zip(panels, neurons, strict=True):
         part = waves[(waves["layer"] == layer) & (waves["neuron"] == neuron)]
-        _panel(axis, part, kept, image, circuit, thresholds[layer])
+        _panel(axis, part, kept, image, circuit, None if layer == integrator else thresholds[layer])
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
     panels[-1].set_xlabel("time (ns)")
     return figure
 
 
 def _panel(
-    axis: Axes, part: pd.DataFrame, kept: KeptSpikes, image: int, circuit: SpikingCircuit, threshold_V: float
+    axis: Axes, part: pd.DataFrame, kept: KeptSpikes, image: int, circuit: SpikingCircuit, threshold_V: float | None
 ) -> None:
     layer, neuron = int(part["layer"].iloc[0]), int(part["neuron"].iloc[0])
     model_spikes, model_V = (array[image, :, neuron] for array in kept.model[layer])
@@ -100,7 +120,8 @@ def _panel(
         axis.axvspan(1e9 * start, 1e9 * (start + circuit.clock.integrate_s), color=GRID, alpha=0.35, linewidth=0)
     axis.plot(1e9 * part["time_s"], 1e3 * part["membrane_V"], color=ACCENT, linewidth=1.2, label="ngspice")
     axis.plot(latch_ns, 1e3 * model_V, "o", color=SECOND, markersize=3.5, label="model at the latch")
-    axis.axhline(1e3 * threshold_V, color=INK, linewidth=0.8, linestyle=":", label="threshold")
+    if threshold_V is not None:
+        axis.axhline(1e3 * threshold_V, color=INK, linewidth=0.8, linestyle=":", label="threshold")
     _ticks(axis, latch_ns, spice_spikes, ACCENT, 0.0)
     _ticks(axis, latch_ns, model_spikes, SECOND, 2.0)
     axis.grid(False)

@@ -39,19 +39,23 @@ def calibrated(
     without access to any membrane; weights, and labels, are not touched. Layers are set one after another from the
     input on, each with the spikes that the circuit gives it. A rate falls with the threshold, so bisection finds it,
     between rest and vdd; where no threshold is low enough, it ends at rest. about["spike_rates"] tells what was wanted
-    and what was reached.
+    and what was reached. An integrator's neurons do not fire: they keep the threshold that they have.
     """
     wanted = [float(fired.mean()) for fired, _ in predict(network, spikes, circuit, None, "regular")]
     layer, _ = METHODS["circuit"].model(network, circuit, laws, technology)
     signal = torch.as_tensor(spikes).transpose(0, 1).double()
     thresholds_V, reached = [], []
-    with track("calibrate thresholds", len(wanted) * HALVINGS, "steps") as bar:
+    with track("calibrate thresholds", (len(wanted) - (network.integrator is not None)) * HALVINGS, "steps") as bar:
         for index, crossbar in enumerate(network.crossbars):
             g = Conductances.of(crossbar, torch.float64)
 
             def fired(threshold_V: float, inputs: Tensor = signal, g: Conductances = g, index: int = index) -> Tensor:
                 return layer(inputs, g, index, threshold_V).spikes
 
+            if index == network.integrator:
+                thresholds_V.append(network.thresholds_V[index])
+                reached.append(0.0)
+                continue
             low_V, high_V = circuit.rest_V, circuit.rails.vdd_V
             for _ in range(HALVINGS):
                 middle_V = (low_V + high_V) / 2

@@ -7,6 +7,8 @@ A clock step k, u = v - rest_V (membrane.py), edges taken as steps in their midd
     rest       what is left of the falling edge with the rows still driven, then rest_s with all rows silent; the
                neurons that fired with their reset on, whose gate leaves a charge on the membrane at the next rise
 
+The neurons of an integrator (FittedSpikingCircuit) are the same but for the latch: none fires, and none is reset.
+
 Columns of a passive array with ideal rows, and those of a 1T1R array, charge each for itself: their currents are
 polynomials in u, or closed forms of it (cells.py), and the sums over rows of all time steps and samples are one product
 with the conductances (columns.py). Rows that are driven by transistors couple the columns (rows.py), and so do wires
@@ -46,7 +48,8 @@ def circuit_layer(
 ) -> LayerResponse:
     """Which neurons fire, and their membranes at the latch.
 
-    spikes       [steps, samples, rows], 0 or 1 in the fitted's precision; the bias row pair spikes in every step
+    spikes       [steps, samples, rows], 0 or 1 in the fitted's precision, or of ideal rows the share of their level
+                 that they are driven to; the bias row pair spikes in every step
     g            siemens
     threshold_V  absolute
     deviation    of the neurons from the circuit's; one that is drawn for samples is held over all their time steps
@@ -67,7 +70,10 @@ def circuit_layer(
     fires, latched = [], []
     for step in range(len(spikes)):
         u, slope = columns.integrate(u, step)
-        fired = fire((u - trip - laws.trip_delay_s * slope) / scale).to(u.dtype)
+        if layer == fitted.integrator:
+            fired = torch.zeros_like(u)
+        else:
+            fired = fire((u - trip - laws.trip_delay_s * slope) / scale).to(u.dtype)
         fires.append(fired)
         latched.append(u)
         held = fired.detach()

@@ -65,6 +65,9 @@ class CircuitLayers(Layers):
     def programmed(self, parameters: SynapseParameters, layer: int) -> tuple[Conductances, float]:
         return parameters.conductances(self.device), self.fitted.circuit.threshold_V(layer)
 
+    def swing(self, layer: int) -> float:
+        return self.fitted.circuit.threshold_V(layer) - self.fitted.circuit.rest_V
+
     def project(self, parameters: SynapseParameters) -> None:
         parameters.project()
 
@@ -84,7 +87,9 @@ def circuit_model(
     exactly. ConfigurationError when there are no laws."""
     if laws is None:
         raise ConfigurationError("The circuit's model needs the laws that were fitted to the circuit: give laws.")
-    fitted = FittedSpikingCircuit(circuit, laws, torch.float64, 1.0, technology=technology)
+    fitted = FittedSpikingCircuit(
+        circuit, laws, torch.float64, 1.0, technology=technology, integrator=network.integrator
+    )
     crossbars = [Conductances.of(crossbar, torch.float64) for crossbar in network.crossbars]
     corrections = _corrections(crossbars, fitted, EXACTLY)
 

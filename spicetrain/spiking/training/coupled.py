@@ -81,6 +81,8 @@ class CoupledColumns(ABC):
     def rest(self, u: Tensor, fired: Tensor, step: int) -> Tensor:
         """u after the rest phase, without what the reset gate injects; `fired` [samples, columns], 0 or 1."""
         firing, pull = Fired.of(u, fired), self.silent()
+        if not len(firing.u):  # of an integrator always
+            return self._advanced(u, self.silent_rows, pull, self.phases.rest_s)[0]
         trajectory = self._trajectory(firing)
         # Neurons in reset fall much faster than the others move: they pull with a mean of their trajectory.
         mean, resetting = u.detach().index_put(firing.where, self._remembered(trajectory)), fired.bool()

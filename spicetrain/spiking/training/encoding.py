@@ -11,15 +11,18 @@ from numpy.typing import NDArray
 from snntorch import spikegen
 from torch import Tensor
 
-from spicetrain.errors import DatasetError
+from spicetrain.errors import ConfigurationError, DatasetError
+from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.definition import SpikingNetworkSettings
+from spicetrain.spiking.inputs import Inputs
 from spicetrain.training.common import require_unit_inputs
 
 _GOLDEN = (5**0.5 - 1) / 2  # its multiples modulo 1 are spread as evenly as any
 
 
-def encode(inputs: NDArray, settings: SpikingNetworkSettings, seed: int, first: int = 0) -> NDArray[np.bool_]:
-    """Spikes [images, steps, rows] of inputs [images, rows] in 0..1, the same ones for the same seed (not negative).
+def encode(inputs: NDArray, settings: SpikingNetworkSettings, seed: int, first: int = 0) -> Inputs:
+    """Spikes [images, steps, rows] of inputs [images, rows] in 0..1, the same ones for the same seed (not negative); of
+    `direct` levels, without a copy for every step.
 
     Every image has a seed of its own, made from `seed` and its index, which counts from `first`: the spikes of image k
     do not depend on how many are asked for. torch's own random state stays as it is.
@@ -29,7 +32,9 @@ def encode(inputs: NDArray, settings: SpikingNetworkSettings, seed: int, first: 
     require_unit_inputs(inputs, "it is the rate of a row's spikes")
     x = _amplified(torch.as_tensor(np.asarray(inputs), dtype=torch.float32), settings)
     if settings.encoder != "rate":
-        return _FIXED[settings.encoder](x, settings.steps).transpose(0, 1).bool().numpy()
+        fixed = _FIXED[settings.encoder](x, settings.steps).transpose(0, 1)
+        found: Inputs = (fixed if settings.encoder == "direct" else fixed.bool()).numpy()
+        return found
     spikes = np.empty((len(x), settings.steps, x.shape[1]), dtype=np.bool_)
     with torch.random.fork_rng(devices=[]):
         for index, image in enumerate(x, start=first):
@@ -39,7 +44,8 @@ def encode(inputs: NDArray, settings: SpikingNetworkSettings, seed: int, first: 
 
 
 def training_spikes(inputs: Tensor, settings: SpikingNetworkSettings, generator: torch.Generator) -> Tensor:
-    """Spikes [steps, samples, rows], 0. or 1., of inputs [samples, rows] in 0..1: fresh ones of a minibatch.
+    """Spikes [steps, samples, rows], 0. or 1., of inputs [samples, rows] in 0..1: fresh ones of a minibatch; of
+    `direct` levels, expanded along the steps (their stride is 0).
 
     Rates as `spikegen.rate` has them to one part in 65,536: of 16 random bits a spike instead of a float's, which is
     several times faster and would otherwise take half of a training step. `generator` is on the CPU.
@@ -54,9 +60,24 @@ def training_spikes(inputs: Tensor, settings: SpikingNetworkSettings, generator:
     return (random < below).to(inputs.dtype)
 
 
-def load_spikes(path: Path, images: int, steps: int, rows: int) -> NDArray[np.bool_]:
+def require_encoder(settings: SpikingNetworkSettings, circuit: SpikingCircuit) -> None:
+    """ConfigurationError when the circuit's rows cannot be driven as the encoder wants."""
+    if settings.encoder != "direct" or (circuit.array == "1r" and circuit.inputs == "ideal"):
+        return
+    if circuit.array == "1t1r":
+        reason = "is a 1t1r, whose word lines are gates: a cell's transistor is open or closed, no share of a level"
+    else:
+        reason = f"has inputs = {circuit.inputs!r}: inverters drive its rows to a rail or to rest, to nothing between"
+    raise ConfigurationError(
+        f"network.encoder = 'direct' holds the first layer's rows at levels between rest and their rails, and "
+        f"circuit {circuit.name!r} {reason}. Take a 1r circuit with inputs = 'ideal', or another "
+        "encoder: rate, dither, latency."
+    )
+
+
+def load_spikes(path: Path, images: int, steps: int, rows: int, *, direct: bool = False) -> Inputs:
     """Spike trains [images, steps, rows] from a .npy file, or from a .npz file that holds one array; the first
-    `images` of them. Values are 0 or 1, of any kind of number.
+    `images` of them. Values are 0 or 1, of any kind of number; with `direct` levels in 0..1.
 
     DatasetError: no such file, damaged, of another shape, other values.
     """
@@ -68,6 +89,8 @@ def load_spikes(path: Path, images: int, steps: int, rows: int) -> NDArray[np.bo
             f"{steps} x {rows}: network.steps clock steps, one row an input. Likely the axes are in another order, or "
             "the spikes were made for another network: transpose them, or change network.steps."
         )
+    if direct:
+        return _levels(path, array)[:images]
     if array.dtype != np.bool_ and not (np.issubdtype(array.dtype, np.number) and np.isin(array, (0, 1)).all()):
         raise DatasetError(
             f"{path} holds values that are no spikes ({_strange(array)}): every one must be 0 or 1. Likely these are "
@@ -75,6 +98,18 @@ def load_spikes(path: Path, images: int, steps: int, rows: int) -> NDArray[np.bo
         )
     spikes: NDArray[np.bool_] = array[:images].astype(np.bool_)
     return spikes
+
+
+def _levels(path: Path, array: NDArray) -> NDArray[np.float32]:
+    if array.dtype != np.bool_ and not np.issubdtype(array.dtype, np.number):
+        raise DatasetError(f"{path} holds values of type {array.dtype}; wanted are levels, numbers between 0 and 1.")
+    outside = ~((array >= 0) & (array <= 1))  # also what is not a number
+    if outside.any():
+        raise DatasetError(
+            f"{path} holds {array[outside][0]:g}, and with network.encoder = 'direct' every value is the level of a "
+            "row, between 0 and 1. Likely grey values 0 .. 255: divide by 255."
+        )
+    return array.astype(np.float32)
 
 
 def _read(path: Path) -> NDArray:
@@ -122,5 +157,9 @@ def _latency(inputs: Tensor, steps: int) -> Tensor:
     return spikes
 
 
-_FIXED = {"latency": _latency, "dither": _dither}
+def _direct(inputs: Tensor, steps: int) -> Tensor:
+    return inputs.expand(steps, *inputs.shape)
+
+
+_FIXED = {"latency": _latency, "dither": _dither, "direct": _direct}
 """Encoders that draw nothing: (inputs [samples, rows], steps) -> spikes [steps, samples, rows]."""

@@ -23,6 +23,7 @@ class FittedSpikingCircuit:
     slope       of snntorch's fast_sigmoid, over membranes in units of threshold_V - rest_V
     technology  whose wires every array has; None: ideal ones
     simple      arrays without wires as SimpleColumns has them: for training, quick and near
+    integrator  the layer whose neurons do not fire and are not reset; None: all do
 
     In float32, which is for training, the leak is a cubic of the membrane, cells are read from a table, resets go in
     fewer parts, and driven rows are corrected once against the membranes on them, which leaves some tens of microvolts
@@ -36,6 +37,7 @@ class FittedSpikingCircuit:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     technology: Technology | None = None
     simple: bool = False
+    integrator: int | None = None
 
     @property
     def segments(self) -> Segments | None:

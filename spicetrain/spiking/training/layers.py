@@ -56,6 +56,10 @@ class Layers(ABC):
     def synapses(self, network: SpikingNetwork, layer: int) -> Tensor:
         """[rows + 1, columns]: those of a network that was programmed, to go on from."""
 
+    def swing(self, layer: int) -> float:
+        """From rest to the threshold, in the unit of the membranes that `forward` gives."""
+        return 1.0
+
     def project(self, parameters: SynapseParameters) -> None:
         """After a step of the optimizer."""
 

@@ -21,7 +21,7 @@ from spicetrain.spiking.methods import METHODS
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.surrogates.laws import SpikingLaws
 from spicetrain.spiking.training.drawn import TrainingChips
-from spicetrain.spiking.training.encoding import encode, training_spikes
+from spicetrain.spiking.training.encoding import encode, require_encoder, training_spikes
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.layers import LayerResponse
 from spicetrain.spiking.training.model import TrainableSpikingNetwork
@@ -57,7 +57,9 @@ def train(
     device = device_of(settings.device)
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    fitted = FittedSpikingCircuit(circuit, laws, torch.float32, settings.surrogate_slope, device, technology)
+    fitted = FittedSpikingCircuit(
+        circuit, laws, torch.float32, settings.surrogate_slope, device, technology, integrator=shape.integrator
+    )
     model = TrainableSpikingNetwork(shape, settings, technology.memristor, fitted)
     initial = None if settings.initial is None else SpikingNetwork.load(settings.initial)
     if initial is not None:
@@ -115,8 +117,11 @@ class SpikingTask(Task):
         return self._cross_entropy(answers[-1], labels)
 
     def _cross_entropy(self, outputs: LayerResponse, labels: Tensor) -> Tensor:
-        rates = scores(outputs, self.shape.readout) / self.shape.steps
+        rates = self._scores(outputs) / self.shape.steps
         return cross_entropy(self.settings.rate_logit * rates, labels)
+
+    def _scores(self, outputs: LayerResponse) -> Tensor:
+        return scores(outputs, self.shape.readout, self.model.method.swing(len(self.model.layers) - 1))
 
     def stepped(self, epoch: int) -> dict[str, object]:
         # The loss does not tell: a neuron whose membrane is no number does not spike.
@@ -130,7 +135,7 @@ class SpikingTask(Task):
 
     @torch.no_grad()
     def accuracies(self) -> dict[str, float]:
-        """And of how many images several outputs share the most spikes."""
+        """And of how many images the read-out leaves several outputs equal."""
         found: dict[str, float] = {}
         self.model.eval()
         for name, part in self.parts.items():
@@ -139,13 +144,13 @@ class SpikingTask(Task):
         return found
 
     def _accuracy(self, spikes: Tensor, labels: Tensor) -> tuple[float, float]:
-        """(accuracy, tie rate) on spikes [images, steps, rows], bool."""
+        """(accuracy, tie rate) on spikes [images, steps, rows], or levels."""
         right, tied = 0, 0
         for part, classes in zip(spikes.split(500), labels.split(500), strict=True):
             outputs = self.model(part.to(labels.device).transpose(0, 1).float())[-1]
-            right += int((scores(outputs, self.shape.readout).argmax(1) == classes).sum())
-            counts = outputs.spikes.sum(0)
-            tied += int(((counts == counts.amax(1, keepdim=True)).sum(1) > 1).sum())
+            found = self._scores(outputs)
+            right += int((found.argmax(1) == classes).sum())
+            tied += int(((found == found.amax(1, keepdim=True)).sum(1) > 1).sum())
         return right / len(spikes), tied / len(spikes)
 
     def line(self) -> dict[str, Any]:
@@ -251,6 +256,7 @@ def require_spiking_fit(
             f"{dataset.name} is a regression (targets {', '.join(dataset.outputs)}): a spiking network answers with a "
             "class, the output that spikes most. Take system = 'inverter', whose outputs are voltages."
         )
+    require_encoder(shape, circuit)
     require_dataset(shape.layers, settings.augmentation, settings.validation, dataset)
     device_of(settings.device)
     statistics_of(technology, settings.variation)
@@ -263,4 +269,5 @@ def require_spiking_fit(
             f"The method {settings.method!r} wants {wanted} training images when it has trained, but only {left} are "
             f"there. Lower what [training.{settings.method}] asks for, or training.validation."
         )
-    circuit.require_chargeable(shape.layers, shape.steps, technology.memristor)
+    firing = shape.layers if shape.integrator is None else shape.layers[:-1]
+    circuit.require_chargeable(firing, shape.steps, technology.memristor)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from spicetrain.array.conductances import Conductances
 from spicetrain.errors import ArchitectureMismatch
 from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.inputs import Inputs
 from spicetrain.spiking.methods import METHODS
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.surrogates.laws import SpikingLaws
@@ -24,7 +25,7 @@ Answer = tuple[NDArray[np.bool_], NDArray[np.float64]]
 
 def predict(
     network: SpikingNetwork,
-    spikes: NDArray[np.bool_],
+    spikes: Inputs,
     circuit: SpikingCircuit,
     laws: SpikingLaws | None,
     method: str = "circuit",
@@ -35,7 +36,7 @@ def predict(
 ) -> list[Answer]:
     """Of every layer: (spikes [images, steps, columns], membranes at the latch [images, steps, columns] in volts).
 
-    spikes  of the inputs, [images, steps, rows]
+    spikes  of the inputs, [images, steps, rows], or levels in 0..1 of the encoder `direct`
     method  whose model: "circuit" by the `laws` of the circuit and the network's thresholds; "regular": leaky
             integrate-and-fire neurons with these conductances and what network.about states, no laws wanted
     deviations  by layer, of the neurons from those of the circuit, which the circuit's model alone knows
@@ -60,7 +61,7 @@ def predict(
 
 @torch.no_grad()
 def _forward(
-    network: SpikingNetwork, spikes: NDArray[np.bool_], layers: Sequence[Layer], thresholds_V: Sequence[float]
+    network: SpikingNetwork, spikes: Inputs, layers: Sequence[Layer], thresholds_V: Sequence[float]
 ) -> list[Answer]:
     signal = torch.as_tensor(spikes).transpose(0, 1).double()
     answers = []

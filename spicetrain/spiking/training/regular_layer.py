@@ -25,33 +25,37 @@ class RegularNeuron:
 
     beta   what a step leaves of a membrane
     slope  of snntorch's fast sigmoid, over membranes in units of their threshold
+    integrator  the layer whose neurons do not fire and are not reset; None: all do
     """
 
     circuit: SpikingCircuit
     beta: float
     dtype: torch.dtype = torch.float64
     slope: float = 3.0
+    integrator: int | None = None
 
 
 def leaky(
-    spikes: Tensor, weights: Tensor, beta: float, slope: float, higher: Tensor | None = None
+    spikes: Tensor, weights: Tensor, beta: float, slope: float, higher: Tensor | None = None, fires: bool = True
 ) -> tuple[Tensor, Tensor]:
     """(spikes, membranes) [steps, samples, columns] of neurons with threshold 1 and rest 0.
 
     spikes   [steps, samples, rows], 0 or 1
     weights  [rows + 1, columns], thresholds a spike; the last row spikes in every step
     higher   by how much the thresholds are, [samples, columns]
+    fires    False: they only integrate, and nothing resets them
     """
     steps, samples, rows = spikes.shape
     inputs = torch.addmm(weights[-1], spikes.reshape(-1, rows), weights[:-1]).view(steps, samples, -1)
     decay = torch.tensor(beta, dtype=weights.dtype, device=weights.device)
     threshold = 1.0 if higher is None else 1.0 + higher
     fire = surrogate.fast_sigmoid(slope)
-    neurons = snntorch.Leaky(decay, threshold=threshold, spike_grad=fire, reset_mechanism="zero")
+    reset = "zero" if fires else "none"
+    neurons = snntorch.Leaky(decay, threshold=threshold, spike_grad=fire, reset_mechanism=reset)
     membrane, fired, membranes = torch.zeros_like(inputs[0]), [], []
     for step in inputs:
         spike, membrane = neurons(step, membrane)
-        fired.append(spike.to(weights.dtype))
+        fired.append(spike.to(weights.dtype) if fires else torch.zeros_like(membrane))
         membranes.append(membrane)
     return torch.stack(fired), torch.stack(membranes)
 
@@ -63,7 +67,8 @@ def regular_layer(
     threshold of the layer; the bias pair spikes in every step."""
     rest_V = neuron.circuit.rest_V
     swing_V = threshold_V - rest_V
-    fired, v = leaky(spikes, spike_volts(g, neuron.circuit, layer) / swing_V, neuron.beta, neuron.slope)
+    weights, fires = spike_volts(g, neuron.circuit, layer) / swing_V, layer != neuron.integrator
+    fired, v = leaky(spikes, weights, neuron.beta, neuron.slope, fires=fires)
     return fired, rest_V + swing_V * v
 
 

@@ -54,8 +54,9 @@ class RegularLayers(Layers):
     def forward(
         self, spikes: Tensor, parameters: SynapseParameters, layer: int, drawn: DrawnChips | None = None
     ) -> LayerResponse:
+        fires = layer != self.fitted.integrator
         if drawn is None:
-            return LayerResponse(*leaky(spikes, parameters.weights, self.settings.beta, self.slope))
+            return LayerResponse(*leaky(spikes, parameters.weights, self.settings.beta, self.slope, fires=fires))
         # What a chip's devices and thresholds are off by, in the units that its weights are trained in.
         g, threshold_V = self.programmed(parameters, layer)
         circuit = self.fitted.circuit
@@ -68,7 +69,7 @@ class RegularLayers(Layers):
             on_chip_V = threshold_V if self.thresholds_V is None else self.thresholds_V[layer]
             higher = deviation.trip_V / max(on_chip_V - circuit.rest_V, drawn.trip_sigma_V(layer))
         weights = parameters.weights + off_V / (threshold_V - circuit.rest_V)
-        return LayerResponse(*leaky(spikes, weights, self.settings.beta, self.slope, higher))
+        return LayerResponse(*leaky(spikes, weights, self.settings.beta, self.slope, higher, fires))
 
     def begin(self, network: Callable[[], SpikingNetwork], spikes: Callable[[int], NDArray[np.bool_]]) -> None:
         """A mismatch is in volts, and counts as much as the threshold that it shifts is low: that of the chip, which is
@@ -100,7 +101,7 @@ def regular_model(
     # A network that another method trained has no decay of its own.
     own = network.about.get("method", "regular") == "regular" or "beta" in network.about
     beta = float(stated(network, "beta", "regular")) if own else RegularSettings().beta
-    neuron = RegularNeuron(circuit, beta)
+    neuron = RegularNeuron(circuit, beta, integrator=network.integrator)
     thresholds_V = tuple(stated(network, "regular_thresholds_V"))
     return lambda spikes, g, layer, threshold_V: LayerResponse(
         *regular_layer(spikes, g, layer, threshold_V, neuron)

@@ -17,6 +17,7 @@ from spicetrain.netlists.cells import Form
 from spicetrain.spice.simulator import Simulator
 from spicetrain.spiking.chip import ChipLaw, SpikingChip, drawn
 from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.inputs import Inputs, unpacked
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.surrogates.laws import SpikingLaws
 from spicetrain.spiking.training.drawn import deviations_of
@@ -42,7 +43,7 @@ class ChipModel:
 
     law      what shifts of its transistors do to a chip; None: they do not vary
     sources  those of what varies that are also taken alone
-    packed   input spikes [images, steps, rows], eight a byte along the last axis
+    packed   input spikes [images, steps, rows], see `inputs.packed`
     """
 
     network: SpikingNetwork
@@ -52,12 +53,12 @@ class ChipModel:
     statistics: Statistics
     law: ChipLaw | None
     sources: tuple[str, ...]
-    packed: NDArray[np.uint8]
+    packed: NDArray
     labels: NDArray[np.int64]
 
     @property
-    def spikes(self) -> NDArray[np.bool_]:
-        return np.unpackbits(self.packed, axis=2, count=self.network.layers[0]).astype(bool)
+    def spikes(self) -> Inputs:
+        return unpacked(self.packed, self.network.layers[0])
 
     def chip(self, number: int, source: str | None = None) -> SpikingChip:
         """Chip `number`; with one source, what it would be if nothing else varied."""
@@ -165,5 +166,5 @@ def _simulated(
     return {
         "accuracy_spice": float(np.mean(by_spice == model.labels)),
         "agreement": float(np.mean(by_model == by_spice)),
-        "spike_agreement": compare_spikes(expected, found)["spike_agreement"],
+        "spike_agreement": compare_spikes(expected, found, integrator=model.network.integrator)["spike_agreement"],
     }, float(spice.seconds.sum())

@@ -4,7 +4,8 @@ vdd, vss, rest   the rails and the rest supply
 threshold        both supplies of the threshold inverters, all layers
 rows             `1r` with ideal inputs: the sources of the first layer's rows, from the membranes in ngspice and the
                  conductances; exact, also in the reduced and the mesh form, in which these rows are not there, but for
-                 what charges their wires
+                 what charges their wires; at levels between rest and a rail (encoder `direct`) likewise, without what
+                 converters would take
 cells            reduced `1t1r`, in which the cells are measured currents from nowhere: what they take from vdd and vss.
                  In the flat form the rails give it, and it is in theirs
 
@@ -26,6 +27,7 @@ from spicetrain.array.mesh_ports import ports_of
 from spicetrain.array.wires import Segments, row_voltages, row_wires
 from spicetrain.netlists.cells import VDD, VSS, Form
 from spicetrain.spiking.circuit import Clock, SpikingCircuit
+from spicetrain.spiking.inputs import Inputs, row_volts
 from spicetrain.spiking.netlists.cells import REST, threshold_supplies, word_supplies
 from spicetrain.spiking.verification.netlist import Netlist, Sides
 
@@ -34,7 +36,7 @@ Spikes = NDArray[np.bool_]
 
 
 def energy_by_supply(
-    values: Mapping[str, NDArray], netlist: Netlist, inputs: Spikes, latched: Sequence[Spikes], form: Form
+    values: Mapping[str, NDArray], netlist: Netlist, inputs: Inputs, latched: Sequence[Spikes], form: Form
 ) -> dict[str, float]:
     """inputs [steps, rows], latched: by layer [steps, columns], values: as ngspice gave them for the netlist's deck."""
     circuit, time_s = netlist.circuit, values["time"]
@@ -53,28 +55,32 @@ def energy_by_supply(
         else:
             given["rows"] = wired_row_energy(time_s, membranes[0], inputs, first, circuit, segments)
     if circuit.array == "1t1r" and form == "reduced":
+        spikes = inputs.astype(np.bool_), *latched
         given["cells"] = sum(
-            cell_energy(time_s, v, spikes, layer, sides, circuit, netlist.domain)
-            for layer, (v, spikes, sides) in enumerate(zip(membranes, (inputs, *latched), netlist.sides, strict=False))
+            cell_energy(time_s, v, of_layer, layer, sides, circuit, netlist.domain)
+            for layer, (v, of_layer, sides) in enumerate(zip(membranes, spikes, netlist.sides, strict=False))
         )
     return given
 
 
-def row_energy(time_s: Array, membranes_V: Array, spikes: Spikes, crossbar: Crossbar, circuit: SpikingCircuit) -> float:
-    """Of the ideal sources at the rows of a `1r`'s first layer; membranes_V [points, columns], spikes [steps, rows]."""
+def row_energy(time_s: Array, membranes_V: Array, inputs: Inputs, crossbar: Crossbar, circuit: SpikingCircuit) -> float:
+    """Of the ideal sources at the rows of a `1r`'s first layer; membranes_V [points, columns], inputs [steps, rows].
+    With y from rest to a row's rail, x its input, e the rows' `enable`: a device takes g v (v - membrane) for
+    v = rest + e x y."""
     enable, step = _enable(time_s, circuit.clock), _step(time_s, circuit.clock)
-    rest_V, power = circuit.rest_V, np.zeros(len(time_s))
-    active, every = crossbar.active_sums(spikes), crossbar.active_sums(np.ones(crossbar.rows))
-    for level_V, spiking, total in zip((circuit.rails.vdd_V, circuit.rails.vss_V), active, every, strict=True):
-        driven = _of_step(spiking, step)
-        row_V = (rest_V + enable * (level_V - rest_V))[:, None]
-        silent = total - driven
-        power += (row_V * driven * (row_V - membranes_V) + rest_V * silent * (rest_V - membranes_V)).sum(1)
+    rest_V, power, x = circuit.rest_V, np.zeros(len(time_s)), inputs.astype(np.float64)
+    of_x, of_square, every = (crossbar.active_sums(one) for one in (x, x**2, np.ones(crossbar.rows)))
+    rails_V = circuit.rails.vdd_V, circuit.rails.vss_V
+    for level_V, linear, square, total in zip(rails_V, of_x, of_square, every, strict=True):
+        driven_V = (enable * (level_V - rest_V))[:, None]
+        power += (rest_V * total * (rest_V - membranes_V)).sum(1)
+        power += (driven_V * _of_step(linear, step) * (2 * rest_V - membranes_V)).sum(1)
+        power += (driven_V**2 * _of_step(square, step)).sum(1)
     return _integral(power, time_s)
 
 
 def wired_row_energy(
-    time_s: Array, membranes_V: Array, spikes: Spikes, crossbar: Crossbar, circuit: SpikingCircuit, segments: Segments
+    time_s: Array, membranes_V: Array, inputs: Inputs, crossbar: Crossbar, circuit: SpikingCircuit, segments: Segments
 ) -> float:
     """The same behind wires. With y the rows from rest when a step drives them, B and Y of `mesh_ports` and u the
     membranes from rest, the sources deliver  A y e - B u  with e the rows' `enable`, and all of them together what the
@@ -82,7 +88,7 @@ def wired_row_energy(
     enable, step, rest_V = _enable(time_s, circuit.clock), _step(time_s, circuit.clock), circuit.rest_V
     ports, mesh = ports_of(crossbar, segments), Mesh(row_wires(crossbar), segments)
     high_V, low_V = circuit.rails.vdd_V, circuit.rails.vss_V
-    v_pos, v_neg = (np.where(spikes, rail, rest_V) for rail in (high_V, low_V))
+    v_pos, v_neg = (row_volts(inputs, rail, rest_V) for rail in (high_V, low_V))
     y = row_voltages(v_pos, v_neg, high_V, low_V) - rest_V
     at, short_A = mesh.nodes(y), y @ ports.B
     fed = (feeds_of(segments, crossbar.columns) * (y[:, :, None] - at.row_nodes)).sum(2)

@@ -25,6 +25,12 @@ from spicetrain.verification.limits import Limit, require
 Layer = tuple[NDArray[np.bool_], NDArray[np.float64]]
 
 
+def output_figures(layers: Sequence[Layer], network: SpikingNetwork) -> NDArray:
+    """What the read-out looks at first, [images, outputs]: spikes, or an integrator's membranes at the last latch,
+    volts."""
+    return output_counts(layers) if network.integrator is None else layers[-1][1][:, -1]
+
+
 def output_counts(layers: Sequence[Layer]) -> NDArray[np.int64]:
     """Spikes of every output, [images, outputs]."""
     counts: NDArray[np.int64] = layers[-1][0].sum(1)
@@ -32,18 +38,24 @@ def output_counts(layers: Sequence[Layer]) -> NDArray[np.int64]:
 
 
 def classes(layers: Sequence[Layer], network: SpikingNetwork) -> NDArray[np.int64]:
-    """The output that spiked most, [images]; of several the first, or the one that the network's read-out takes."""
-    counts = output_counts(layers)
-    if network.about.get("readout", "counts") == "counts":
-        return counts.argmax(1)
-    last = layers[-1][1][:, -1]
-    return np.where(counts == counts.max(1, keepdims=True), last, -np.inf).argmax(1)
+    """The output that the network's read-out takes, [images]; of several the first."""
+    return _taken(layers, network).argmax(1)
 
 
-def tie_rate(layers: Sequence[Layer]) -> float:
-    """Share of the images in which several outputs spiked most, whatever the read-out makes of it."""
-    counts = output_counts(layers)
-    return float(np.mean((counts == counts.max(1, keepdims=True)).sum(1) > 1))
+def tie_rate(layers: Sequence[Layer], network: SpikingNetwork) -> float:
+    """Share of the images in which the read-out has several outputs equal."""
+    return float(np.mean(_taken(layers, network).sum(1) > 1))
+
+
+def _taken(layers: Sequence[Layer], network: SpikingNetwork) -> NDArray[np.bool_]:
+    """Which outputs have the most spikes, and by the read-out `membrane` of these the highest membrane at the last
+    latch; of an integrator the highest membrane. [images, outputs]."""
+    figures = output_figures(layers, network)
+    taken: NDArray[np.bool_] = figures == figures.max(1, keepdims=True)
+    if network.about.get("readout") != "membrane":
+        return taken
+    last = np.where(taken, layers[-1][1][:, -1], -np.inf)
+    return last == last.max(1, keepdims=True)
 
 
 def accuracies(
@@ -59,23 +71,26 @@ def accuracies(
         "accuracy_spice": accuracy_spice,
         "accuracy_gap": abs(accuracy_own - accuracy_spice),
         "agreement": float(np.mean(in_model == in_spice)),
-        "tie_rate": tie_rate(spice),
-        "tie_rate_model": tie_rate(own),
-        "tie_rate_circuit_model": tie_rate(model),
+        "tie_rate": tie_rate(spice, network),
+        "tie_rate_model": tie_rate(own, network),
+        "tie_rate_circuit_model": tie_rate(model, network),
     }
 
 
-def compare_spikes(model: Sequence[Layer], spice: Sequence[Layer]) -> dict[str, Any]:
-    """Spikes and membranes of the circuit model against SPICE, over all neurons and steps, and by layer."""
+def compare_spikes(model: Sequence[Layer], spice: Sequence[Layer], *, integrator: int | None = None) -> dict[str, Any]:
+    """Spikes and membranes of the circuit model against SPICE, over all neurons and steps, and by layer; of the layer
+    that is an integrator, membranes alone."""
     same = [m[0] == s[0] for m, s in zip(model, spice, strict=True)]
-    total = sum(layer.size for layer in same)
+    total = sum(layer.size for index, layer in enumerate(same) if index != integrator)
     wrong = sum(int((~layer).sum()) for layer in same)
     below, error = subthreshold(model, spice), errors(model, spice)
     early = up_to_first_mismatch(model, spice)
     before = [q & e for q, e in zip(below, early, strict=True)]
     return {
-        "spike_agreement": (total - wrong) / total,
-        "spike_agreement_by_layer": [float(layer.mean()) for layer in same],
+        "spike_agreement": (total - wrong) / total if total else 1.0,
+        "spike_agreement_by_layer": [
+            None if index == integrator else float(layer.mean()) for index, layer in enumerate(same)
+        ],
         "spike_mismatches": wrong,
         "images_without_mismatch": int(np.sum(mismatches(model, spice) == 0)),
         **_membranes(error, below),

@@ -13,6 +13,7 @@ from spicetrain.keyed import Recipe
 from spicetrain.netlists.cells import Form
 from spicetrain.spice.simulate import Simulation
 from spicetrain.spice.simulator import Simulator
+from spicetrain.spiking.inputs import Inputs, packed
 from spicetrain.spiking.netlists.network import latched, membranes_at_latch
 from spicetrain.spiking.verification.energy import energy_by_supply
 from spicetrain.spiking.verification.figures import Layer
@@ -27,9 +28,9 @@ _ENERGY = "energy_J_"
 
 @dataclass(frozen=True)
 class Presented:
-    """One image: its input spikes [steps, rows], and the neurons whose course is kept at all points in time."""
+    """One image: its inputs [steps, rows], and the neurons whose course is kept at all points in time."""
 
-    spikes: NDArray[np.bool_]
+    spikes: Inputs
     drawn: tuple[Neuron, ...] = ()
 
 
@@ -99,8 +100,9 @@ def simulate_image(netlist: Netlist, form: Form, simulator: Simulator, image: Pr
 def _drawn(answer: Simulation, drawn: Sequence[Neuron]) -> dict[str, ArrayLike]:
     if not drawn:
         return {}
+    never = np.zeros_like(answer.values["time"])  # of an integrator
     courses = {
-        name: np.stack([answer.values[f"v({node}{layer}_{j})"] for layer, j in drawn], 1)
+        name: np.stack([answer.values.get(f"v({node}{layer}_{j})", never) for layer, j in drawn], 1)
         for name, node in (("drawn_V", "m"), ("drawn_spike", "s"))
     }
     return {"time_s": answer.values["time"], **courses}
@@ -108,6 +110,6 @@ def _drawn(answer: Simulation, drawn: Sequence[Neuron]) -> dict[str, ArrayLike]:
 
 def _key(netlist: Netlist, form: Form, image: Presented, simulator: Simulator) -> str:
     return _IMAGE.key(
-        netlist=netlist, form=form, spikes=np.packbits(image.spikes), shape=image.spikes.shape, drawn=image.drawn,
-        ngspice=simulator.version,
+        netlist=netlist, form=form, spikes=packed(image.spikes.reshape(-1)), shape=image.spikes.shape,
+        drawn=image.drawn, ngspice=simulator.version,
     )  # fmt: skip

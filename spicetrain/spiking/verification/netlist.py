@@ -15,6 +15,7 @@ from spicetrain.spice.deck import Deck
 from spicetrain.spiking.cell_curves import CellCurves
 from spicetrain.spiking.chip import AccessLaw, AccessShifts, ChipLaw, SpikingChip, pairs_of
 from spicetrain.spiking.circuit import SIDES, SpikingCircuit
+from spicetrain.spiking.inputs import Inputs
 from spicetrain.spiking.netlists.columns import CellCoefficients
 from spicetrain.spiking.netlists.network import spiking_deck
 from spicetrain.spiking.network import SpikingNetwork
@@ -90,8 +91,8 @@ class Netlist:
         """See CellCoefficients."""
         return self.cells[0].domain if self.cells else None
 
-    def deck(self, spikes: NDArray[np.bool_], form: Form) -> Deck:
-        """Of one image, `spikes` [steps, rows]; ConfigurationError as `spiking_deck` raises it."""
+    def deck(self, spikes: Inputs, form: Form) -> Deck:
+        """Of one image, `spikes` [steps, rows], or levels; ConfigurationError as `spiking_deck` raises it."""
         cells = self.cells if form == "reduced" else None
         chip = self.chip or SpikingChip(self.network)
         return spiking_deck(

@@ -1,6 +1,7 @@
 """spikes.npz: all spikes of the first images, of the inputs, of the model and of SPICE.
 
-input, and by layer model_<l>, spice_<l>: bits packed along the last axis, [images, steps, bytes]; v_model_<l>,
+input (levels of `direct`: float32 as they are), and by layer model_<l>, spice_<l>: bits packed along the last axis,
+[images, steps, bytes]; v_model_<l>,
 v_spice_<l> [images, steps, columns]: membranes at the latch in volts, float32.
 """
 
@@ -13,10 +14,10 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spicetrain.array.layered import shape_text
 from spicetrain.errors import StorageError
+from spicetrain.spiking.inputs import Inputs, packed, unpacked
 from spicetrain.spiking.verification.figures import Layer
 from spicetrain.storage import write_atomic
 
@@ -29,17 +30,17 @@ IMAGES = 20
 class KeptSpikes:
     """inputs [images, steps, rows]; model, spice: by layer."""
 
-    inputs: NDArray[np.bool_]
+    inputs: Inputs
     model: Sequence[Layer]
     spice: Sequence[Layer]
 
 
-def write_spikes(folder: Path, inputs: NDArray[np.bool_], model: Sequence[Layer], spice: Sequence[Layer]) -> None:
+def write_spikes(folder: Path, inputs: Inputs, model: Sequence[Layer], spice: Sequence[Layer]) -> None:
     """Of all images, of which the first are kept; inputs [images, steps, rows]. StorageError when that fails."""
-    arrays: dict[str, Any] = {"input": np.packbits(inputs[:IMAGES], axis=2)}
+    arrays: dict[str, Any] = {"input": packed(inputs[:IMAGES])}
     for side, layers in (("model", model), ("spice", spice)):
         for index, (spikes, v) in enumerate(layers):
-            arrays[f"{side}_{index}"] = np.packbits(spikes[:IMAGES], axis=2)
+            arrays[f"{side}_{index}"] = packed(spikes[:IMAGES])
             arrays[f"v_{side}_{index}"] = v[:IMAGES].astype(np.float32)
     with write_atomic(folder / SPIKES) as temporary:
         np.savez_compressed(temporary, **arrays)
@@ -50,7 +51,7 @@ def read_spikes(path: Path, layers: Sequence[int]) -> KeptSpikes:
     try:
         with np.load(path, allow_pickle=False) as stored:
             model, spice = ([_layer(stored, side, k, width) for k, width in enumerate(layers[1:])] for side in _SIDES)
-            return KeptSpikes(_unpacked(stored["input"], layers[0]), model, spice)
+            return KeptSpikes(unpacked(stored["input"], layers[0]), model, spice)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise StorageError(
             f"{path} does not hold the spikes of a {shape_text(layers)} network ({error}): it is damaged, or of "
@@ -62,13 +63,8 @@ _SIDES = ("model", "spice")
 
 
 def _layer(stored: Any, side: str, index: int, width: int) -> Layer:
-    spikes, v = _unpacked(stored[f"{side}_{index}"], width), stored[f"v_{side}_{index}"].astype(np.float64)
+    spikes = unpacked(stored[f"{side}_{index}"], width).astype(np.bool_)
+    v = stored[f"v_{side}_{index}"].astype(np.float64)
     if spikes.shape != v.shape:
         raise ValueError(f"layer {index}: {spikes.shape} spikes, {v.shape} membranes")
     return spikes, v
-
-
-def _unpacked(bits: NDArray[np.uint8], width: int) -> NDArray[np.bool_]:
-    if bits.ndim != 3 or bits.shape[2] != -(-width // 8):
-        raise ValueError(f"{bits.shape} packed spikes for {width} neurons")
-    return np.unpackbits(bits, axis=2, count=width).astype(bool)

@@ -33,8 +33,13 @@ class SpikingSummary(Summary):
     """accuracy_model       by the method's own model; accuracy_circuit_model  by the circuit's, with these weights
     accuracy_gap            between the first of them and SPICE
     agreement               same class in the circuit's model and in SPICE
-    tie_rate                share of the images in which several outputs spiked most, in SPICE; tie_rate_model and
+    tie_rate                share of the images in which the read-out has several outputs equal, of which the first is
+                            taken: as many spikes, or the same membrane; in SPICE, and tie_rate_model and
                             tie_rate_circuit_model  in the models; None in summaries of older versions
+    readout                 see SpikingNetworkSettings
+    spike_agreement         share of neurons and steps in which both spike or both do not, of the layers that spike;
+                            by_layer  None of an integrator, whose neurons do not. 1 where no layer spikes
+    spikes_per_image_input  None where inputs are levels (encoder `direct`)
     threshold_share         (V_th - V_rest) / (V_S - V_rest) of the first layer
     threshold_V             of the first layer, from rest
     flat_left_out           why no image was simulated flat although some were asked for
@@ -47,6 +52,7 @@ class SpikingSummary(Summary):
     threshold_share: float
     threshold_V: float | None = None
     steps: int
+    readout: str = "counts"
     accuracy_model: float
     accuracy_spice: float
     agreement: float
@@ -56,7 +62,7 @@ class SpikingSummary(Summary):
     tie_rate_model: float | None = None
     tie_rate_circuit_model: float | None = None
     spike_agreement: float
-    spike_agreement_by_layer: tuple[float, ...]
+    spike_agreement_by_layer: tuple[float | None, ...]
     spike_mismatches: int
     images_without_mismatch: int
     membrane_rms_V: float
@@ -64,7 +70,7 @@ class SpikingSummary(Summary):
     membrane_points: int
     membrane_rms_V_by_layer: tuple[float, ...]
     before_mismatch: MembraneFigures
-    spikes_per_image_input: float
+    spikes_per_image_input: float | None
     spikes_per_image_model: tuple[float, ...]
     spikes_per_image_spice: tuple[float, ...]
     energy_per_inference_J: float

@@ -1,7 +1,8 @@
 """The artefacts of a spiking network's verification besides summary.json.
 
 verification.parquet  a row an image: image, label; class_own, class_model, class_spice; own_o_<j>, model_o_<j>,
-                      spice_o_<j>: spikes of the outputs; mismatches, membrane_rms_V, energy_J, seconds
+                      spice_o_<j>: spikes of the outputs, or an integrator's membranes at the last latch (V);
+                      mismatches, membrane_rms_V, energy_J, seconds
 waveforms.parquet     image, layer, neuron, time_s, membrane_V, spike (0..1): chosen neurons in ngspice, all points
 spikes.npz            see `spikes_file`
 """
@@ -17,16 +18,20 @@ from numpy.typing import NDArray
 
 from spicetrain.runfolder import VERIFICATION, WAVEFORMS
 from spicetrain.spiking.network import SpikingNetwork
-from spicetrain.spiking.verification.figures import Layer, by_image, classes, output_counts
+from spicetrain.spiking.verification.figures import Layer, by_image, classes, output_figures
 from spicetrain.spiking.verification.images import Neuron, SimulatedImages
 from spicetrain.storage import write_atomic
 
 
-def drawn_neurons(model: Sequence[Layer], image: int) -> tuple[Neuron, ...]:
-    """Of each layer the neuron that fires most and, of those that never fire, the one that comes nearest to it; chosen
-    by the model, so before anything is simulated."""
+def drawn_neurons(model: Sequence[Layer], image: int, integrator: int | None = None) -> tuple[Neuron, ...]:
+    """Of each layer the neuron that fires most and, of those that never fire, the one that comes nearest to it; of an
+    integrator the two whose membranes are highest at the last latch. Chosen by the model, so before anything is
+    simulated."""
     chosen: list[Neuron] = []
     for layer, (spikes, v) in enumerate(model):
+        if layer == integrator:
+            chosen += [(layer, int(j)) for j in v[image, -1].argsort()[::-1][:2]]
+            continue
         counts, highest = spikes[image].sum(0), v[image].max(0)
         chosen.append((layer, int(counts.argmax())))
         if not counts.all():
@@ -50,7 +55,7 @@ def write_images(
     columns: dict[str, Any] = {"image": np.arange(len(labels)), "label": labels}
     columns |= {f"class_{side}": classes(layers, network) for side, layers in sides.items()}
     for side, layers in sides.items():
-        columns |= {f"{side}_o_{j}": count for j, count in enumerate(output_counts(layers).T)}
+        columns |= {f"{side}_o_{j}": value for j, value in enumerate(output_figures(layers, network).T)}
     columns |= by_image(model, spice.layers)
     columns |= {"energy_J": sum(spice.energy_J.values()), "seconds": spice.seconds}
     with write_atomic(folder / VERIFICATION) as temporary:

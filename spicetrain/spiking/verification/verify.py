@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,11 @@ from spicetrain.spice.simulator import Simulator
 from spicetrain.spiking.characterization.chip_law import chip_law
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.definition import SpikingNetworkSettings, SpikingVerificationSettings
+from spicetrain.spiking.inputs import Inputs, packed
 from spicetrain.spiking.netlists.forms import require_finishes, require_form, too_long
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.surrogates.laws import SpikingLaws
-from spicetrain.spiking.training.encoding import encode, load_spikes
+from spicetrain.spiking.training.encoding import encode, load_spikes, require_encoder
 from spicetrain.spiking.training.predict import predict
 from spicetrain.spiking.verification.chips import ChipModel, SimulatedAs, verify_chips
 from spicetrain.spiking.verification.figures import Layer, accuracies, compare_spikes, errors, mismatches
@@ -86,13 +88,13 @@ class SpikingVerification:
         return self.dataset.test_labels[: self.settings.images]
 
     @cached_property
-    def spikes(self) -> NDArray[np.bool_]:
+    def spikes(self) -> Inputs:
         """Of the inputs, [images, steps, rows]. DatasetError when a file of them does not fit."""
         return self._spikes(self.settings.images)
 
-    def _spikes(self, images: int) -> NDArray[np.bool_]:
+    def _spikes(self, images: int) -> Inputs:
         if self.settings.spikes is not None:
-            return load_spikes(self.settings.spikes, images, self.shape.steps, self.shape.layers[0])
+            return _from_file(self.settings.spikes, images, self.shape)
         return encode(self.dataset.test_inputs[:images], self.shape, self.shape.encoder_seed)
 
     def chips(self, simulator: Simulator) -> ChipModel | None:
@@ -105,7 +107,7 @@ class SpikingVerification:
         return ChipModel(
             self.network, self.circuit, self.conditions.modelled, self.laws, statistics,
             chip_law(self.circuit, self.conditions.modelled, statistics, simulator), alone,
-            np.packbits(self._spikes(images), axis=2), self.dataset.test_labels[:images],
+            packed(self._spikes(images)), self.dataset.test_labels[:images],
         )  # fmt: skip
 
     def under_conditions(self, model: ChipModel, simulator: Simulator) -> dict[str, ChipModel]:
@@ -158,6 +160,7 @@ class SpikingVerification:
                 f"{self.circuit.name!r} as it is now differs. Train again, or verify with the circuit it was trained "
                 "for."
             )
+        require_encoder(self.shape, self.simulated_circuit)
         require_form(self.form, self.simulated_circuit, self.conditions.simulated)
         require_spiking_verification(self.settings, self.dataset, self.shape, self.conditions.modelled)
 
@@ -182,7 +185,8 @@ def verify_spiking(asked: SpikingVerification, simulator: Simulator, files: RunF
     model = predict(network, inputs, circuit, asked.laws, technology=asked.conditions.modelled)
     method = network.about["method"]
     own = model if method == "circuit" else predict(network, inputs, circuit, asked.laws, method)
-    drawn = [drawn_neurons(model, image) for image in range(min(settings.waveform_images, len(inputs)))]
+    shown = range(min(settings.waveform_images, len(inputs)))
+    drawn = [drawn_neurons(model, image, network.integrator) for image in shown]
     images = [Presented(spikes, drawn[k] if k < len(drawn) else ()) for k, spikes in enumerate(inputs)]
     spice = simulate_images(asked.netlist, asked.form, images, simulator)
     flat, flat_left_out = None, asked.flat_left_out(simulator)
@@ -209,10 +213,11 @@ def verify_spiking(asked: SpikingVerification, simulator: Simulator, files: RunF
         "threshold_V": threshold_V,
         "layers": network.layers,
         "steps": asked.shape.steps,
+        "readout": network.about.get("readout", "counts"),
         "netlist": asked.form,
         **accuracies(own, model, spice.layers, asked.labels, network),
-        **compare_spikes(model, spice.layers),
-        "spikes_per_image_input": float(inputs.sum((1, 2)).mean()),
+        **compare_spikes(model, spice.layers, integrator=network.integrator),
+        "spikes_per_image_input": float(inputs.sum((1, 2)).mean()) if inputs.dtype == np.bool_ else None,
         **_energy(spice),
         "flat": flat,
         "flat_left_out": flat_left_out,
@@ -254,7 +259,11 @@ def require_spiking_verification(
             f"verification.images = {settings.images}, but {dataset.name} has {len(dataset.test_inputs)} test images."
         )
     if settings.spikes is not None:
-        load_spikes(settings.spikes, images, shape.steps, shape.layers[0])
+        _from_file(settings.spikes, images, shape)
+
+
+def _from_file(path: Path, images: int, shape: SpikingNetworkSettings) -> Inputs:
+    return load_spikes(path, images, shape.steps, shape.layers[0], direct=shape.encoder == "direct")
 
 
 def _energy(spice: SimulatedImages) -> dict[str, Any]:
