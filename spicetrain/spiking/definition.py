@@ -77,6 +77,8 @@ class SpikingTrainingSettings(LoopSettings):
     laws             of `circuit`, in a step of the optimizer: "simple", currents that are lines or parabolas of the
                      membrane (simple_columns.py), or "measured". Every epoch is scored by the measured ones, and
                      arrays with wires are trained by them
+    static_epochs    so many of the epochs are the first, in which a neuron is how often it fires when its inputs never
+                     change (static.py): quick, and without the noise of a surrogate gradient. Chips do not vary in them
     surrogate_slope  of snntorch's fast sigmoid, over membranes in units of their threshold
     rate_logit       what an output that spikes in every step counts in the softmax; of an integrator, one whose
                      membrane stands five thresholds above the mean of all (training.readout.SWINGS)
@@ -91,6 +93,7 @@ class SpikingTrainingSettings(LoopSettings):
     warm_up: float = Field(default=0.15, ge=0, lt=1)
     augmentation: Augmentation = Augmentation(shift_pixels=1.0)
     laws: Literal["simple", "measured"] = "simple"
+    static_epochs: int = Field(default=0, ge=0)
     surrogate_slope: Positive = 3.0
     rate_logit: Positive = 15.0
     initial: Path | None = None
@@ -99,6 +102,7 @@ class SpikingTrainingSettings(LoopSettings):
         """Without an initial network, what it was before there could be one; laws only where there is a choice."""
         unasked = {"initial"} if self.initial is None else set()
         unasked |= set() if self.method == "circuit" else {"laws"}
+        unasked |= set() if self.static_epochs else {"static_epochs"}
         return {key: value for key, value in super().trained_as().items() if key not in unasked}
 
 

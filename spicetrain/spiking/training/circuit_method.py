@@ -24,6 +24,7 @@ from spicetrain.spiking.training.drawn import Deviation, DrawnChips
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.layers import Layer, LayerResponse, Layers
 from spicetrain.spiking.training.parameters import SynapseParameters
+from spicetrain.spiking.training.static import firing_rate, settled
 from spicetrain.technology import Technology
 
 
@@ -47,6 +48,13 @@ class CircuitLayers(Layers):
         built = drawn.conductances(g)
         deviation = drawn.deviation(layer, spikes.shape[1], built)
         return circuit_layer(spikes, built, layer, threshold_V, self.fitted, deviation, held)
+
+    def static(self, rates: Tensor, parameters: SynapseParameters, layer: int, steps: int) -> LayerResponse:
+        g, threshold_V = self.programmed(parameters, layer)
+        u, x = settled(rates, g, layer, self.fitted)
+        rest_V = self.fitted.circuit.rest_V
+        reached = rest_V - u * torch.expm1(-steps * x)
+        return LayerResponse(firing_rate(u / (threshold_V - rest_V), x)[None], reached[None])
 
     def learning(self, yes: bool) -> None:
         self.fitted = self.simple if yes else self.measured

@@ -49,6 +49,11 @@ class Layers(ABC):
         """Whether the layers answer to a step of the optimizer, or are scored."""
 
     @abstractmethod
+    def static(self, rates: Tensor, parameters: SynapseParameters, layer: int, steps: int) -> LayerResponse:
+        """In `steps` steps of rows that spike at rates [samples, rows]: its neurons' rates, and its membranes as they
+        settle, both [1, samples, columns] (static.py)."""
+
+    @abstractmethod
     def programmed(self, parameters: SynapseParameters, layer: int) -> tuple[Conductances, float]:
         """(siemens, threshold in volts) of the layer on the chip."""
 

@@ -101,6 +101,7 @@ class SpikingTask(Task):
         }
 
     def begin(self, epoch: int) -> None:
+        self.epoch = epoch
         self.asked, self.spiked, self.seen = NONE, torch.zeros(len(self.model.layers)), 0
         self.model.correct_wires()
         if self.chips is not None and self.chips.sigmas:
@@ -109,12 +110,25 @@ class SpikingTask(Task):
     def loss(self, images: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
         inputs = training_spikes(images, self.shape, random)
         self.last = inputs, labels
+        if self.epoch < self.settings.static_epochs:
+            return self._static_loss(inputs, labels)
         answers = self.model(inputs, None if self.chips is None else self.chips.drawn(random))
         rates = torch.stack([answer.spikes.detach().mean() for answer in answers])
         self.spiked, self.seen = self.spiked.to(rates) + rates * len(images), self.seen + len(images)
         for answer in answers:
             self.asked = self.asked + answer.extrapolation
         return self._cross_entropy(answers[-1], labels)
+
+    def _static_loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
+        steps = self.shape.steps
+        answers = self.model.static(inputs[0] if inputs.stride(0) == 0 else inputs.mean(0), steps)
+        self.spiked = self.spiked + torch.stack([a.spikes.detach().mean() for a in answers]).to(self.spiked) * len(
+            labels
+        )
+        self.seen += len(labels)
+        outputs = answers[-1]
+        every = LayerResponse(outputs.spikes.expand(steps, -1, -1), outputs.membranes.expand(steps, -1, -1))
+        return self._cross_entropy(every, labels)
 
     def _cross_entropy(self, outputs: LayerResponse, labels: Tensor) -> Tensor:
         rates = self._scores(outputs) / self.shape.steps

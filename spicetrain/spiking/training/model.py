@@ -47,6 +47,14 @@ class TrainableSpikingNetwork(nn.Module):
             spikes = answers[-1].spikes
         return answers
 
+    def static(self, rates: Tensor, steps: int) -> list[LayerResponse]:
+        """The same of rows that spike at rates [samples, rows] for so many steps; see Layers."""
+        answers = []
+        for index, parameters in enumerate(self.parameters_of_layers):
+            answers.append(self.method.static(rates, parameters, index, steps))
+            rates = answers[-1].spikes[0]
+        return answers
+
     @torch.no_grad()
     def assign(self, network: SpikingNetwork, name: str) -> None:
         """Go on from a network that was programmed; ArchitectureMismatch when it has other layers."""

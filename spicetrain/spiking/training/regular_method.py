@@ -3,6 +3,7 @@ afterwards, thresholds then set to its own spike rates."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -27,6 +28,7 @@ from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.layers import Layer, LayerResponse, Layers
 from spicetrain.spiking.training.parameters import SynapseParameters, mapped, unit_of
 from spicetrain.spiking.training.regular_layer import RegularNeuron, leaky, regular_layer, spike_volts
+from spicetrain.spiking.training.static import firing_rate
 from spicetrain.technology import Technology
 
 
@@ -70,6 +72,11 @@ class RegularLayers(Layers):
             higher = deviation.trip_V / max(on_chip_V - circuit.rest_V, drawn.trip_sigma_V(layer))
         weights = parameters.weights + off_V / (threshold_V - circuit.rest_V)
         return LayerResponse(*leaky(spikes, weights, self.settings.beta, self.slope, higher, fires))
+
+    def static(self, rates: Tensor, parameters: SynapseParameters, layer: int, steps: int) -> LayerResponse:
+        beta, weights = self.settings.beta, parameters.weights
+        z = torch.addmm(weights[-1], rates, weights[:-1]) / (1 - beta)
+        return LayerResponse(firing_rate(z, -math.log(beta))[None], (z * (1 - beta**steps))[None])
 
     def begin(self, network: Callable[[], SpikingNetwork], spikes: Callable[[int], NDArray[np.bool_]]) -> None:
         """A mismatch is in volts, and counts as much as the threshold that it shifts is low: that of the chip, which is

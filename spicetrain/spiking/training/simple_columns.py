@@ -93,6 +93,20 @@ class SimpleColumns:
         return ends[0] - ratio * low, ratio
 
 
+def mean_currents(
+    rates: Tensor, g: Conductances, layer: int, fitted: FittedSpikingCircuit
+) -> tuple[list[Tensor], float]:
+    """(what flows into a membrane in the mean over a step, per power of u [samples, columns], A / V^k; its farads) of
+    rows that spike at rates [samples, rows]."""
+    cells, laws = fitted.circuit.array == "1t1r", fitted.laws
+    driven, silent = (_cell_currents if cells else _row_currents)(rates[None], g, layer, fitted, None)
+    leak, share = fitted.simple_laws(layer).leak, fitted.circuit.clock.integrate_s / fitted.circuit.clock.step_s
+    mean = [share * a.squeeze(0) if a.dim() == 3 else share * a for a in driven]
+    for power, a in enumerate(silent):
+        mean[power] = mean[power] + (1 - share) * a + leak[power]
+    return mean, fitted.capacitance_F(layer) + (rates.shape[1] + 1) * laws.cell_silent_F
+
+
 class Exponential:
     """What a straight line makes of membranes in t seconds; a_0 [steps, samples, columns], a_1 [columns] or [samples,
     columns]."""
