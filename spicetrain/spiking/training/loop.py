@@ -113,19 +113,19 @@ class SpikingTask(Task):
         if self.epoch < self.settings.static_epochs:
             return self._static_loss(inputs, labels)
         answers = self.model(inputs, None if self.chips is None else self.chips.drawn(random))
-        rates = torch.stack([answer.spikes.detach().mean() for answer in answers])
-        self.spiked, self.seen = self.spiked.to(rates) + rates * len(images), self.seen + len(images)
+        self._count(answers, len(images))
         for answer in answers:
             self.asked = self.asked + answer.extrapolation
         return self._cross_entropy(answers[-1], labels)
 
+    def _count(self, answers: list[LayerResponse], samples: int) -> None:
+        rates = torch.stack([answer.spikes.detach().mean() for answer in answers])
+        self.spiked, self.seen = self.spiked.to(rates) + rates * samples, self.seen + samples
+
     def _static_loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
         steps = self.shape.steps
         answers = self.model.static(inputs[0] if inputs.stride(0) == 0 else inputs.mean(0), steps)
-        self.spiked = self.spiked + torch.stack([a.spikes.detach().mean() for a in answers]).to(self.spiked) * len(
-            labels
-        )
-        self.seen += len(labels)
+        self._count(answers, len(labels))
         outputs = answers[-1]
         every = LayerResponse(outputs.spikes.expand(steps, -1, -1), outputs.membranes.expand(steps, -1, -1))
         return self._cross_entropy(every, labels)

@@ -20,12 +20,13 @@ from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.simple_columns import mean_currents
 
 _SMOOTH = 0.15  # of the threshold
+_CLOSE = 1e-4  # above the threshold; closer, a gradient would be 0 times infinity
 _LEAST = 1e-3  # of the square root below which a parabola has no root: the membrane then settles where it is flattest
 
 
 def firing_rate(z: Tensor, x: Tensor | float) -> Tensor:
     """Of a neuron, spikes a step; see the module. Differentiable."""
-    above = _SMOOTH * softplus((z - 1) / _SMOOTH)
+    above = (_SMOOTH * softplus((z - 1) / _SMOOTH)).clamp_min(_CLOSE)
     steps = torch.log1p(1 / above) / x
     return torch.sigmoid((z - 1) / _SMOOTH) / (steps + 0.5).clamp_min(1)
 
