@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from spicetrain.array.aging import PowerDrift
 from spicetrain.array.variation import ArrayStatistics, Levels, ReadNoise, Relative, Stuck
@@ -20,8 +20,11 @@ _FIRST_READING_S = 20.0  # after programming: from when phase change memory is s
 Amount = Literal["technology"] | Annotated[float, Field(ge=0, lt=1e3)]
 ShareOf = Literal["technology"] | Annotated[float, Field(ge=0, le=1)]
 
-SOURCES = ("mismatch", "programming", "levels", "stuck", "read_noise", "drift")
+SOURCES = ("mismatch", "threshold", "threshold_scale", "programming", "levels", "stuck", "read_noise", "drift")
 """What can vary, by name."""
+
+_THRESHOLDS: Final = {"threshold_sigma_V": 0.0, "threshold_scale": 1.0}
+"""Of neurons that have one; as these are nothing is said of them, as before there were any."""
 
 
 class VariationSettings(Definition):
@@ -35,6 +38,9 @@ class VariationSettings(Definition):
     read_noise   relative standard deviation of a reading
     time_s       since programming: by then devices have drifted
     drift        exponent nu of g (1 + t / 20 s)^-nu, and drift_sigma its standard deviation from device to device
+    threshold_sigma_V  standard deviation of the membrane at which a neuron fires, of every neuron by itself, besides
+                       what mismatch does to it; of spiking neurons
+    threshold_scale    all thresholds of a chip are so many times as far above rest; of spiking neurons
     """
 
     mismatch: Amount = _TECHNOLOGY
@@ -47,6 +53,13 @@ class VariationSettings(Definition):
     drift: Amount = _TECHNOLOGY
     drift_sigma: Annotated[float, Field(ge=0)] = 0.0
     beta: Amount = _TECHNOLOGY
+    threshold_sigma_V: Annotated[float, Field(ge=0, le=1)] = 0.0
+    threshold_scale: Annotated[float, Field(gt=0, le=10)] = 1.0
+
+    @property
+    def of_thresholds(self) -> list[str]:
+        """Keys that are given of what only a neuron with a threshold has."""
+        return [key for key, usual in _THRESHOLDS.items() if getattr(self, key) != usual]
 
 
 class TrainingVariation(VariationSettings):
@@ -65,6 +78,25 @@ class TrainingVariation(VariationSettings):
     beta: Amount = 0.0
     after_epochs: Annotated[int, Field(ge=0)] = 0
 
+    @model_validator(mode="after")
+    def _every_chip_has_the_thresholds_that_are_meant(self) -> Self:
+        if self.threshold_scale != 1:
+            raise ValueError(
+                f"threshold_scale = {self.threshold_scale:g}: it is the same for all chips, nothing is to draw "
+                "while a network is trained. Give the circuit other thresholds (circuit.threshold_V), or draw them "
+                "(threshold_sigma_V)"
+            )
+        return self
+
+    def trained_as(self) -> dict[str, Any]:
+        """As JSON; without what is said of thresholds, what it was before there was anything to say."""
+        return without_thresholds(self.model_dump(mode="json"))
+
+
+def without_thresholds(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A table without those keys that say nothing of thresholds."""
+    return {key: value for key, value in table.items() if key not in _THRESHOLDS or value != _THRESHOLDS[key]}
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -73,6 +105,7 @@ class Statistics:
     mismatch_scale  factor of the standard deviations of V_T and beta that `mismatch` gives
     beta            standard deviation of a finger's current in place of that of `mismatch`; None: as there
     geometry_unit_m of transistors' w and l, metres
+    threshold_sigma_V, threshold_scale  of spiking neurons, see VariationSettings
     """
 
     mismatch: Mismatch | None = None
@@ -80,14 +113,26 @@ class Statistics:
     array: ArrayStatistics = ArrayStatistics()
     beta: float | None = None
     geometry_unit_m: float = 1.0
+    threshold_sigma_V: float = 0.0
+    threshold_scale: float = 1.0
 
     def __bool__(self) -> bool:
-        return self.transistors or bool(self.array)
+        return self.neurons or self.threshold_scale != 1 or bool(self.array)
 
     @property
     def transistors(self) -> bool:
         """Whether they vary."""
         return self.mismatch is not None or bool(self.beta)
+
+    @property
+    def neurons(self) -> bool:
+        """Whether spiking neurons vary, by their transistors or by themselves."""
+        return self.transistors or self.threshold_sigma_V > 0
+
+    @property
+    def draws(self) -> bool:
+        """Whether two chips differ."""
+        return self.neurons or bool(self.array)
 
     def sigma(self, kind: Kind, geometry: Mapping[str, float]) -> tuple[float, float]:
         """(sigma(V_T) in volts, sigma(beta) / beta) of one transistor of one finger; TechnologyError when its gate's
@@ -105,7 +150,12 @@ class Statistics:
     def _has(self, source: str) -> bool:
         if source == "drift":
             return self.array.time_s > 0 and (self.array.drift is not None)
-        return self.transistors if source == "mismatch" else getattr(self.array, source) is not None
+        of_neurons = {
+            "mismatch": self.transistors,
+            "threshold": self.threshold_sigma_V > 0,
+            "threshold_scale": self.threshold_scale != 1,
+        }
+        return of_neurons[source] if source in of_neurons else getattr(self.array, source) is not None
 
     def only(self, source: str) -> Self:
         """The same with one source left."""
@@ -113,12 +163,20 @@ class Statistics:
             field.name: None for field in fields(self.array) if field.name not in (source, "time_s")
         }
         mismatch, beta = (self.mismatch, self.beta) if source == "mismatch" else (None, None)
-        return replace(self, mismatch=mismatch, beta=beta, array=replace(self.array, **kept))
+        return replace(
+            self,
+            mismatch=mismatch,
+            beta=beta,
+            array=replace(self.array, **kept),
+            threshold_sigma_V=self.threshold_sigma_V if source == "threshold" else 0.0,
+            threshold_scale=self.threshold_scale if source == "threshold_scale" else 1.0,
+        )
 
     def facts(self) -> dict[str, Any]:
         """All of it, as JSON."""
         array = {field.name: getattr(self.array, field.name) for field in fields(self.array)}
         found = {"mismatch": self.mismatch, "mismatch_scale": self.mismatch_scale, "beta": self.beta, **array}
+        found |= without_thresholds({key: getattr(self, key) for key in _THRESHOLDS})
         return {name: value.model_dump() if isinstance(value, Definition) else value for name, value in found.items()}
 
 
@@ -158,7 +216,10 @@ def statistics_of(technology: Technology, asked: VariationSettings) -> Statistic
         drift = drifting if asked.drift or asked.drift_sigma else None
     array = ArrayStatistics(programming, levels, some, noise, drift, asked.time_s)
     beta = None if isinstance(asked.beta, str) else asked.beta
-    return Statistics(mismatch, scale, array, beta, technology.transistors.geometry_unit_m)
+    return Statistics(
+        mismatch, scale, array, beta, technology.transistors.geometry_unit_m, asked.threshold_sigma_V,
+        asked.threshold_scale,
+    )  # fmt: skip
 
 
 def require_statistics(technology: Technology, asked: VariationSettings) -> Statistics:

@@ -221,6 +221,22 @@ class InverterExperiment(Experiment):
             )
         return self
 
+    @model_validator(mode="after")
+    def _no_neuron_has_a_threshold(self) -> Self:
+        asked = {
+            "training.variation": self.training.variation,
+            "verification.variation": self.verification.variation,
+            "calibration.variation": self.calibration.variation,
+            **{f"verification.chips_conditions.{k}": one for k, one in self.verification.chips_conditions.items()},
+        }
+        for table, variation in asked.items():
+            for key in variation.of_thresholds:
+                raise ValueError(
+                    f"{table}.{key} is of spiking neurons: the inverter system has none with a "
+                    "threshold. What its transistors do to an inverter is `mismatch`"
+                )
+        return self
+
     @classmethod
     def of_today(cls, content: dict[str, Any]) -> dict[str, Any]:
         verification = without(content.get("verification", {}), *_ABSOLUTE)

@@ -187,9 +187,11 @@ def _varied(variation: Mapping[str, Any]) -> list[tuple[str, str]]:
     """A row a source, as the summary says them."""
     facts, rows = dict(variation), []
     mismatch, scale = facts.pop("mismatch", None), facts.pop("mismatch_scale", 1.0)
-    time_s = facts.pop("time_s", 0.0)
+    time_s, threshold_V = facts.pop("time_s", 0.0), facts.pop("threshold_sigma_V", 0.0)
     if mismatch is not None:
         rows.append(("transistors", _mismatch(mismatch, scale)))
+    if threshold_V:
+        rows.append(("thresholds of neurons", f"sigma {quantity(threshold_V, 'V')}"))
     for name, fact in facts.items():
         if fact is not None and (name != "drift" or time_s):
             given = fact.items() if isinstance(fact, Mapping) else [("", fact)]

@@ -4,6 +4,7 @@ A transistor that came out otherwise is one with a source in its gate: it sees s
 1 + factor times the current. Of a neuron the threshold inverter and the leak are drawn (`NeuronShifts` says why no
 others), of a 1t1r cell its access transistor, without a factor of its own. What that does follows from laws that
 ngspice measures (characterization/chip_law.py), and which training and verification share, in torch and in numpy.
+A threshold that is off by itself is both gates of its inverter shifted by the same: it trips by exactly that later.
 """
 
 from __future__ import annotations
@@ -164,10 +165,17 @@ class ChipLaw:
         return math.hypot(shifts, math.hypot(sigmas.nmos.factor, sigmas.pmos.factor) / self.slope_per_V)
 
 
+NOMINAL = NeuronSigmas(*(Sigma(0.0, 0.0),) * 3)
+"""Of transistors that do not vary."""
+
+COMMON_SHIFT = ChipLaw((0.0,), 1.0, (0.0,), 0.0)
+"""The law where only thresholds vary by themselves: a common shift of both gates is one of the trip, unmeasured."""
+
+
 @dataclass(frozen=True)
 class SpikingChip:
     """network  with the conductances that its devices have
-    shifts   of the neurons by layer, [columns]; None: transistors do not vary
+    shifts   of the neurons by layer, [columns]; None: neurons do not vary
     access   gate shifts of the cells of a 1t1r by layer, side -> [rows + 1, columns], the bias row last, volts
     """
 
@@ -223,14 +231,20 @@ def drawn(
         built(crossbar, technology.memristor, statistics.array, draw, layer) if statistics.array else crossbar
         for layer, crossbar in enumerate(network.crossbars)
     )
-    chip = replace(network, crossbars=crossbars)
-    if not statistics.transistors:
+    scaled_V = (circuit.rest_V + statistics.threshold_scale * (v - circuit.rest_V) for v in network.thresholds_V)
+    thresholds_V = network.thresholds_V if statistics.threshold_scale == 1 else tuple(scaled_V)
+    chip = replace(network, crossbars=crossbars, thresholds_V=thresholds_V)
+    if not statistics.neurons:
         return SpikingChip(chip)
+    shifts = tuple(
+        _drawn_shifts(neuron_sigmas(circuit, technology, statistics, layer) or NOMINAL, width, draw, layer)
+        for layer, width in enumerate(network.layers[1:])
+    )
     return SpikingChip(
         chip,
         tuple(
-            _drawn_shifts(neuron_sigmas(circuit, technology, statistics, layer), width, draw, layer)
-            for layer, width in enumerate(network.layers[1:])
+            _thresholds_drawn(of_layer, statistics.threshold_sigma_V, draw, layer)
+            for layer, of_layer in enumerate(shifts)
         ),
         _drawn_access(network, access_sigmas(circuit, technology, statistics), draw),
     )
@@ -248,8 +262,15 @@ def _drawn_access(network: SpikingNetwork, sigmas: dict[Side, float], draw: Draw
     )
 
 
-def _drawn_shifts(sigmas: NeuronSigmas | None, width: int, draw: Draw, layer: int) -> NeuronShifts:
-    assert sigmas is not None  # the statistics have mismatch
+def _thresholds_drawn(shifts: NeuronShifts, sigma_V: float, draw: Draw, layer: int) -> NeuronShifts:
+    if not sigma_V:
+        return shifts
+    higher_V = sigma_V * draw.normal(f"threshold {layer}", shifts.nmos.shift_V.shape)
+    n, p = (one._replace(shift_V=one.shift_V + higher_V) for one in shifts[:2])
+    return NeuronShifts(n, p, shifts.leak)
+
+
+def _drawn_shifts(sigmas: NeuronSigmas, width: int, draw: Draw, layer: int) -> NeuronShifts:
     return NeuronShifts(
         *(
             Shift(

@@ -99,6 +99,8 @@ class LoopSettings(Definition):
         shared = self.model_dump(mode="json", include=set(type(self).model_fields) - {"device", "threads"})
         if self.variation == TrainingVariation():
             del shared["variation"]
+        else:
+            shared["variation"] = self.variation.trained_as()
         own = self.of(self.method).model_dump(mode="json")
         return shared | ({self.method: own} if own else {})
 

@@ -14,7 +14,7 @@ from spicetrain.errors import ConfigurationError
 from spicetrain.netlists.cells import VDD, VSS, text_of, transistor
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.simulator import Simulator
-from spicetrain.spiking.chip import AccessLaw, ChipLaw, access_sigmas, neuron_sigmas
+from spicetrain.spiking.chip import COMMON_SHIFT, AccessLaw, ChipLaw, access_sigmas, neuron_sigmas
 from spicetrain.spiking.circuit import SIDES, Side, SpikingCircuit
 from spicetrain.spiking.netlists.cells import (
     REST,
@@ -43,11 +43,11 @@ _OPTIONS = {"reltol": 1e-9, "vntol": 1e-12, "abstol": 1e-18}
 def chip_law(
     circuit: SpikingCircuit, technology: Technology, statistics: Statistics, simulator: Simulator
 ) -> ChipLaw | None:
-    """`measure_chip_law` for these statistics; None when transistors do not vary."""
+    """`measure_chip_law` for these statistics, or what needs no measuring; None when neurons do not vary."""
     layers = range(circuit.distinct_layers)
     sigmas = [one for k in layers if (one := neuron_sigmas(circuit, technology, statistics, k)) is not None]
     if not sigmas:
-        return None
+        return COMMON_SHIFT if statistics.neurons else None
     law = measure_chip_law(circuit, technology, max(one.reach_V for one in sigmas), simulator)
     largest_V = max(access_sigmas(circuit, technology, statistics).values(), default=0.0)
     if not largest_V:

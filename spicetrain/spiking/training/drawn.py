@@ -7,6 +7,7 @@ training that goes on sees the same chips.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -41,6 +42,7 @@ class TrainingChips:
     sigmas  of the neurons' transistors, by layer; none: they do not vary
     access  of the gate shifts of the cells of a 1t1r, volts
     law     what shifts do to neurons and cells
+    threshold_sigma_V  of the membrane at which a neuron fires, besides what its transistors do to it
     """
 
     array: ArrayStatistics
@@ -48,6 +50,7 @@ class TrainingChips:
     sigmas: tuple[NeuronSigmas, ...] = ()
     access: Mapping[Side, float] = field(default_factory=dict)
     law: ChipLaw | None = None
+    threshold_sigma_V: float = 0.0
 
     def drawn(self, random: torch.Generator) -> DrawnChips:
         return DrawnChips(self, random)
@@ -68,7 +71,7 @@ class DrawnChips:
 
     def deviation(self, layer: int, samples: int, g: Conductances) -> Deviation | None:
         """Of the neurons of a layer, [samples, columns], and of its cells, `g` as they were built; None when
-        transistors do not vary. Differentiable in `g`."""
+        neurons do not vary. Differentiable in `g`."""
         if self.chips.law is None:
             return None
         shape = g.bias_pos.new_empty(samples, len(g.bias_pos))
@@ -78,7 +81,8 @@ class DrawnChips:
                 for sigma in self.chips.sigmas[layer]
             )
         )
-        return Deviation(self.chips.law.trip_V(shifts), self.chips.law.leak_factor(shifts), self._cells(g))
+        trip_V, leak, cells = self.chips.law.trip_V(shifts), self.chips.law.leak_factor(shifts), self._cells(g)
+        return Deviation(trip_V + self._scaled(shape, self.chips.threshold_sigma_V), leak, cells)
 
     def _cells(self, g: Conductances) -> list[Tensor] | None:
         law, sigmas = self.chips.law, self.chips.access
@@ -94,7 +98,8 @@ class DrawnChips:
     def trip_sigma_V(self, layer: int) -> float:
         """Standard deviation of the trips of a layer's neurons."""
         assert self.chips.law is not None  # asked where they vary
-        return self.chips.law.trip_sigma_V(self.chips.sigmas[layer])
+        of_transistors = self.chips.law.trip_sigma_V(self.chips.sigmas[layer])
+        return math.hypot(of_transistors, self.chips.threshold_sigma_V)
 
     def _scaled(self, like: Tensor, sigma: float) -> Tensor:
         return sigma * self._normal(like) if sigma else torch.zeros_like(like)

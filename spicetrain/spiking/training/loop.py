@@ -14,7 +14,7 @@ from torch.nn.functional import cosine_similarity, cross_entropy
 from spicetrain.array.layered import shape_text
 from spicetrain.datasets import Dataset
 from spicetrain.errors import ConfigurationError
-from spicetrain.spiking.chip import ChipLaw, access_sigmas, neuron_sigmas
+from spicetrain.spiking.chip import COMMON_SHIFT, NOMINAL, ChipLaw, access_sigmas, neuron_sigmas
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.definition import SpikingNetworkSettings, SpikingTrainingSettings, training_of_today
 from spicetrain.spiking.methods import METHODS
@@ -231,17 +231,18 @@ def training_chips(
     if settings.variation == TrainingVariation():
         return None
     statistics = statistics_of(technology, settings.variation)
-    if not statistics.transistors:
+    if not statistics.neurons:
         return TrainingChips(statistics.array, technology.memristor)
+    law = law if statistics.transistors else COMMON_SHIFT
     if law is None:
         raise ConfigurationError(
             "training.variation has mismatch, but train() was not told what it does to a chip: it starts no process "
             "itself. Give it law=, as characterization.chip_law.chip_law measures it, or call Run.train, which does."
         )
-    sigmas = (neuron_sigmas(circuit, technology, statistics, layer) for layer in range(layers))
+    sigmas = (neuron_sigmas(circuit, technology, statistics, layer) or NOMINAL for layer in range(layers))
     return TrainingChips(
-        statistics.array, technology.memristor, tuple(s for s in sigmas if s is not None),
-        access_sigmas(circuit, technology, statistics), law,
+        statistics.array, technology.memristor, tuple(sigmas), access_sigmas(circuit, technology, statistics), law,
+        statistics.threshold_sigma_V,
     )  # fmt: skip
 
 

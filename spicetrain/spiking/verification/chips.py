@@ -41,7 +41,7 @@ _IMAGES_A_PIECE = 500  # seconds, so that little is lost with it
 class ChipModel:
     """The circuit's model of a network's chips, and what they are shown; small enough to be sent to a worker.
 
-    law      what shifts of its transistors do to a chip; None: they do not vary
+    law      what shifts of its transistors do to a chip; None: neurons do not vary
     sources  those of what varies that are also taken alone
     packed   input spikes [images, steps, rows], see `inputs.packed`
     """
@@ -85,6 +85,8 @@ class ChipModel:
 
 def evaluate(model: ChipModel, simulator: Simulator, chips: Sequence[int]) -> dict[str, ArrayLike]:
     """Accuracies of the chips [chips]: `all`, and by source alone."""
+    if not model.statistics.draws:  # all chips are the same one
+        return {"all": [model.accuracy(model.chip(chips[0]))] * len(chips)}
     found: dict[str, ArrayLike] = {"all": [model.accuracy(model.chip(number)) for number in chips]}
     return found | {
         source: [model.accuracy(model.chip(number, source)) for number in chips] for source in model.sources

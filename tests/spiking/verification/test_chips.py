@@ -40,6 +40,22 @@ def test_figures_are_those_of_the_rows_and_these_of_single_chips(verifier: Make)
     assert figures.nominal == model.accuracy(SpikingChip(verify.network))
 
 
+def test_a_verification_has_chips_of_them(verifier: Make) -> None:
+    """Model and ngspice spike alike on a chip whose thresholds are off by a quarter; a common shift is a condition."""
+    verify = verifier(4, 5, 3, method="regular", beta=0.9, regular_thresholds_V=[0.05, 0.05])
+    nothing: dict[str, Any] = {"mismatch": 0.0, "programming": 0.0}
+    half = nothing | {"threshold_scale": 0.5}
+    summary = verify(
+        images=1, waveform_images=0, chips=2, chips_simulated=1, chips_images=6,
+        variation=nothing | {"threshold_sigma_V": 0.01}, chips_conditions={"half": half},
+    )  # fmt: skip
+    assert summary.chips is not None
+    assert summary.chips.simulated_spike_agreement is not None and summary.chips.simulated_spike_agreement > 0.9
+    assert summary.chips.variation["threshold_sigma_V"] == 0.01
+    table = verify.table("chips")
+    assert table["accuracy_half"].nunique() == 1
+
+
 def test_each_source_has_a_column_of_its_own(verifier: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Accuracies of a few images are alike; here each chip's is another number."""
 
