@@ -51,10 +51,10 @@ class CircuitLayers(Layers):
 
     def static(self, rates: Tensor, parameters: SynapseParameters, layer: int, steps: int) -> LayerResponse:
         g, threshold_V = self.programmed(parameters, layer)
-        u, x = settled(rates, g, layer, self.fitted)
+        u, x, left_V = settled(rates, g, layer, self.fitted)
         rest_V = self.fitted.circuit.rest_V
-        reached = rest_V - u * torch.expm1(-steps * x)
-        return LayerResponse(firing_rate(u / (threshold_V - rest_V), x)[None], reached[None])
+        swing, reached = threshold_V - rest_V, rest_V - u * torch.expm1(-steps * x)
+        return LayerResponse(firing_rate(u / swing, x, left_V / swing)[None], reached[None])
 
     def learning(self, yes: bool) -> None:
         self.fitted = self.simple if yes else self.measured

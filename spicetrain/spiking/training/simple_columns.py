@@ -47,7 +47,7 @@ class SimpleColumns:
         cells = fitted.circuit.array == "1t1r"
         self.reached = fitted.domain("cell" if cells else "leak")
         driven, silent = (_cell_currents if cells else _row_currents)(spikes, g, layer, fitted, deviation)
-        self.reset = self._reset(silent, layer, fitted)
+        self.reset = left_by_reset(silent, layer, self.C, fitted)
         leak = fitted.simple_laws(layer).leak
         factor = 1.0 if deviation is None else deviation.leak_factor
         driven, settling = ([a[0] + leak[0] * factor, a[1] + leak[1] * factor, *a[2:]] for a in (driven, silent))
@@ -81,30 +81,32 @@ class SimpleColumns:
         settled = torch.addcmul(self.settles[1], u, self.settles[0])
         return torch.where(fired.bool(), torch.addcmul(self.reset[0], u.detach(), self.reset[1]), settled)
 
-    @torch.no_grad()
-    def _reset(self, silent: Currents, layer: int, fitted: FittedSpikingCircuit) -> tuple[Tensor, Tensor]:
-        """(V, ratio) of what a reset leaves: the straight line through a membrane at the threshold, and at twice it."""
-        columns = silent[1].shape[-1]
-        reset = Reset([a.expand(columns) for a in silent], layer, self.C, self.phases.reset_s, fitted)
-        low = fitted.circuit.threshold_V(layer) - fitted.circuit.rest_V
-        where = torch.arange(columns, device=silent[1].device)
-        ends = [reset.path(Fired((where, where), torch.full_like(reset.a[1], u)))[-1] for u in (low, 2 * low)]
-        ratio = (ends[1] - ends[0]) / low
-        return ends[0] - ratio * low, ratio
+
+@torch.no_grad()
+def left_by_reset(silent: Currents, layer: int, C: float, fitted: FittedSpikingCircuit) -> tuple[Tensor, Tensor]:
+    """(V, ratio), [columns], of what a reset leaves of a membrane: the straight line through one at the threshold, and
+    one at twice it."""
+    columns, reset_s = silent[1].shape[-1], Phases.of(fitted.circuit, fitted.laws).reset_s
+    reset = Reset([a.expand(columns) for a in silent], layer, C, reset_s, fitted)
+    low = fitted.circuit.threshold_V(layer) - fitted.circuit.rest_V
+    where = torch.arange(columns, device=silent[1].device)
+    ends = [reset.path(Fired((where, where), torch.full_like(reset.a[1], u)))[-1] for u in (low, 2 * low)]
+    ratio = (ends[1] - ends[0]) / low
+    return ends[0] - ratio * low, ratio
 
 
 def mean_currents(
     rates: Tensor, g: Conductances, layer: int, fitted: FittedSpikingCircuit
-) -> tuple[list[Tensor], float]:
-    """(what flows into a membrane in the mean over a step, per power of u [samples, columns], A / V^k; its farads) of
-    rows that spike at rates [samples, rows]."""
+) -> tuple[list[Tensor], Currents, float]:
+    """(what flows into a membrane in the mean over a step, per power of u [samples, columns], A / V^k; the same while
+    all rows are silent, without leaks; its farads) of rows that spike at rates [samples, rows]."""
     cells, laws = fitted.circuit.array == "1t1r", fitted.laws
     driven, silent = (_cell_currents if cells else _row_currents)(rates[None], g, layer, fitted, None)
     leak, share = fitted.simple_laws(layer).leak, fitted.circuit.clock.integrate_s / fitted.circuit.clock.step_s
     mean = [share * a.squeeze(0) if a.dim() == 3 else share * a for a in driven]
     for power, a in enumerate(silent):
         mean[power] = mean[power] + (1 - share) * a + leak[power]
-    return mean, fitted.capacitance_F(layer) + (rates.shape[1] + 1) * laws.cell_silent_F
+    return mean, silent, fitted.capacitance_F(layer) + (rates.shape[1] + 1) * laws.cell_silent_F
 
 
 class Exponential:

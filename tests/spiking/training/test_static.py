@@ -34,6 +34,18 @@ def test_rate_is_that_of_a_leaky_neuron() -> None:
     assert (ours.diff() > 0).all()
 
 
+def test_a_reset_that_leaves_something_makes_a_neuron_fire_oftener() -> None:
+    beta, left = 0.9, 0.6
+    z = torch.tensor([1.2, 1.6, 2.5], dtype=torch.float64)
+    u, counted = torch.zeros_like(z), torch.zeros_like(z)
+    for _ in range(STEPS):
+        u = z + beta * (u - z)
+        counted, u = counted + (u > 1), torch.where(u > 1, left * u, u)
+    x = -float(np.log(beta))
+    torch.testing.assert_close(firing_rate(z, x, left), counted / STEPS, rtol=0.2, atol=0.02)
+    assert (firing_rate(z, x) < 0.8 * counted / STEPS).all()
+
+
 def test_far_below_the_threshold_there_is_no_rate_and_no_gradient() -> None:
     z = torch.tensor([-1e3, -20.0], requires_grad=True)
     rate = firing_rate(z, 0.3)
@@ -50,7 +62,7 @@ def test_membranes_settle_where_they_do_in_time(array: str, g_of: float) -> None
     laws = ideal_laws(circuit, leak_S=1e-5) if array == "1r" else uncoupled
     fitted = FittedSpikingCircuit(circuit, laws, torch.float64, simple=True, integrator=0)
     rates = torch.tensor([[0.0, 0, 0, 1, 0], [0, 0, 1, 0, 0]], dtype=torch.float64)
-    u, x = settled(rates, g, 0, fitted)
+    u, x, _ = settled(rates, g, 0, fitted)
     in_time = circuit_layer(rates.expand(STEPS, -1, -1), g, 0, 0.05, fitted)
     # At the latch a membrane is a little off its mean over the step.
     assert float(u.abs().max()) > 0.01
@@ -68,8 +80,8 @@ def test_gradient_against_differences() -> None:
         fitted = FittedSpikingCircuit(circuit, laws, torch.float64, simple=True)
 
         def rate(rates: Tensor, *parts: Tensor, fitted: FittedSpikingCircuit = fitted) -> Tensor:
-            u, x = settled(rates, Conductances(*(part * 1e-6 for part in parts)), 0, fitted)
-            return firing_rate(u / 0.05, x)
+            u, x, left_V = settled(rates, Conductances(*(part * 1e-6 for part in parts)), 0, fitted)
+            return firing_rate(u / 0.05, x, left_V / 0.05)
 
         rates = torch.rand(4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).requires_grad_()
         parts = tuple((part * 1e6).requires_grad_() for part in g)
