@@ -224,6 +224,7 @@ def require_spiking_fit(
             f"{dataset.name} is a regression (targets {', '.join(dataset.outputs)}): a spiking network answers with a "
             "class, the output that spikes most. Take system = 'inverter', whose outputs are voltages."
         )
+    settings.require_epochs()
     require_dataset(shape.layers, settings.augmentation, settings.validation, dataset)
     device_of(settings.device)
     statistics_of(technology, settings.variation)
