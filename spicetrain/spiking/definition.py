@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from spicetrain.errors import ConfigurationError
 from spicetrain.experiment import CharacterizationSettings, Experiment, absolute, absolute_toml
 from spicetrain.registry import Registry
 from spicetrain.schema import Definition
@@ -82,13 +83,14 @@ class SpikingTrainingSettings(LoopSettings):
     surrogate_slope  of snntorch's fast sigmoid, over membranes in units of their threshold
     rate_logit       what an output that spikes in every step counts in the softmax; of an integrator, one whose
                      membrane stands five thresholds above the mean of all (training.readout.SWINGS)
-    initial          network.safetensors of another run of the same method to start from
+    initial          network.safetensors of another run of the same method to start from; with epochs = 0 that very
+                     network, finished as this method's table says: programmed and calibrated otherwise
     """
 
     methods: ClassVar[Registry[Method]] = METHODS
 
     method: Annotated[str, METHODS.validator()] = "circuit"
-    epochs: int = Field(default=25, ge=1)
+    epochs: int = Field(default=25, ge=0)
     learning_rate: Positive = 0.02
     warm_up: float = Field(default=0.15, ge=0, lt=1)
     augmentation: Augmentation = Augmentation(shift_pixels=1.0)
@@ -97,6 +99,14 @@ class SpikingTrainingSettings(LoopSettings):
     surrogate_slope: Positive = 3.0
     rate_logit: Positive = 15.0
     initial: Path | None = None
+
+    def require_epochs(self) -> None:
+        """ConfigurationError when nothing would be trained."""
+        if not self.epochs and self.initial is None:
+            raise ConfigurationError(
+                "training.epochs = 0 programs the network of training.initial once more, and none is given: give it, "
+                "or train for an epoch at least."
+            )
 
     def trained_as(self) -> dict[str, Any]:
         """Without an initial network, what it was before there could be one; laws only where there is a choice."""

@@ -272,6 +272,7 @@ def require_spiking_fit(
             "class, the output that spikes most. Take system = 'inverter', whose outputs are voltages."
         )
     require_encoder(shape, circuit)
+    settings.require_epochs()
     require_dataset(shape.layers, settings.augmentation, settings.validation, dataset)
     device_of(settings.device)
     statistics_of(technology, settings.variation)

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
@@ -26,6 +26,7 @@ from spicetrain.spiking.training.calibrate import calibrated
 from spicetrain.spiking.training.drawn import DrawnChips
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.layers import Layer, LayerResponse, Layers
+from spicetrain.spiking.training.neuron_bias import untuned
 from spicetrain.spiking.training.parameters import SynapseParameters, mapped, unit_of
 from spicetrain.spiking.training.regular_layer import RegularNeuron, leaky, regular_layer, spike_volts
 from spicetrain.spiking.training.static import firing_rate
@@ -38,11 +39,27 @@ class RegularSettings(Definition):
                         and larger ones no more
     calibration_images  training images on which the circuit's thresholds are set; 0 leaves them as a linear neuron
                         would have them
+    calibration         what is set on them: "layer", one threshold a layer; "neuron", then also every neuron by itself,
+                        with the two devices of its bias (neuron_bias.py)
     """
 
     beta: Annotated[float, Field(gt=0, lt=1)] = 0.9
     clip_quantile: Annotated[float, Field(gt=0, le=1)] = 0.999
     calibration_images: int = Field(default=300, ge=0)
+    calibration: Literal["layer", "neuron"] = "layer"
+
+    @model_validator(mode="after")
+    def _on_images(self) -> Self:
+        if self.calibration == "neuron" and not self.calibration_images:
+            raise ValueError(
+                "calibration = 'neuron' counts spikes of training images, and calibration_images = 0: give some hundred"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _said(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """By layer it says what it did before there was a choice: of trainings, what they are known by."""
+        return {key: value for key, value in dump(self).items() if (key, value) != ("calibration", "layer")}
 
 
 class RegularLayers(Layers):
@@ -82,11 +99,11 @@ class RegularLayers(Layers):
         """A mismatch is in volts, and counts as much as the threshold that it shifts is low: that of the chip, which is
         set as `finished` sets it."""
         if self.settings.calibration_images:
-            self.thresholds_V = self.finished(network(), spikes).thresholds_V
+            self.thresholds_V = self._calibrated(network(), spikes, None).thresholds_V
 
     @torch.no_grad()
     def synapses(self, network: SpikingNetwork, layer: int) -> Tensor:
-        g = Conductances.of(network.crossbars[layer], torch.float64)
+        g = untuned(Conductances.of(network.crossbars[layer], torch.float64), network, layer)
         swing_V = stated(network, "regular_thresholds_V")[layer] - self.fitted.circuit.rest_V
         return spike_volts(g, self.fitted.circuit, layer) / swing_V / unit_of(len(g.pos) + 1)
 
@@ -94,10 +111,15 @@ class RegularLayers(Layers):
         return mapped(parameters.weights, self.fitted.circuit, layer, self.device, self.settings.clip_quantile)
 
     def finished(self, network: SpikingNetwork, spikes: Callable[[int], NDArray[np.bool_]]) -> SpikingNetwork:
-        images, fitted = self.settings.calibration_images, self.fitted
-        if not images:
+        if not self.settings.calibration_images:
             return network
-        return calibrated(network, spikes(images), fitted.circuit, fitted.laws, fitted.technology)
+        return self._calibrated(network, spikes, self.device if self.settings.calibration == "neuron" else None)
+
+    def _calibrated(
+        self, network: SpikingNetwork, spikes: Callable[[int], NDArray[np.bool_]], memristor: Device | None
+    ) -> SpikingNetwork:
+        images, fitted = spikes(self.settings.calibration_images), self.fitted
+        return calibrated(network, images, fitted.circuit, fitted.laws, fitted.technology, memristor=memristor)
 
 
 def regular_model(
@@ -111,7 +133,7 @@ def regular_model(
     neuron = RegularNeuron(circuit, beta, integrator=network.integrator)
     thresholds_V = tuple(stated(network, "regular_thresholds_V"))
     return lambda spikes, g, layer, threshold_V: LayerResponse(
-        *regular_layer(spikes, g, layer, threshold_V, neuron)
+        *regular_layer(spikes, untuned(g, network, layer), layer, threshold_V, neuron)
     ), thresholds_V
 
 

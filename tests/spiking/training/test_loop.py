@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from interrupted import interrupt_at, metrics
 
 from spicetrain.datasets import Dataset, load_dataset
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError
+from spicetrain.schema import parse
 from spicetrain.spiking.chip import ChipLaw
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.definition import SpikingNetworkSettings, SpikingTrainingSettings
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.training.encoding import encode
 from spicetrain.spiking.training.loop import train as train_network
+from spicetrain.spiking.training.neuron_bias import BIASES
 from spicetrain.spiking.training.predict import predict
 from spicetrain.technology import Technology
 from spicetrain.training import loop
@@ -203,3 +206,52 @@ def test_weights_that_are_no_numbers_stop_the_training(train: Trainer, tmp_path:
     with pytest.raises(ConfigurationError, match="not a number in epoch 1.*learning_rate"):
         train(tmp_path, method="regular", learning_rate=1e300)
     assert not (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_a_regular_network_is_calibrated_otherwise_without_another_epoch(train: Trainer, tmp_path: Path) -> None:
+    """One training, programmed as a linear neuron would have it, with thresholds by layer, and every neuron tuned."""
+    path = tmp_path / "plain.safetensors"
+    again: dict[str, Any] = {"method": "regular", "epochs": 0, "initial": path}
+    plain = train(tmp_path / "plain", method="regular", regular={"calibration_images": 0})
+    plain.save(path)
+    layer = train(tmp_path / "layer", regular={"calibration_images": 60}, **again)
+    neuron = train(tmp_path / "neuron", regular={"calibration_images": 60, "calibration": "neuron"}, **again)
+    assert "calibration" not in layer.about["regular"] and neuron.about["regular"]["calibration"] == "neuron"
+    np.testing.assert_allclose(layer.thresholds_V, neuron.thresholds_V, rtol=1e-12)
+    assert not np.allclose(layer.thresholds_V, plain.thresholds_V, rtol=0.01)
+    for one in (layer, neuron):
+        for a, b in zip(one.crossbars, plain.crossbars, strict=True):
+            np.testing.assert_allclose(a.pos, b.pos, rtol=1e-3)  # weights are float32 while they are trained
+    assert any(not np.allclose(a.bias_pos, b.bias_pos) for a, b in zip(neuron.crossbars, plain.crossbars, strict=True))
+    tuned = tmp_path / "tuned.safetensors"
+    neuron.save(tuned)
+    back = train(tmp_path / "back", regular={"calibration_images": 0}, **(again | {"initial": tuned}))
+    for a, b in zip(back.crossbars, plain.crossbars, strict=True):
+        np.testing.assert_allclose(a.bias_pos, b.bias_pos, rtol=1e-3)
+    with pytest.raises(ConfigurationError, match="epochs = 0"):
+        train(tmp_path / "none", method="regular", epochs=0)
+    with pytest.raises(ConfigurationError, match="counts spikes"):
+        parse(SpikingTrainingSettings, {"regular": {"calibration": "neuron", "calibration_images": 0}}, "here")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"variation": {"threshold_sigma_V": 0.005, "programming": 0.1}},
+        {"augmentation": Augmentation(shift_pixels=1.0)},
+        {"shape": SpikingNetworkSettings(layers=(4, 3, 3), steps=6, encoder="dither", readout="membrane")},
+        {"shape": SpikingNetworkSettings(layers=(4, 3, 3), steps=6, encoder="latency", encoder_gain=1.5)},
+    ],
+)
+def test_a_regular_network_has_all_that_a_circuit_one_has(
+    changes: dict[str, Any], train: Trainer, tmp_path: Path
+) -> None:
+    """And every neuron calibrated behind it: it says so, and what it was trained with."""
+    regular = {"calibration_images": 60, "calibration": "neuron"}
+    if "augmentation" in changes:
+        train.iris = dataclasses.replace(train.iris, image_shape=(2, 2))
+    made = train(tmp_path / "regular", method="regular", regular=regular, epochs=1, **changes)
+    other = train(tmp_path / "circuit", method="circuit", epochs=1, **changes)
+    assert made.about.keys() - other.about.keys() == {"regular", "spike_rates", BIASES}
+    for key in ("variation", "varied", "augmentation", "encoder", "readout"):
+        assert made.about.get(key) == other.about.get(key)

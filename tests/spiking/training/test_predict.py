@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from spicetrain.array.conductances import Conductances
 from spicetrain.array.device import Device
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.training.calibrate import calibrated
+from spicetrain.spiking.training.neuron_bias import tuned
 from spicetrain.spiking.training.predict import predict
 from spicetrain.technology import Technology
 
@@ -129,3 +133,48 @@ def test_where_the_array_is_linear_calibration_finds_the_regular_thresholds(ptm9
     network = replace(plain, thresholds_V=(0.3,), about=plain.about | {"regular": {"beta": 1 - 1e-9}})
     made = calibrated(network, spikes, circuit, simple_laws(circuit))
     assert made.thresholds_V[0] == pytest.approx(2e-3, rel=0.03)
+
+
+def by_neuron(network: SpikingNetwork, spikes: Any, circuit: SpikingCircuit, model: str) -> list[np.ndarray]:
+    laws = None if model == "regular" else simple_laws(circuit)
+    return [fired.mean((0, 1)) for fired, _ in predict(network, spikes, circuit, laws, model)]
+
+
+def test_calibrated_neurons_spike_each_as_often_as_the_regular_ones(ptm90: Technology) -> None:
+    """Where thresholds alone leave most of them off; the regular model is of the biases that it was trained with."""
+    circuit, spikes = CIRCUIT, random_spikes(200, 15, 5)
+    network = network_of(ptm90.memristor, (0.06, 0.08), 5, 7, 4)
+    by_layer = calibrated(network, spikes, circuit, simple_laws(circuit))
+    made = calibrated(network, spikes, circuit, simple_laws(circuit), memristor=ptm90.memristor)
+    assert made.thresholds_V[0] == by_layer.thresholds_V[0]
+    wanted = by_neuron(network, spikes, circuit, "regular")
+    for a, b in zip(wanted, by_neuron(made, spikes, circuit, "regular"), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for layer, (before, after) in enumerate(
+        zip(*(by_neuron(one, spikes, circuit, "circuit") for one in (by_layer, made)), strict=True)
+    ):
+        off_before, off_after = (np.abs(one - wanted[layer]) for one in (before, after))
+        assert off_after.max() < 0.02  # of few rows, rates go in steps
+        assert layer > 0 or off_after.mean() < 0.3 * off_before.mean() > 0.003
+        box, old = made.crossbars[layer], network.crossbars[layer]
+        assert np.array_equal(box.pos, old.pos) and np.array_equal(box.neg, old.neg)
+        for g in (box.bias_pos, box.bias_neg):
+            assert (g >= ptm90.memristor.g_min_S).all() and (g <= ptm90.memristor.g_max_S).all()
+    assert made.about["spike_rates"]["circuit"] == rates(made, spikes, circuit, "circuit")
+
+
+def test_a_neuron_that_is_right_is_left_alone_and_one_out_of_reach_comes_near(ptm90: Technology) -> None:
+    """A rate that is a line of the bias: the closed form."""
+    device, columns = ptm90.memristor, 4
+    g = Conductances.of(random_crossbar(device, 2, columns), torch.float64)
+    span_S = device.g_max_S - device.g_min_S
+
+    def spikes(of: Conductances) -> torch.Tensor:
+        return ((of.bias_pos - of.bias_neg) / span_S + 1).div(2)[None, None]
+
+    now = spikes(g)[0, 0]
+    wanted = torch.tensor([float(now[0]), 0.75, 0.125, 1.5], dtype=torch.float64)
+    made = tuned(spikes, g, wanted, device)
+    assert made.bias_pos[0] == g.bias_pos[0] and made.bias_neg[0] == g.bias_neg[0]
+    torch.testing.assert_close(spikes(made)[0, 0], wanted.clamp(max=1.0), atol=2.0**-11, rtol=0)
+    assert made.pos is g.pos and made.neg is g.neg
