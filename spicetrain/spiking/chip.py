@@ -203,10 +203,10 @@ def require_known_mismatch(circuit: SpikingCircuit, statistics: Statistics) -> N
     """ConfigurationError when transistors vary and the neuron's are inside a subcircuit."""
     if statistics.transistors and circuit.neuron.foreign is not None:
         raise ConfigurationError(
-            f"Transistors are to vary from chip to chip, and the neuron is the subcircuit {circuit.neuron.foreign.path}: "
-            "which of its transistors move its threshold and its leak is not known. Its chips can vary in how their "
-            "devices were programmed only: set variation.mismatch = 0 (and beta = 0), as in "
-            "--verification.variation.mismatch 0."
+            "Transistors are to vary from chip to chip, and the neuron is the subcircuit in "
+            f"{circuit.neuron.foreign.path}: which of its transistors move its threshold and its leak is not known. "
+            "Its chips can vary in how their devices were programmed only: set variation.mismatch = 0 (and beta = 0), "
+            "as in --verification.variation.mismatch 0."
         )
 
 

@@ -194,8 +194,8 @@ def _require_foreign(
             require_known_mismatch(circuit, statistics)
     if experiment.training.method == "regular" and not foreign.follows_threshold:
         raise ConfigurationError(
-            f"training.method = 'regular' sets the threshold of every layer, and the neuron of {foreign.path} has neither "
-            "a port threshold nor high and low. Give it one, or take --method circuit."
+            f"training.method = 'regular' sets the threshold of every layer, and the neuron of {foreign.path} has "
+            "neither a port threshold nor high and low. Give it one, or take --method circuit."
         )
 
 

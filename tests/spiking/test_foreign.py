@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,7 @@ from spicetrain.technology import Technology
 from spiking.neurons import OTA, OWN, circuit_with, ideal, written
 from spiking.verification.nets import random_spiking_network
 
-PLAN = {
+PLAN: dict[str, dict[str, Any]] = {
     "driver_current": {"points": 51},
     "leak_current": {"points": 61},
     "reset_current": {"points": 61},

@@ -52,7 +52,7 @@ def require_neuron(circuit: SpikingCircuit, technology: Technology, simulator: S
         up, down = (_swept(circuit, technology, layer, simulator, falling) for falling in (False, True))
         _require_trip(circuit, up, down)
         _require_function(circuit, layer, up, down)
-        _require_reset(circuit, layer, up)
+        _require_reset(circuit, up)
 
 
 def _swept(spiking: SpikingCircuit, technology: Technology, layer: int, simulator: Simulator, falling: bool) -> _Swept:
@@ -146,16 +146,14 @@ def _require_function(circuit: SpikingCircuit, layer: int, up: _Swept, down: _Sw
         )  # fmt: skip
 
 
-def _require_reset(circuit: SpikingCircuit, layer: int, up: _Swept) -> None:
-    swing = circuit.threshold_V(layer) - circuit.rest_V
+def _require_reset(circuit: SpikingCircuit, up: _Swept) -> None:
     above = up.v - circuit.rest_V > _SAME * (circuit.rails.vdd_V - circuit.rest_V)
-    moved = (up.reset - up.leak)[above][0] * circuit.clock.rest_s / circuit.capacitance_F(layer)
-    if (up.reset[above] <= 0).any() or moved <= 0:
+    if (up.reset[above] <= np.maximum(up.leak[above], 0.0)).any():
         k = int(np.argmin(up.reset[above]))
         raise _refused(
-            circuit, f"its reset does not pull the membrane to rest ({circuit.rest_V:g} V): with the port reset at vdd, "
-            f"{up.reset[above][k]:.3g} A flow out of the membrane at {up.v[above][k]:.3g} V (threshold "
-            f"{swing:.3g} V above rest). Reset to the port rest, while reset is high."
+            circuit, f"its reset does not pull the membrane to rest ({circuit.rest_V:g} V): with the port reset at "
+            f"vdd, {up.reset[above][k]:.3g} A flow out of the membrane at {up.v[above][k]:.3g} V. Pull it to the port "
+            "rest, while reset is high."
         )  # fmt: skip
 
 

@@ -229,15 +229,15 @@ class NeuronCapacitanceSweep(SpikingSweep[NeuronCapacitancePlan]):
 
 
 def crossing_V(v: NDArray, output: NDArray, level_V: float) -> float:
-    """The membrane v at which a foreign neuron's output last crosses `level_V`, both [points] in order. ConfigurationError
-    when it does not."""
+    """The membrane v at which a foreign neuron's output last crosses `level_V`, both [points] in order.
+    ConfigurationError when it does not."""
     side = output > level_V
     (changes,) = np.nonzero(side[1:] != side[:-1])
     if not len(changes):
         raise ConfigurationError(
             f"The neuron's spike output does not cross {level_V:.3g} V while the membrane goes from {v[0]:.3g} to "
-            f"{v[-1]:.3g} V: it trips elsewhere, or answers too late. Set neuron.threshold_V to where it trips, make it "
-            "faster, or give the plan's [threshold] a larger ramp_V or smaller slopes_V_per_s."
+            f"{v[-1]:.3g} V: it trips elsewhere, or answers too late. Set neuron.threshold_V to where it trips, make "
+            "it faster, or give the plan's [threshold] a larger ramp_V or smaller slopes_V_per_s."
         )
     k = int(changes[-1])
     share = (level_V - output[k]) / (output[k + 1] - output[k])
