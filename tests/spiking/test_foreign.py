@@ -187,6 +187,16 @@ verification = { images = 2, flat_images = 1 }
 """
 
 
+def test_regular_thresholds_need_a_neuron_that_follows_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path, ideal())
+    (tmp_path / "tiny.toml").write_text(TOML.replace("parts/mine.cir", "mine.cir"))
+    assert main(["run", "tiny.toml", "--method", "regular"]) == 2
+    assert "neither a port threshold nor high and low" in capsys.readouterr().err
+
+
 def test_all_rooms_and_a_neuron_beside_the_experiment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
