@@ -32,6 +32,7 @@ _OUTSIDE = (".subckt", ".ends", ".model", ".param", ".func", ".inc", ".lib", ".e
 class ForeignNeuron:
     """name, ports  of the subcircuit, as its line has them, in small letters
     parameters      that its line declares
+    models          that the file and what it includes define, and other subcircuits
     checksums       of the file and of all that it includes
     """
 
@@ -39,6 +40,7 @@ class ForeignNeuron:
     name: str
     ports: tuple[str, ...]
     parameters: tuple[str, ...]
+    models: tuple[str, ...]
     checksums: tuple[str, ...]
 
     @property
@@ -83,8 +85,9 @@ def read_neuron(path: Path) -> ForeignNeuron:
     if name is None or name not in heads:
         found = f"subcircuits {', '.join(heads)}, none called {name!r} like the file" if heads else "no .subckt"
         raise ConfigurationError(f"{path} has {found}: which is the neuron? Name that one like the file.")
-    ports = {one.lower(): found for one, found in definitions.items() if found is not None}[name]
-    neuron = ForeignNeuron(path, name, tuple(port.lower() for port in ports), heads[name], checksums)
+    defined = {one.lower(): found for one, found in definitions.items()}
+    ports, models = tuple(port.lower() for port in defined.pop(name) or ()), tuple(defined)
+    neuron = ForeignNeuron(path, name, ports, heads[name], models, checksums)
     _require_ports(neuron)
     return neuron
 

@@ -124,6 +124,8 @@ BAD_NEURONS = {
     "is not a function of the membrane": ideal(
         "bx x 0 v=tanh(3*(v(x)+10*v(membrane)))\nbj 0 membrane i=1e-3*v(x)", spike="0.5*tanh(400*(v(membrane)-0.02))"
     ),
+    "its membrane remembers": ideal("rslow membrane x 1e5\ncslow x 0 1e-12\nbj membrane 0 i=1e-4*v(x)"),
+    "defines 'nmos' once more": ideal().replace(".ends", ".ends\n.model nmos nmos level=1"),
     "does not pull the membrane to rest": ideal(reset="0.0*v(membrane)"),
     "ngspice cannot solve it": ideal("mx membrane reset rest rest unknown w=1e-6 l=90e-9"),
 }

@@ -1,6 +1,7 @@
 """What is looked at of a foreign neuron before it is measured: whether it is one that the laws can describe.
 
-Two DC sweeps of all its layers, the membrane from below rest to vdd and back, with the reset off and on.
+Two DC sweeps of each of its layers, the membrane from below rest to vdd and back, with the reset off and on; and what
+it conducts at the frequency of a clock step, which is what it conducts at DC where nothing in it remembers.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ Array = NDArray[np.float64]
 _POINTS = 401
 _BELOW = 0.6  # of the way from rest to vss, as far as membranes are measured
 _SAME = 2e-3  # of vdd - rest: how far two membranes may be apart that are to be the same
+_AC_AT = (0.0, 0.5, 1.5)  # of the way from rest to the threshold
 _OPTIONS = {"reltol": 1e-6, "vntol": 1e-9, "abstol": 1e-14}
 
 
@@ -48,10 +50,12 @@ def require_neuron(circuit: SpikingCircuit, technology: Technology, simulator: S
     no smooth function of the membrane; its reset does not pull to rest; ngspice cannot solve it."""
     if circuit.neuron.foreign is None:
         return
+    _require_own_models(circuit, technology)
     for layer in range(circuit.distinct_layers):
         up, down = (_swept(circuit, technology, layer, simulator, falling) for falling in (False, True))
         _require_trip(circuit, up, down)
         _require_function(circuit, layer, up, down)
+        _require_no_memory(circuit, technology, layer, up, simulator)
         _require_reset(circuit, up)
 
 
@@ -143,6 +147,43 @@ def _require_function(circuit: SpikingCircuit, layer: int, up: _Swept, down: _Sw
             f"{circuit.rest_V + u[off.argmax()]:.3g} V no polynomial of degree {LARGEST_DEGREE} is within what moves "
             f"{circuit.capacitance_F(layer):.3g} F by {off.max():.3g} V in a clock step. It may jump where the neuron "
             "fires: feedback onto the membrane belongs behind the latch."
+        )  # fmt: skip
+
+
+def _require_no_memory(
+    spiking: SpikingCircuit, technology: Technology, layer: int, up: _Swept, simulator: Simulator
+) -> None:
+    """As `_require_function`, with a membrane that moves as far as the threshold is from rest."""
+    circuit, f = new_spiking_circuit(spiking, technology, 0), 1 / spiking.clock.step_s
+    swing_V = spiking.threshold_V(layer) - spiking.rest_V
+    at = spiking.rest_V + swing_V * np.array(_AC_AT)
+    add_threshold_supplies(circuit, layer, spiking.threshold_V(layer), spiking)
+    for k, v in enumerate(at):
+        add_membrane_transistors(circuit, layer, str(k), VSS, spiking, technology)
+        circuit.raw_spice += f"Vm{k} m{k} 0 {float(v)!r} ac 1.0\n"
+    saves = tuple(f"i(vm{k})" for k in range(len(at)))
+    deck = Deck(text_of(circuit), f".ac lin 1 {f!r} {f!r}", saves, 1, temperature_C=technology.temperature_C)
+    values = simulator.simulate(deck).values
+    found = np.array([-values[name][0].real for name in saves])
+    slope = np.interp(at, up.v, np.gradient(up.leak, up.v))
+    off = np.abs(found - slope) * swing_V * spiking.clock.step_s / spiking.capacitance_F(layer)
+    if off.max() > _SAME * (spiking.rails.vdd_V - spiking.rest_V):
+        k = int(off.argmax())
+        raise _refused(
+            spiking, f"its membrane remembers: at {at[k]:.3g} V it conducts {slope[k]:.3g} S at DC and "
+            f"{found[k]:.3g} S at {f:.3g} Hz, once a clock step. The model's current is a function of the membrane alone: take out what "
+            "is as slow as that (adaptation, a time constant of a current)."
+        )  # fmt: skip
+
+
+def _require_own_models(circuit: SpikingCircuit, technology: Technology) -> None:
+    foreign, theirs = circuit.neuron.foreign, technology.transistors
+    assert foreign is not None
+    again = [name for name in (theirs.nmos, theirs.pmos) if name.lower() in (foreign.name, *foreign.models)]
+    if again:
+        raise _refused(
+            circuit, f"its file defines {again[0]!r} once more, which is the technology's own transistor everywhere "
+            "else in the deck. Leave it out, or give it another name."
         )  # fmt: skip
 
 

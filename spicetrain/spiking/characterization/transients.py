@@ -64,7 +64,8 @@ class ThresholdSweep(SpikingSweep[ThresholdPlan]):
         """Signed as the slope."""
         ramp_V = self.plan.ramp_V
         if self.circuit.neuron.foreign is not None:  # it may trip further off, and later
-            ramp_V = max(ramp_V, abs(self.slope_V_per_s) * _ANSWER * self.circuit.clock.integrate_s)
+            way_V = abs(self.slope_V_per_s) * _ANSWER * self.circuit.clock.integrate_s
+            ramp_V = max(ramp_V, min(way_V, self.circuit.rails.vdd_V - self.circuit.rest_V))
         return ramp_V if self.slope_V_per_s >= 0 else -ramp_V
 
     def columns(self, values: Mapping[str, NDArray]) -> Columns:
