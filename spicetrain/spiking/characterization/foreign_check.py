@@ -171,8 +171,8 @@ def _require_no_memory(
         k = int(off.argmax())
         raise _refused(
             spiking, f"its membrane remembers: at {at[k]:.3g} V it conducts {slope[k]:.3g} S at DC and "
-            f"{found[k]:.3g} S at {f:.3g} Hz, once a clock step. The model's current is a function of the membrane alone: take out what "
-            "is as slow as that (adaptation, a time constant of a current)."
+            f"{found[k]:.3g} S at {f:.3g} Hz, once a clock step. The model's current is a function of the membrane "
+            "alone: take out what is as slow as that (adaptation, a time constant of a current)."
         )  # fmt: skip
 
 
