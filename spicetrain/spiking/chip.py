@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from spicetrain.array.built import built
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.draw import Draw
+from spicetrain.errors import ConfigurationError
 from spicetrain.mismatch import Kind
 from spicetrain.spiking.circuit import SIDES, Side, SpikingCircuit
 from spicetrain.spiking.network import SpikingNetwork
@@ -187,9 +188,11 @@ class SpikingChip:
 def neuron_sigmas(
     circuit: SpikingCircuit, technology: Technology, statistics: Statistics, layer: int
 ) -> NeuronSigmas | None:
-    """Of the neurons of a layer; None when transistors do not vary. TechnologyError when an area is not known."""
+    """Of the neurons of a layer; None when transistors do not vary. TechnologyError when an area is not known,
+    ConfigurationError when the transistors are not."""
     if not statistics.transistors:
         return None
+    require_known_mismatch(circuit, statistics)
     neuron, fingers = circuit.neuron, circuit.inverter_fingers(layer)
     transistors: tuple[tuple[Kind, dict[str, float], float], ...] = (
         ("nmos", neuron.inverter.nmos, fingers),
@@ -202,6 +205,17 @@ def neuron_sigmas(
             for kind, geometry, parallel in transistors
         )
     )
+
+
+def require_known_mismatch(circuit: SpikingCircuit, statistics: Statistics) -> None:
+    """ConfigurationError when transistors vary and the neuron's are inside a subcircuit."""
+    if statistics.transistors and circuit.neuron.foreign is not None:
+        raise ConfigurationError(
+            "Transistors are to vary from chip to chip, and the neuron is the subcircuit in "
+            f"{circuit.neuron.foreign.path}: which of its transistors move its threshold and its leak is not known. "
+            "Its chips can vary in how their devices were programmed only: set variation.mismatch = 0 (and beta = 0), "
+            "as in --verification.variation.mismatch 0."
+        )
 
 
 def access_sigmas(circuit: SpikingCircuit, technology: Technology, statistics: Statistics) -> dict[Side, float]:

@@ -19,6 +19,7 @@ from spicetrain.array.device import Device
 from spicetrain.errors import ConfigurationError
 from spicetrain.rails import Rails
 from spicetrain.schema import Definition, find_toml, parse, read_toml
+from spicetrain.spiking.foreign import ForeignNeuron, read_neuron
 from spicetrain.storage import content_hash
 
 Positive = Annotated[float, Field(gt=0)]
@@ -69,17 +70,49 @@ class Neuron(Definition):
     reset_fingers       of each layer, likewise
     inverter_fingers    of each layer: so many `inverter`s in parallel. They trip at the same membrane, and the more of
                         them there are, the less it differs from neuron to neuron
+    subcircuit          file of a SPICE subcircuit that stands in place of leak, reset and inverter, which are then left
+                        out (foreign.py): its port `bias` is at leak_gate_V, its parameter reset_fingers is that of the
+                        layer, and half_supply_V is needed only where it has the ports high and low
     """
 
     capacitance_F: PerLayer
     threshold_V: PerLayer
-    half_supply_V: Positive
-    inverter: Pair
-    leak: Geometry
-    leak_gate_V: float
-    reset: Geometry
+    half_supply_V: Positive = 0.0
+    inverter: Pair = Pair(nmos={}, pmos={})
+    leak: Geometry = {}
+    leak_gate_V: float = 0.0
+    reset: Geometry = {}
     reset_fingers: PerLayer = (1.0,)
     inverter_fingers: Fingers = (1.0,)
+    subcircuit: Path | None = None
+
+    @cached_property
+    def foreign(self) -> ForeignNeuron | None:
+        """What its file says; None: leak, reset and inverter are transistors of the circuit. ConfigurationError when
+        the file is not such a neuron."""
+        return None if self.subcircuit is None else read_neuron(self.subcircuit)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        foreign, given = self.foreign, self.model_fields_set
+        if foreign is None:
+            if missing := [name for name in _NEEDED if name not in given]:
+                raise ValueError(f"{', '.join(missing)}: missing, and there is no neuron.subcircuit in their place")
+            return self
+        if idle := [name for name in _REPLACED if name in given]:
+            raise ValueError(f"{', '.join(idle)}: {foreign.path} stands in their place, leave them out")
+        if len(set(self.threshold_V)) > 1:
+            raise ValueError(
+                f"threshold_V = {list(self.threshold_V)}: where the neuron of {foreign.path} trips is measured at one "
+                "threshold, give one for all layers"
+            )
+        if foreign.split_supply and not self.half_supply_V:
+            raise ValueError(f"half_supply_V: missing, and {foreign.path} has the ports high and low")
+        return self
+
+
+_REPLACED = ("inverter", "leak", "reset", "inverter_fingers")
+_NEEDED = ("half_supply_V", "inverter", "leak", "leak_gate_V", "reset")
 
 
 class SpikingCircuit(Definition):
@@ -144,22 +177,31 @@ class SpikingCircuit(Definition):
 
     def changed(
         self,
-        threshold_V: tuple[float, ...] | None,
-        capacitance_F: tuple[float, ...] | None,
+        threshold_V: tuple[float, ...] | None = None,
+        capacitance_F: tuple[float, ...] | None = None,
+        *,
         inverter_fingers: tuple[float, ...] | None = None,
+        reset_fingers: tuple[float, ...] | None = None,
         word_line_boost_V: float | None = None,
+        subcircuit: Path | None = None,
     ) -> Self:
         """The same with others of these, where given; ConfigurationError when impossible."""
-        given = {"threshold_V": threshold_V, "capacitance_F": capacitance_F, "inverter_fingers": inverter_fingers}
-        content = self.model_dump()
-        content["neuron"] |= {key: value for key, value in given.items() if value is not None}
+        of_neuron = {
+            "threshold_V": threshold_V, "capacitance_F": capacitance_F, "inverter_fingers": inverter_fingers,
+            "reset_fingers": reset_fingers,
+        }  # fmt: skip
+        content = self.model_dump(exclude_unset=True)
+        if subcircuit is not None:
+            content["neuron"] = {key: value for key, value in content["neuron"].items() if key not in _REPLACED}
+            content["neuron"]["subcircuit"] = subcircuit
+        content["neuron"] |= {key: value for key, value in of_neuron.items() if value is not None}
         if word_line_boost_V is not None:
             content["word_line_boost_V"] = word_line_boost_V
         return parse(type(self), content, f"circuit {self.name}")
 
     def between(self, rails: Rails) -> Self:
         """The same between other rails; ConfigurationError when impossible."""
-        content = self.model_dump() | {"rails": rails.model_dump()}
+        content = self.model_dump(exclude_unset=True) | {"rails": rails.model_dump()}
         return parse(type(self), content, f"circuit {self.name} between {rails.vss_V:g} and {rails.vdd_V:g} V")
 
     @property
@@ -177,7 +219,17 @@ class SpikingCircuit(Definition):
             del content["neuron"]["inverter_fingers"]
         if not self.word_line_boost_V:
             del content["word_line_boost_V"]
+        del content["neuron"]["subcircuit"]
+        if self.neuron.foreign is not None:  # what it says, wherever it lies
+            content["neuron"]["subcircuit"] = self.neuron.foreign.checksums
         return content_hash(content)
+
+    def latch_level_V(self, threshold_V: float) -> float:
+        """The neuron's output at which the latch decides: the middle of the supply that it swings between."""
+        foreign = self.neuron.foreign
+        if foreign is None or foreign.split_supply:
+            return threshold_V
+        return (self.rails.vdd_V + self.rails.vss_V) / 2
 
     def require_chargeable(self, layers: tuple[int, ...], steps: int, memristor: Device) -> None:
         """ConfigurationError when even the strongest input, every excitatory device at g_max and every inhibitory one
@@ -206,4 +258,7 @@ def load_circuit(name: str | Path) -> SpikingCircuit:
     Raises ConfigurationError: unknown name, missing file, unknown key, impossible value.
     """
     path = find_toml(name, assets.netlists_folder() / "spiking", "spiking circuit")
-    return parse(SpikingCircuit, {"name": path.stem, **read_toml(path)}, str(path))
+    content = {"name": path.stem, **read_toml(path)}
+    if isinstance(neuron := content.get("neuron"), dict) and isinstance(file := neuron.get("subcircuit"), str):
+        content["neuron"] = neuron | {"subcircuit": str(path.parent.resolve() / Path(file).expanduser())}
+    return parse(SpikingCircuit, content, str(path))

@@ -21,18 +21,30 @@ SpikeEncoder = Literal["rate", "dither", "latency", "direct"]
 
 
 class CircuitSettings(Definition):
-    """name: a shipped spiking circuit's, or the path of a TOML; the others, when given, stand in place of its own."""
+    """name: a shipped spiking circuit's, or the path of a TOML; the others, when given, stand in place of its own.
+
+    neuron  file of a SPICE subcircuit in place of the circuit's own neuron (docs/own-neuron.md)
+    """
 
     name: str = "lif-1r"
     threshold_V: PerLayer | None = None
     capacitance_F: PerLayer | None = None
     inverter_fingers: Fingers | None = None
+    reset_fingers: PerLayer | None = None
     word_line_boost_V: Annotated[float, Field(ge=0)] | None = None
+    neuron: Path | None = None
 
     def load(self) -> SpikingCircuit:
         """The circuit; ConfigurationError when its file is gone or bad."""
-        own = load_circuit(self.name)
-        return own.changed(self.threshold_V, self.capacitance_F, self.inverter_fingers, self.word_line_boost_V)
+        given = self.model_dump(exclude={"name", "neuron"})
+        subcircuit = None if self.neuron is None else self.neuron.expanduser().resolve()
+        return load_circuit(self.name).changed(**given, subcircuit=subcircuit)
+
+    def trained_as(self) -> dict[str, Any]:
+        """Without what is not given of later settings, what it was before there were any."""
+        later = ("reset_fingers", "word_line_boost_V", "neuron")
+        content = self.model_dump(mode="json")
+        return {key: value for key, value in content.items() if key not in later or value is not None}
 
 
 class SpikingNetworkSettings(Definition):
@@ -161,13 +173,14 @@ class SpikingExperiment(Experiment):
         return content | {"verification": verification, "training": training}
 
     def trained_as(self) -> dict[str, Any]:
-        return super().trained_as() | {f"circuit.{key}": value for key, value in self.circuit.model_dump().items()}
+        return super().trained_as() | {f"circuit.{key}": value for key, value in self.circuit.trained_as().items()}
 
     def measured_as(self) -> dict[str, Any]:
         return super().measured_as() | {"circuit": self.circuit}
 
     def _paths(self, base: Path) -> dict[str, Any]:
-        circuit = self.circuit.model_copy(update={"name": absolute_toml(self.circuit.name, base)})
+        moved = {"name": absolute_toml(self.circuit.name, base), "neuron": absolute(self.circuit.neuron, base)}
+        circuit = self.circuit.model_copy(update=moved)
         settled = super()._paths(base)
         spikes = {"spikes": absolute(self.verification.spikes, base)}
         initial = {"initial": absolute(self.training.initial, base)}

@@ -8,19 +8,24 @@ from typing import TYPE_CHECKING, Any
 from spicetrain.characterization.characterize import characterize
 from spicetrain.characterization.plan import Plan
 from spicetrain.characterization.sweep import Subject
+from spicetrain.errors import ConfigurationError
 from spicetrain.netlists.cells import Form
 from spicetrain.netlists.forms import form_of, plain_form
 from spicetrain.operating import scaled
 from spicetrain.runfolder import TABLES as TABLES_FOLDER
 from spicetrain.spiking.characterization.check import examined
 from spicetrain.spiking.characterization.chip_law import chip_law
+from spicetrain.spiking.characterization.foreign_check import require_neuron
 from spicetrain.spiking.characterization.tables import TABLES
+from spicetrain.spiking.chip import require_known_mismatch
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.definition import SpikingExperiment
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.verification.summary import SpikingSummary
 from spicetrain.system import Bench, Column, System
+from spicetrain.technology import Technology
 from spicetrain.variation import statistics_of
+from spicetrain.verification.chips import conditions_asked, statistics_asked
 from spicetrain.verification.conditions import conditions_of
 
 if TYPE_CHECKING:
@@ -67,6 +72,7 @@ class SpikingSystem(System):
         require_finishes(form, conditions.simulated, shape.layers, shape.steps, ngspice, timeout_s)
         if conditions.vdd_scale != 1:  # that there is such a circuit
             circuit.between(scaled(circuit.rails, conditions.vdd_scale, circuit.rest_V))
+        _require_foreign(experiment, circuit, technology, conditions.modelled)
         if experiment.training.initial is not None:
             require_initial(self.load_network(experiment.training.initial), experiment.training)
         require_spiking_fit(experiment.network, experiment.training, bench.dataset, circuit, technology)
@@ -77,6 +83,7 @@ class SpikingSystem(System):
 
     def characterize(self, bench: Bench, plan: Plan) -> dict[str, Path]:
         subject, plan = self.measured(bench, plan)
+        require_neuron(subject.circuit, subject.technology, bench.simulator)
         folder, look = bench.files / TABLES_FOLDER, examined(subject.technology, subject.circuit)
         return characterize(subject, plan, bench.simulator, folder, examined=look)
 
@@ -172,6 +179,24 @@ class SpikingSystem(System):
 def circuit_of(bench: Bench) -> SpikingCircuit:
     """As the run has it."""
     return _experiment(bench).circuit.load()
+
+
+def _require_foreign(
+    experiment: SpikingExperiment, circuit: SpikingCircuit, trained: Technology, modelled: Technology
+) -> None:
+    """ConfigurationError when something is asked for that a foreign neuron has not."""
+    foreign, settings = circuit.neuron.foreign, experiment.verification
+    if foreign is None:
+        return
+    require_known_mismatch(circuit, statistics_of(trained, experiment.training.variation))
+    for statistics in (statistics_asked(settings, modelled), *conditions_asked(settings, modelled).values()):
+        if statistics is not None:
+            require_known_mismatch(circuit, statistics)
+    if experiment.training.method == "regular" and not foreign.follows_threshold:
+        raise ConfigurationError(
+            f"training.method = 'regular' sets the threshold of every layer, and the neuron of {foreign.path} has "
+            "neither a port threshold nor high and low. Give it one, or take --method circuit."
+        )
 
 
 def _experiment(bench: Bench) -> SpikingExperiment:

@@ -69,7 +69,7 @@ def test_a_chip_is_its_number_whatever_else_varies(ptm90: Technology) -> None:
 
 
 def test_transistors_of_a_chip_are_independent_and_fall_with_their_area(ptm90: Technology) -> None:
-    circuit = load_circuit("lif-1r").changed(None, None, (4.0, 1.0))
+    circuit = load_circuit("lif-1r").changed(inverter_fingers=(4.0, 1.0))
     network = random_spiking_network(ptm90, circuit, 1, 600, 600)
     shifts = drawn(network, circuit, ptm90, replace(BOTH, mismatch_scale=2.0), Draw(0)).shifts
     assert shifts is not None
@@ -86,7 +86,7 @@ def test_transistors_of_a_chip_are_independent_and_fall_with_their_area(ptm90: T
 @pytest.mark.parametrize("array", ["1r", "1t1r"])
 def test_a_drawn_neuron_trips_and_leaks_as_the_law_says(array: str, ptm90: Technology, ngspice: Ngspice) -> None:
     """In ngspice, transistor by transistor, against the law of currents: within 2 % of the spread of the trips."""
-    circuit, neurons, layer = load_circuit(f"lif-{array}").changed(None, None, (1.0, 4.0)), 12, 1
+    circuit, neurons, layer = load_circuit(f"lif-{array}").changed(inverter_fingers=(1.0, 4.0)), 12, 1
     statistics = Statistics(MISMATCH, 1.0)
     chip = drawn(random_spiking_network(ptm90, circuit, 1, 1, neurons), circuit, ptm90, statistics, Draw(4))
     law = chip_law(circuit, ptm90, statistics, simulator(ngspice))
@@ -162,7 +162,7 @@ def test_circuits_without_fingers_are_what_they_were(array: str) -> None:
     circuit = load_circuit(f"lif-{array}")
     assert circuit.fingerprint.startswith(known[array])
     assert SpikingCircuit.model_validate(circuit.model_dump()).fingerprint == circuit.fingerprint
-    assert circuit.changed(None, None, (2.0,)).fingerprint != circuit.fingerprint
+    assert circuit.changed(inverter_fingers=(2.0,)).fingerprint != circuit.fingerprint
 
 
 def with_gate_sources(deck: Deck, beginnings: tuple[str, ...], rng: np.random.Generator) -> Deck:

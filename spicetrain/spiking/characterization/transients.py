@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spicetrain.characterization.sweep import Columns, Subject
+from spicetrain.errors import ConfigurationError
 from spicetrain.netlists.cells import VSS
 from spicetrain.spice.deck import Deck
 from spicetrain.spiking.characterization.currents import SpikingSweep, add_cell, conductances
@@ -30,6 +31,7 @@ from spicetrain.spiking.netlists.cells import (
 )
 
 _POINTS = 2000  # of a ramp
+_ANSWER = 0.25  # of integrate_s: how long a foreign neuron may take to answer
 # ngspice's own chgtol, 1e-14 C, is more than any charge of a cell.
 _OPTIONS = {"reltol": 1e-5, "vntol": 1e-9, "abstol": 1e-12, "chgtol": 1e-18}
 
@@ -37,7 +39,7 @@ _OPTIONS = {"reltol": 1e-5, "vntol": 1e-9, "abstol": 1e-12, "chgtol": 1e-18}
 @dataclass(frozen=True)
 class ThresholdSweep(SpikingSweep[ThresholdPlan]):
     """slope_V_per_s, trip_V: the membrane at which the inverter's output crosses threshold_V, minus threshold_V, while
-    the membrane is a ramp; slope 0: at DC."""
+    the membrane is a ramp; slope 0: at DC. Of a foreign neuron: at which its output crosses the latch's level."""
 
     slope_V_per_s: float
 
@@ -60,13 +62,20 @@ class ThresholdSweep(SpikingSweep[ThresholdPlan]):
     @property
     def _ramp_V(self) -> float:
         """Signed as the slope."""
-        return self.plan.ramp_V if self.slope_V_per_s >= 0 else -self.plan.ramp_V
+        ramp_V = self.plan.ramp_V
+        if self.circuit.neuron.foreign is not None:  # it may trip further off, and later
+            way_V = abs(self.slope_V_per_s) * _ANSWER * self.circuit.clock.integrate_s
+            ramp_V = max(ramp_V, min(way_V, self.circuit.rails.vdd_V - self.circuit.rest_V))
+        return ramp_V if self.slope_V_per_s >= 0 else -ramp_V
 
     def columns(self, values: Mapping[str, NDArray]) -> Columns:
         v, output = values["v(m)"], values["v(q)"]
         threshold_V = self.circuit.threshold_V(0)
-        order = np.argsort(output)
-        trip = np.interp(threshold_V, output[order], v[order]) - threshold_V
+        if self.circuit.neuron.foreign is not None:
+            trip = crossing_V(v, output, self.circuit.latch_level_V(threshold_V)) - threshold_V
+        else:
+            order = np.argsort(output)
+            trip = np.interp(threshold_V, output[order], v[order]) - threshold_V
         return {"slope_V_per_s": np.array([self.slope_V_per_s]), "trip_V": np.array([trip])}
 
 
@@ -218,6 +227,22 @@ class NeuronCapacitanceSweep(SpikingSweep[NeuronCapacitancePlan]):
             "v_membrane_V": self._v,
             "capacitance_F": -capacitances([values[f"i(vm{k})"] for k in range(count)], self.circuit),
         }
+
+
+def crossing_V(v: NDArray, output: NDArray, level_V: float) -> float:
+    """The membrane v at which a foreign neuron's output last crosses `level_V`, both [points] in order.
+    ConfigurationError when it does not."""
+    side = output > level_V
+    (changes,) = np.nonzero(side[1:] != side[:-1])
+    if not len(changes):
+        raise ConfigurationError(
+            f"The neuron's spike output does not cross {level_V:.3g} V while the membrane goes from {v[0]:.3g} to "
+            f"{v[-1]:.3g} V: it trips elsewhere, or answers too late. Set neuron.threshold_V to where it trips, make "
+            "it faster, or give the plan's [threshold] a larger ramp_V or smaller slopes_V_per_s."
+        )
+    k = int(changes[-1])
+    share = (level_V - output[k]) / (output[k + 1] - output[k])
+    return float(v[k] + share * (v[k + 1] - v[k]))
 
 
 def once_a_step(circuit: SpikingCircuit) -> str:

@@ -14,6 +14,7 @@ from PySpice.Spice.Netlist import Circuit
 from spicetrain.netlists.cells import VDD, VSS, Kind, models_only, transistor
 from spicetrain.spiking.chip import NeuronShifts, Shift
 from spicetrain.spiking.circuit import SIDES, Clock, Pair, Side, SpikingCircuit
+from spicetrain.spiking.foreign import RESET_FINGERS
 from spicetrain.spiking.inputs import Inputs, row_volts
 from spicetrain.technology import Technology
 
@@ -36,6 +37,8 @@ _DECISION_PER_V = 1e7
 def new_spiking_circuit(spiking: SpikingCircuit, technology: Technology, steps: int) -> Circuit:
     """A circuit with the models, the supplies, the bias of the leak transistors, and `steps` steps of the clock."""
     circuit = models_only(technology)
+    if spiking.neuron.foreign is not None:
+        circuit.raw_spice += f'.include "{spiking.neuron.foreign.path}"\n'
     circuit.V(VDD, VDD, circuit.gnd, spiking.rails.vdd_V)
     circuit.V(VSS, VSS, circuit.gnd, spiking.rails.vss_V)
     circuit.V(REST, REST, circuit.gnd, spiking.rest_V)
@@ -101,10 +104,17 @@ def threshold_supplies(layer: int) -> tuple[str, str]:
     return f"high{layer}", f"low{layer}"
 
 
+def reference(layer: int) -> str:
+    """The node at a layer's threshold_V itself, for a foreign neuron."""
+    return f"ref{layer}"
+
+
 def add_threshold_supplies(circuit: Circuit, layer: int, threshold_V: float, spiking: SpikingCircuit) -> None:
     half = spiking.neuron.half_supply_V
     for node, v in zip(threshold_supplies(layer), (threshold_V + half, threshold_V - half), strict=True):
         circuit.V(node, node, circuit.gnd, float(v))
+    if spiking.neuron.foreign is not None:
+        circuit.V(reference(layer), reference(layer), circuit.gnd, float(threshold_V))
 
 
 def add_neuron(
@@ -139,7 +149,11 @@ def add_membrane_transistors(
     shifts: NeuronShifts | None = None,
 ) -> None:
     """All transistors at the membrane m<name>: leak, reset, and the threshold inverter to q<name>. With shifts, those
-    that are drawn have their gates at sources of their own: gn<name>, gp<name> behind the membrane, gl<name>."""
+    that are drawn have their gates at sources of their own: gn<name>, gp<name> behind the membrane, gl<name>. Of a
+    foreign neuron its subcircuit, whose spike is q<name>; it has no shifts (chip.require_known_mismatch)."""
+    if spiking.neuron.foreign is not None:
+        circuit.raw_spice += _foreign_neuron(layer, name, reset_gate, spiking)
+        return
     neuron, membrane, drains = spiking.neuron, f"m{name}", spiking.reset_fingers(layer)
     gate = (membrane, reset_gate, REST, VSS)
     n = p = leak = Shift(0.0, 0.0)
@@ -156,6 +170,17 @@ def add_membrane_transistors(
             f"t{name}", gates, f"q{name}", layer, spiking, technology, factors=(1 + p.factor, 1 + n.factor)
         )
     )
+
+
+def _foreign_neuron(layer: int, name: str, reset_gate: str, spiking: SpikingCircuit) -> str:
+    foreign, (high, low) = spiking.neuron.foreign, threshold_supplies(layer)
+    assert foreign is not None
+    nodes = {
+        **{"membrane": f"m{name}", foreign.output: f"q{name}", "reset": reset_gate, "bias": LEAK, "rest": REST},
+        **{"vdd": VDD, "vss": VSS, "high": high, "low": low, "threshold": reference(layer)},
+    }
+    fingers = f" {RESET_FINGERS}={spiking.reset_fingers(layer)!r}" * foreign.takes_fingers
+    return f"Xneuron{name} {' '.join(nodes[port] for port in foreign.ports)} {foreign.name}{fingers}\n"
 
 
 def threshold_inverter(
@@ -175,7 +200,8 @@ def threshold_inverter(
 
 
 def _add_latch(circuit: Circuit, name: str, threshold_V: float, spiking: SpikingCircuit) -> None:
-    """The ideal part of a neuron: s<name> is 1 where the inverter's output, held on h<name>, is below threshold_V.
+    """The ideal part of a neuron: s<name> is 1 where the inverter's output, held on h<name>, is below threshold_V; of a
+    foreign neuron's output, on the side of the middle of its supply that it says.
 
     Behavioural sources, no digital events, which cost ten times the time points. While `en` is low, r<name> drives the
     reset gate of a neuron that fired.
@@ -184,7 +210,9 @@ def _add_latch(circuit: Circuit, name: str, threshold_V: float, spiking: Spiking
     follow = f"(v(q{name})-v(h{name}))*({_HELD_S}+{_LATCH_S}*v({_FOLLOW}))"
     circuit.C(f"h{name}", f"h{name}", ground, _LATCH_F)
     circuit.B(f"h{name}", ground, f"h{name}", current_expression=follow)
-    decision = f"0.5+0.5*tanh({_DECISION_PER_V}*({threshold_V!r}-v(h{name})))"
+    foreign, level_V = spiking.neuron.foreign, spiking.latch_level_V(threshold_V)
+    beyond = f"v(h{name})-({level_V!r})" if foreign is not None and foreign.rises else f"{level_V!r}-v(h{name})"
+    decision = f"0.5+0.5*tanh({_DECISION_PER_V}*({beyond}))"
     circuit.B(f"s{name}", f"s{name}", ground, voltage_expression=decision)
     reset = f"{spiking.rails.vss_V}+{swing}*v(s{name})*(1-v({ENABLE}))"
     circuit.B(f"r{name}", f"r{name}", ground, voltage_expression=reset)

@@ -28,9 +28,10 @@ def thresholds_V(page: Page) -> tuple[float, ...]:
 def spiking_circuit_section(page: Page) -> Section:
     """Array, clock, neuron, drivers in words and numbers."""
     circuit = page.experiment.circuit.load()
+    answer = "the threshold inverter's answer" if circuit.neuron.foreign is None else "the neuron's output"
     text = (
         f"{_ARRAYS[circuit.array]} A column is tied straight to its membrane capacitor, without a virtual ground. At "
-        "the end of the integrate phase a latch takes the threshold inverter's answer; a neuron that fired is then "
+        f"the end of the integrate phase a latch takes {answer}; a neuron that fired is then "
         "reset by a transistor to rest while the rows rest. Transistors throughout, but for the latch, which is ideal."
     )
     if page.experiment.network.encoder == "direct":
@@ -70,6 +71,12 @@ def _values(page: Page, circuit: SpikingCircuit) -> Table:
         ("threshold inverters", f"between their threshold -+ {_volts(circuit.neuron.half_supply_V)}"),
         ("gate of the leak", _volts(circuit.neuron.leak_gate_V)),
     ]
+    foreign = circuit.neuron.foreign
+    if foreign is not None:
+        rows[-2:] = [
+            ("neuron", f"subcircuit {foreign.name} of {foreign.path.name}, ports {', '.join(foreign.ports)}"),
+            *([("its bias", _volts(circuit.neuron.leak_gate_V))] if "bias" in foreign.ports else []),
+        ]
     if circuit.array == "1t1r":
         rows.append(("word lines", " and ".join(_volts(v) for v in circuit.word_lines_V)))
     return Table((), rows)
@@ -95,18 +102,20 @@ def _by_layer(page: Page, circuit: SpikingCircuit) -> Table:
 def _transistors(page: Page, circuit: SpikingCircuit) -> Table:
     unit_m = _geometry_unit_m(page)
     drivers = "row drivers" if circuit.array == "1r" else "word-line drivers"
-    pairs = {
-        "threshold inverter": circuit.neuron.inverter,
+    own = circuit.neuron.foreign is None
+    pairs = ({"threshold inverter": circuit.neuron.inverter} if own else {}) | {
         f"{drivers}, excitatory": circuit.excitatory,
         f"{drivers}, inhibitory": circuit.inhibitory,
-    } | ({"access": circuit.access} if circuit.access is not None else {})
+    }
+    pairs |= {"access": circuit.access} if circuit.access is not None else {}
     rows = [
         (name, _size(pair.nmos, unit_m), _size(pair.pmos, unit_m))
         for name, pair in pairs.items()
         if isinstance(pair, Pair)
     ]
-    rows += [("leak", _size(circuit.neuron.leak, unit_m), "")]
-    rows += [("reset, a finger", _size(circuit.neuron.reset, unit_m), "")]
+    if own:
+        rows += [("leak", _size(circuit.neuron.leak, unit_m), "")]
+        rows += [("reset, a finger", _size(circuit.neuron.reset, unit_m), "")]
     return Table(("transistors", "nMOS", "pMOS"), rows)
 
 

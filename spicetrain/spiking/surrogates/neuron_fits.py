@@ -31,7 +31,7 @@ from spicetrain.surrogates.settings import SurrogateSettings
 
 _ALLOWED_V = 2e-6  # of a current's error, as what it moves a membrane by in a clock step
 _ALLOWED = 0.01  # and as a share of the current
-_LARGEST_DEGREE = 8
+LARGEST_DEGREE = 8
 _TRIP_ALLOWED_V, _USUAL_SLOPE_V_PER_S = 5e-5, 5e6  # of the threshold: faster membranes count less
 _RK_STEPS = 100
 _CHARGE_POINTS = 481
@@ -46,7 +46,7 @@ def fit_leak(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, se
         here = (u >= low - 1e-9) & (u <= high + 1e-9)
         u, i = u[here], i[here]
         allowed = _ALLOWED_V * circuit.capacitance_F(layer) / circuit.clock.step_s + _ALLOWED * np.abs(i)
-        fits.append(fit_curve(u, i, allowed, _LARGEST_DEGREE, settings))
+        fits.append(fit_curve(u, i, allowed, LARGEST_DEGREE, settings))
         coarse.append(fit_curve(u, i, allowed, _COARSE_DEGREE, settings))
         curves.append(Curve(f"layer {layer + 1}", u, i, value(u, fits[-1].coefficients)))
     report = report_of(fits, "A", low, high, circuit)
@@ -64,7 +64,7 @@ def fit_reset(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, s
         v, i = columns_of(table, {"layer": layer}, "v_membrane_V", "i_A")
         above = v - circuit.rest_V > 1e-6
         u, i = v[above] - circuit.rest_V, i[above]
-        fits.append(fit_curve(u, i / u, _ALLOWED * i / u, _LARGEST_DEGREE - 2, settings))
+        fits.append(fit_curve(u, i / u, _ALLOWED * i / u, LARGEST_DEGREE - 2, settings))
         curves.append(Curve(f"layer {layer + 1}", u, i, u * value(u, fits[-1].coefficients)))
         high = float(u.max())
     report = report_of(fits, "S", 0.0, high, circuit)
