@@ -36,7 +36,8 @@ RIGHT = [column for column in _FIGURES if not column.cost]
 COSTS = [column for column in _FIGURES if column.cost]
 
 _TEXTS = ("dataset", "cell", "system", "method", "seed", "state", "message", "folder", "searched", "chosen", "trials")
-COLUMNS = (*_TEXTS, "images", *(column.key for column in _FIGURES), "inverter_sizes", "array", "threshold_share")
+_FURTHER = ("inverter_sizes", "array", "threshold_share", "trained")
+COLUMNS = (*_TEXTS, "images", *(column.key for column in _FIGURES), *_FURTHER)
 
 
 def cell_table(cells: list[Cell]) -> pd.DataFrame:

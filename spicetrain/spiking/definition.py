@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from spicetrain.errors import ConfigurationError
 from spicetrain.experiment import CharacterizationSettings, Experiment, absolute, absolute_toml
@@ -14,6 +14,7 @@ from spicetrain.schema import Definition
 from spicetrain.spiking.circuit import Fingers, PerLayer, SpikingCircuit, load_circuit
 from spicetrain.spiking.methods import METHODS, Method
 from spicetrain.training.settings import Augmentation, LoopSettings, Positive
+from spicetrain.verification.conditions import ConditionSettings
 from spicetrain.verification.settings import Share, Tolerance, VerificationBase
 
 Readout = Literal["counts", "membrane", "integrator"]
@@ -141,6 +142,12 @@ class SpikingVerificationSettings(VerificationBase):
     membrane_rms_max     below the threshold, as a share of the first threshold's distance from rest
     flat_membrane_max    of the largest difference between flat and reduced, likewise, and of no differing spike; None:
                          reported only
+    model_images         so many test images in the models alone, besides those that are simulated; 0: none
+    chips_simulated_images  of the chips in ngspice the first so many of their images; None: all of them
+    conditions_simulated so many chips of each of chips_conditions in ngspice as well
+    operating            operating conditions, by name: the nominal chip is simulated under each, on the first
+                         operating_images
+    operating_laws       the circuit is measured and fitted under each, so that there is a model of it there
     """
 
     images: int = Field(default=500, ge=1)
@@ -151,6 +158,30 @@ class SpikingVerificationSettings(VerificationBase):
     spike_agreement_min: Share | None = None
     membrane_rms_max: Tolerance | None = None
     flat_membrane_max: Tolerance | None = None
+    model_images: int = Field(default=0, ge=0)
+    chips_simulated_images: Annotated[int, Field(ge=1)] | None = None
+    conditions_simulated: int = Field(default=0, ge=0)
+    operating: dict[str, ConditionSettings] = Field(default_factory=dict)
+    operating_images: int = Field(default=100, ge=1)
+    operating_laws: bool = True
+
+    @model_validator(mode="after")
+    def _conditions_have_chips(self) -> Self:
+        if self.conditions_simulated > self.chips:
+            raise ValueError(
+                f"conditions_simulated = {self.conditions_simulated} of chips = {self.chips}: those that are simulated "
+                "are the first of them. Give more chips, or simulate fewer"
+            )
+        return self
+
+    @property
+    def further(self) -> dict[str, Any]:
+        """What is asked of a verification besides what every one had before there was more, JSON; of a key."""
+        names = ("model_images", "chips_simulated_images", "conditions_simulated")
+        own = {name: value for name in names if (value := getattr(self, name))}
+        if self.operating:
+            own |= self.model_dump(mode="json", include={"operating", "operating_images", "operating_laws"})
+        return own
 
 
 class SpikingExperiment(Experiment):

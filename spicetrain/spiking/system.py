@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from spicetrain.errors import ConfigurationError
 from spicetrain.netlists.cells import Form
 from spicetrain.netlists.forms import form_of, plain_form
 from spicetrain.operating import scaled
+from spicetrain.runfolder import CONDITIONS, SURROGATES, RunFolder
 from spicetrain.runfolder import TABLES as TABLES_FOLDER
 from spicetrain.spiking.characterization.check import examined
 from spicetrain.spiking.characterization.chip_law import chip_law
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from spicetrain.report.page import Page
     from spicetrain.spiking.surrogates.laws import SpikingLaws
     from spicetrain.spiking.verification.verify import SpikingVerification
+    from spicetrain.technology import Technology
 
 
 class SpikingSystem(System):
@@ -73,8 +76,9 @@ class SpikingSystem(System):
         if conditions.vdd_scale != 1:  # that there is such a circuit
             circuit.between(scaled(circuit.rails, conditions.vdd_scale, circuit.rest_V))
         _require_foreign(experiment, circuit, technology, conditions.modelled)
-        if experiment.training.initial is not None:
-            require_initial(self.load_network(experiment.training.initial), experiment.training)
+        initial = experiment.training.initial
+        if initial is not None and initial.exists():  # of a comparison's cell another one may still have to train it
+            require_initial(self.load_network(initial), experiment.training)
         require_spiking_fit(experiment.network, experiment.training, bench.dataset, circuit, technology)
         require_spiking_verification(experiment.verification, bench.dataset, experiment.network, technology)
 
@@ -116,7 +120,6 @@ class SpikingSystem(System):
         return "flat" if circuit_of(bench).inputs == "driven" else plain_form(conditions.simulated)
 
     def deck(self, bench: Bench, network: SpikingNetwork, image: int, form: Form) -> str:
-        from spicetrain.runfolder import SURROGATES
         from spicetrain.spiking.training.encoding import encode
 
         laws = self.load_surrogates(bench.files / SURROGATES)[0]
@@ -160,20 +163,41 @@ class SpikingSystem(System):
     # A comparison's part
 
     def cell(self, network: SpikingNetwork | None, summary: SpikingSummary | None) -> dict[str, Any]:
-        return {} if summary is None else {"array": summary.array, "threshold_share": summary.threshold_share}
+        trained = {} if network is None else {"trained": trained_as(network)}
+        found = {} if summary is None else {"array": summary.array, "threshold_share": summary.threshold_share}
+        return trained | found
 
     def comparison_tables(self, ours: pd.DataFrame, root: Path, dataset: str) -> list[Table]:
+        from spicetrain.spiking.comparison.outcomes import outcomes
+        from spicetrain.spiking.comparison.robustness import robustness
         from spicetrain.spiking.comparison.severity import severity
 
-        table = severity(ours, dataset)
-        return [] if table is None else [table]
+        found = [severity(ours, dataset), *robustness(outcomes(ours, root, dataset), dataset)]
+        return [table for table in found if table is not None]
+
+    def comparison_frames(self, ours: pd.DataFrame, root: Path) -> dict[str, pd.DataFrame]:
+        from spicetrain.spiking.comparison.outcomes import as_frame, outcomes
+
+        rows = [one for dataset in dict.fromkeys(ours["dataset"]) for one in outcomes(ours, root, str(dataset))]
+        return {"robustness": as_frame(rows)} if any(one.varied for one in rows) else {}
 
     def comparison_blocks(self, ours: pd.DataFrame, root: Path, dataset: str) -> list[Block]:
         from spicetrain.report.blocks import Gallery
+        from spicetrain.spiking.comparison.outcomes import outcomes
+        from spicetrain.spiking.comparison.robustness import sigma_drawing
         from spicetrain.spiking.comparison.severity import severity_drawing
 
-        drawing = severity_drawing(ours, dataset)
-        return [*self.comparison_tables(ours, root, dataset), *([] if drawing is None else [Gallery([drawing])])]
+        drawings = [severity_drawing(ours, dataset), sigma_drawing(outcomes(ours, root, dataset))]
+        drawn = [drawing for drawing in drawings if drawing is not None]
+        return [*self.comparison_tables(ours, root, dataset), *([Gallery(drawn)] if drawn else [])]
+
+
+def trained_as(network: SpikingNetwork) -> str:
+    """How a network came to be, for a comparison: its method, the calibration behind it, whether chips varied."""
+    method, own = str(network.about.get("method", "")), network.about.get("regular", {})
+    calibrated = method == "regular" and own.get("calibration_images", 0)
+    by = f", calibrated by {own.get('calibration', 'layer')}" if calibrated else ""
+    return method + by + (", under variation" if "varied" in network.about else "")
 
 
 def circuit_of(bench: Bench) -> SpikingCircuit:
@@ -210,8 +234,22 @@ def _verification(bench: Bench, network: SpikingNetwork, laws: SpikingLaws) -> S
     experiment = _experiment(bench)
     return SpikingVerification(
         network, circuit_of(bench), conditions_of(bench.technology, experiment.verification.conditions), laws,
-        bench.dataset, experiment.network, experiment.verification,
+        bench.dataset, experiment.network, experiment.verification, partial(_laws_under, bench),
     )  # fmt: skip
+
+
+def _laws_under(bench: Bench, name: str, technology: Technology, circuit: SpikingCircuit) -> SpikingLaws:
+    """Measured and fitted under an operating condition, in conditions/<name>; what is there already is kept."""
+    from spicetrain.characterization.plan import load_plan
+    from spicetrain.spiking.surrogates.fit import fit_spiking_surrogates
+    from spicetrain.spiking.surrogates.laws import load_laws
+
+    experiment, files = bench.experiment, RunFolder(bench.files / CONDITIONS / name)
+    simulator = bench.simulator.changed(timeout_s=experiment.characterization.timeout_s)
+    plan, look = load_plan(experiment.characterization.plan, TABLES), examined(technology, circuit)
+    characterize(Subject(technology, circuit), plan, simulator, files / TABLES_FOLDER, examined=look)
+    fit_spiking_surrogates(files / TABLES_FOLDER, technology, circuit, experiment.surrogates, files.folder)
+    return load_laws(files / SURROGATES)[0]
 
 
 SYSTEM = SpikingSystem()

@@ -36,10 +36,20 @@ Evaluate = Callable[[Simulator, Sequence[int]], dict[str, ArrayLike]]
 
 
 class SourceFigures(Record):
-    """Accuracy over the same chips when one source varies alone, or under another variation."""
+    """Accuracy over the same chips when one source varies alone, or under another variation.
+
+    variation    what varied, of another variation
+    simulated_*  means over its first chips in ngspice, where some of them were simulated
+    """
 
     accuracy_mean: float
     accuracy_min: float
+    variation: dict[str, Any] | None = None
+    simulated: int = 0
+    simulated_accuracy_mean: float | None = None
+    simulated_agreement: float | None = None
+    simulated_tie_rate: float | None = None
+    simulated_energy_J: float | None = None
 
 
 class ChipFigures(Record):
@@ -49,7 +59,8 @@ class ChipFigures(Record):
     yield         share of the chips that reach yield_accuracy
     by_source     of every source that varies; by_condition: under further variations
     simulated_*   ngspice against the model on the same chips and images; volts over all outputs; flat_max: of the first
-                  chip's first images, every device in the netlist against the form that all images have
+                  chip's first images, every device in the netlist against the form that all images have;
+                  simulated_images: where they are fewer than those in the model
     variation     what varied
     """
 
@@ -75,6 +86,9 @@ class ChipFigures(Record):
     simulated_error_max_V: float | None = None
     simulated_flat_max_V: float | None = None
     simulated_spike_agreement: float | None = None
+    simulated_tie_rate: float | None = None
+    simulated_energy_J: float | None = None
+    simulated_images: int | None = None
     extrapolated: int = 0
     variation: dict[str, Any]
     seconds_model: float
@@ -152,7 +166,7 @@ def limits_of(chips: ChipFigures | None, yield_min: float | None, agreement_min:
     """What is asked of the chips; nothing where there are none."""
     if chips is None:
         return []
-    images = chips.simulated * chips.images
+    images = chips.simulated * (chips.simulated_images or chips.images)
     return [
         Limit("chips.yield", chips.yield_, yield_min, "at least", chips.count, _YIELD, "chips"),
         Limit("chips.simulated_agreement", chips.simulated_agreement, agreement_min, "at least", images, _AGREEMENT),

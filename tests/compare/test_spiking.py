@@ -98,3 +98,65 @@ def test_the_severity_of_any_number_of_methods(methods: list[str], shown: list[s
         drawing = severity_drawing(frame, "iris")
     assert drawing is not None
     assert all(f"{name}, silent rows {rows}" in drawing.picture for name in shown for rows in SILENT_ROWS.values())
+
+
+DESIGNER = """
+system = "spiking"
+datasets = ["iris"]
+network = { layers = [4, 3, 3], steps = 3 }
+training = { epochs = 1, batch_size = 40, augmentation = {} }
+circuit.name = "circuit.toml"
+
+[verification]
+images = 2
+model_images = 20
+waveform_images = 0
+chips = 2
+chips_images = 6
+chips_simulated = 1
+chips_simulated_images = 2
+conditions_simulated = 1
+operating_images = 2
+variation = { mismatch = 0.0, programming = 0.1 }
+chips_conditions.mild = { mismatch = 0.0, programming = 0.0, threshold_sigma_V = 2e-3 }
+chips_conditions.rough = { mismatch = 0.0, programming = 0.0, threshold_sigma_V = 10e-3 }
+chips_conditions.halved = { mismatch = 0.0, programming = 0.0, threshold_scale = 0.5 }
+operating.hot = { temperature_C = 85.0 }
+
+[methods.uncalibrated]
+training = { method = "regular", regular = { calibration_images = 0 } }
+
+[methods.regular]
+initial = "uncalibrated"
+training = { method = "regular", epochs = 0, regular = { calibration_images = 60, calibration = "neuron" } }
+
+[methods.noise]
+training = { method = "circuit", variation = { threshold_sigma_V = 5e-3 } }
+"""
+
+
+def test_what_a_designer_asks_is_a_table_a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One training, programmed twice; a row a circumstance; a line a cell over the thresholds' sigma."""
+    monkeypatch.chdir(tmp_path)
+    circuit = tomllib.loads((assets.netlists_folder() / "spiking" / "lif-1r.toml").read_text())
+    circuit["neuron"] |= {"capacitance_F": [500e-15], "reset_fingers": [2]}
+    Path("circuit.toml").write_text(tomli_w.dumps(circuit))
+    Path("ask.toml").write_text(DESIGNER)
+    assert main(["compare", "ask.toml", "--workers", "1"]) == 0
+    root = Path("runs/ask")
+    rows = pd.read_csv(root / "robustness.csv").set_index(["cell", "circumstance"])
+    asked = ["nominal", "chips", "mild", "rough", "halved", "hot"]
+    assert rows.index.tolist() == [(cell, what) for cell in ("uncalibrated", "regular", "noise") for what in asked]
+    assert rows[["model_mean", "model_worst", "spice", "ties", "energy_J", "threshold_V"]].notna().all(axis=None)
+    assert rows.loc[("noise", "rough"), "sigma_V"] == 10e-3 and pd.isna(rows.loc[("noise", "chips"), "sigma_V"])
+    assert (rows.xs("nominal", level=1)["model_images"] == 20).all()
+    assert (rows.xs("rough", level=1)["spice_images"] == 2).all()
+    text = (root / "comparison.md").read_text()
+    assert "accuracy under everything" in text and "| halved |" in text
+    assert "Accuracy over the standard deviation of the thresholds" in (root / "comparison.html").read_text()
+    frame = Results.read(root).frame.set_index("cell")["trained"]
+    assert frame.to_dict() == {
+        "uncalibrated": "regular", "regular": "regular, calibrated by neuron", "noise": "circuit, under variation",
+    }  # fmt: skip
+    fits = [path.parent.name for path in root.glob("iris/*/seed-0/conditions/*/surrogates.json")]
+    assert fits == ["hot"] * 3

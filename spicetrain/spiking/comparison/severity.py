@@ -23,7 +23,7 @@ def severity(frame: pd.DataFrame, dataset: str) -> Table | None:
         return None
     rows, methods = [], _methods(ours)
     for (array, share), cells in ours.groupby(["array", "threshold_share"]):
-        by_method = [cells[cells["method"] == method] for method in methods]
+        by_method = [cells[cells["trained"] == method] for method in methods]
         shown = [spread(one[name], percent) for one in by_method for name in ("accuracy_model", "accuracy_spice")]
         rows.append((SILENT_ROWS[str(array)], f"{share:.3g}", *shown))
     shown_of = [f"{method}, {by}" for method in methods for by in ("own model", "SPICE")]
@@ -39,7 +39,7 @@ def severity_drawing(frame: pd.DataFrame, dataset: str) -> Drawing | None:
     figure, axis = axes()
     others = [method for method in _methods(ours) if method not in _COLOURS]
     colours: dict[str, Any] = _COLOURS | dict(zip(others, [SECOND, *ordered_colours(len(others))], strict=False))
-    for (method, array), cells in ours.groupby(["method", "array"]):
+    for (method, array), cells in ours.groupby(["trained", "array"]):
         means = cells.groupby("threshold_share")["accuracy_spice"].mean()
         label = f"{method}, silent rows {SILENT_ROWS[str(array)]}"
         axis.plot(means.index, means, _LINES[str(array)], color=colours[str(method)], label=label)
@@ -53,10 +53,12 @@ def severity_drawing(frame: pd.DataFrame, dataset: str) -> Drawing | None:
 
 def _methods(ours: pd.DataFrame) -> list[str]:
     """Every method once: those that we know first."""
-    there = [str(method) for method in ours["method"]]
+    there = [str(method) for method in ours["trained"]]
     return [method for method in dict.fromkeys([*_COLOURS, *there]) if method in there]
 
 
 def _verified(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
     ours = frame[frame["dataset"] == dataset]
+    trained = ours["trained"] if "trained" in ours else ours["method"]
+    ours = ours.assign(trained=trained.fillna(ours["method"]))
     return ours[ours["threshold_share"].notna() & ours["accuracy_spice"].notna()]

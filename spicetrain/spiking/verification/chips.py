@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +17,18 @@ from spicetrain.netlists.cells import Form
 from spicetrain.spice.simulator import Simulator
 from spicetrain.spiking.chip import ChipLaw, SpikingChip, drawn
 from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.definition import SpikingVerificationSettings
 from spicetrain.spiking.inputs import Inputs, unpacked
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.surrogates.laws import SpikingLaws
 from spicetrain.spiking.training.drawn import deviations_of
 from spicetrain.spiking.training.predict import predict
-from spicetrain.spiking.verification.figures import Layer, classes, compare_spikes
+from spicetrain.spiking.verification.figures import Layer, accuracies, classes, compare_spikes
 from spicetrain.spiking.verification.images import Presented, simulate_images
 from spicetrain.spiking.verification.netlist import Netlist
 from spicetrain.technology import Technology
 from spicetrain.variation import Statistics
 from spicetrain.verification.chips import ChipFigures, evaluate_chips, figures_of, numbers, sources_of
-from spicetrain.verification.settings import VerificationBase
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +59,10 @@ class ChipModel:
     @property
     def spikes(self) -> Inputs:
         return unpacked(self.packed, self.network.layers[0])
+
+    def first(self, images: int | None) -> ChipModel:
+        """The same, shown the first so many images; None: all of them."""
+        return replace(self, packed=self.packed[:images], labels=self.labels[:images])
 
     def chip(self, number: int, source: str | None = None) -> SpikingChip:
         """Chip `number`; with one source, what it would be if nothing else varied."""
@@ -106,7 +110,7 @@ def verify_chips(
     model: ChipModel,
     further: Mapping[str, ChipModel],
     simulated_as: SimulatedAs,
-    settings: VerificationBase,
+    settings: SpikingVerificationSettings,
     simulator: Simulator,
 ) -> tuple[ChipFigures, pd.DataFrame]:
     """What `settings.chips` asks for: the figures, and a row a chip; `further`: the model under other variations.
@@ -128,30 +132,54 @@ def verify_chips(
     columns: dict[str, Any] = {"chip": list(chips), "accuracy_model": accuracy["all"]}
     columns |= {f"accuracy_{source}": accuracy[source] for source in model.sources}
     columns |= {f"accuracy_{name}": values for name, values in by_condition.items()}
-    rows, spent = [], 0.0
-    for number in chips[: settings.chips_simulated]:
-        row, ngspice_s = _simulated(model, number, simulated_as, simulator)
-        rows.append(row)
+    fewer = settings.chips_simulated_images
+    rows, spent = _all_simulated(model.first(fewer), chips[: settings.chips_simulated], simulated_as, simulator)
+    of_further = sources_of(by_condition)
+    for name, one in further.items():
+        some = chips[: settings.conditions_simulated if one.statistics.draws else min(1, settings.conditions_simulated)]
+        found, ngspice_s = _all_simulated(one.first(fewer), some, simulated_as, simulator)
+        told = {"variation": one.statistics.facts(), "simulated": len(some), **_means(found)}
+        of_further[name] = of_further[name].model_copy(update=told)
         spent += ngspice_s
     frame = pd.DataFrame(columns)
     for name in rows[0] if rows else ():
         frame[name] = pd.Series([row[name] for row in rows], dtype=np.float64)
     means = {name: float(np.mean([row[name] for row in rows])) for name in (rows[0] if rows else ())}
+    simulated_images = None if fewer is None or fewer >= images else fewer
     figures = ChipFigures(
         **figures_of(accuracy["all"], chips, settings.yield_accuracy),
         simulated=settings.chips_simulated,
         images=images,
         nominal=nominal,
         by_source=sources_of({source: accuracy[source] for source in model.sources}),
-        by_condition=sources_of(by_condition),
+        by_condition=of_further,
         simulated_accuracy_mean=means.get("accuracy_spice"),
         simulated_agreement=means.get("agreement"),
         simulated_spike_agreement=means.get("spike_agreement"),
+        simulated_tie_rate=means.get("tie_rate"),
+        simulated_energy_J=means.get("energy_J"),
+        simulated_images=simulated_images,
         variation=model.statistics.facts(),
         seconds_model=seconds,
         seconds_ngspice=spent,
     )
     return figures, frame
+
+
+def _all_simulated(
+    model: ChipModel, chips: Sequence[int], simulated_as: SimulatedAs, simulator: Simulator
+) -> tuple[list[dict[str, float]], float]:
+    """(a row a chip, seconds of ngspice)."""
+    found = [_simulated(model, number, simulated_as, simulator) for number in chips]
+    return [row for row, _ in found], sum(seconds for _, seconds in found)
+
+
+def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """As SourceFigures has them."""
+    if not rows:
+        return {}
+    named = {"accuracy_mean": "accuracy_spice", **{name: name for name in ("agreement", "tie_rate", "energy_J")}}
+    return {f"simulated_{title}": float(np.mean([row[key] for row in rows])) for title, key in named.items()}
 
 
 def _simulated(
@@ -165,7 +193,10 @@ def _simulated(
     spice = simulate_images(netlist, simulated_as.form, images, simulator)
     expected, found = model.answers(chip), spice.layers
     by_model, by_spice = (classes(layers, model.network) for layers in (expected, found))
+    figures = accuracies(expected, expected, found, model.labels, model.network)
     return {
+        "tie_rate": figures["tie_rate"],
+        "energy_J": float(sum(joule.mean() for joule in spice.energy_J.values())),
         "accuracy_spice": float(np.mean(by_spice == model.labels)),
         "agreement": float(np.mean(by_model == by_spice)),
         "spike_agreement": compare_spikes(expected, found, integrator=model.network.integrator)["spike_agreement"],

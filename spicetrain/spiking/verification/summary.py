@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from spicetrain.verification.chips import ChipFigures
 from spicetrain.verification.summary import Record, Summary
 
@@ -29,6 +31,26 @@ class FlatFigures(Record):
     seconds_ngspice: float
 
 
+class OperatingFigures(Record):
+    """accuracy_spice, tie_rate, energy  in ngspice under the condition
+    accuracy_nominal_model  by the model of the nominal circuit, which knows of no condition
+    accuracy_model, agreement, spike_agreement  by the one that was measured and fitted under the condition, if it was
+    """
+
+    images: int
+    accuracy_spice: float
+    accuracy_nominal_model: float
+    tie_rate: float
+    energy_per_inference_J: float
+    accuracy_model: float | None = None
+    agreement: float | None = None
+    spike_agreement: float | None = None
+    temperature_C: float
+    vdd_V: float
+    vss_V: float
+    seconds_ngspice: float
+
+
 class SpikingSummary(Summary):
     """accuracy_model       by the method's own model; accuracy_circuit_model  by the circuit's, with these weights
     accuracy_gap            between the first of them and SPICE
@@ -43,6 +65,8 @@ class SpikingSummary(Summary):
     threshold_share         (V_th - V_rest) / (V_S - V_rest) of the first layer
     threshold_V             of the first layer, from rest
     flat_left_out           why no image was simulated flat although some were asked for
+    model_images            test images in the models alone, and the accuracies of both on them (*_all)
+    operating               the nominal chip under operating conditions, by name
     membrane_*              of subthreshold steps, see `figures`; before_mismatch  up to the first differing spike
     """
 
@@ -79,3 +103,7 @@ class SpikingSummary(Summary):
     flat: FlatFigures | None = None
     flat_left_out: str | None = None
     chips: ChipFigures | None = None
+    model_images: int | None = None
+    accuracy_model_all: float | None = None
+    accuracy_circuit_model_all: float | None = None
+    operating: dict[str, OperatingFigures] = Field(default_factory=dict)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,13 +34,14 @@ from spicetrain.spiking.verification.chips import ChipModel, SimulatedAs, verify
 from spicetrain.spiking.verification.figures import Layer, accuracies, compare_spikes, errors, mismatches
 from spicetrain.spiking.verification.images import Presented, SimulatedImages, simulate_images
 from spicetrain.spiking.verification.netlist import Netlist
+from spicetrain.spiking.verification.operating import LawsUnder, operating_figures
 from spicetrain.spiking.verification.spikes_file import SPIKES, write_spikes
-from spicetrain.spiking.verification.summary import FlatFigures, SpikingSummary
+from spicetrain.spiking.verification.summary import FlatFigures, OperatingFigures, SpikingSummary
 from spicetrain.spiking.verification.tables import drawn_neurons, write_images, write_waveforms
 from spicetrain.storage import sha256_of_file, write_json
 from spicetrain.technology import Technology
 from spicetrain.verification.chips import CHIPS, chip_images, conditions_asked, statistics_asked, write_chips
-from spicetrain.verification.conditions import Conditions
+from spicetrain.verification.conditions import Conditions, conditions_of
 
 _VERIFICATION = Recipe("spiking verification", 3)
 
@@ -51,6 +52,7 @@ class SpikingVerification:
 
     circuit  as it is modelled; under other conditions its rails are scaled about rest
     laws     of that circuit, by which the model predicts
+    laws_under  measures and fits those of the circuit under an operating condition; None: there is no model of it there
     shape    how images become spikes
     """
 
@@ -61,6 +63,7 @@ class SpikingVerification:
     dataset: Dataset
     shape: SpikingNetworkSettings
     settings: SpikingVerificationSettings
+    laws_under: LawsUnder | None = None
 
     @cached_property
     def simulated_circuit(self) -> SpikingCircuit:
@@ -136,7 +139,7 @@ class SpikingVerification:
             netlist=self.netlist, circuit=self.circuit, dataset=self.dataset, shape=self.shape, spikes=spikes,
             chosen=self.settings.model_dump(include={"images", "waveform_images"})
             | {"netlist": self.form, "flat_images": 0 if self.flat_left_out(simulator) else self.settings.flat_images},
-            ngspice=simulator.version, **self._chips_asked(),
+            ngspice=simulator.version, **self._chips_asked(), **self._further_asked(),
         )  # fmt: skip
 
     def _chips_asked(self) -> dict[str, Any]:
@@ -148,6 +151,19 @@ class SpikingVerification:
         conditions = conditions_asked(self.settings, self.conditions.modelled)
         named = {name: one.facts() for name, one in conditions.items()}
         return {"chips": self.settings.model_dump(include=names), "variation": [statistics.facts(), named]}
+
+    def _further_asked(self) -> dict[str, Any]:
+        """Of the key."""
+        found = self.settings.further
+        return {"further": found} if found else {}
+
+    def under(self, name: str) -> Self:
+        """The same under one of the operating conditions. ConfigurationError, TechnologyError: there is no such
+        circuit."""
+        settings, modelled = self.settings, self.conditions.modelled
+        images = min(settings.operating_images, len(self.dataset.test_inputs))
+        conditions = conditions_of(modelled, settings.operating[name])
+        return replace(self, conditions=conditions, settings=settings.model_copy(update={"images": images}))
 
     def require(self) -> None:
         """ArchitectureMismatch, ConfigurationError, DatasetError: what cannot be verified."""
@@ -163,6 +179,9 @@ class SpikingVerification:
         require_encoder(self.shape, self.simulated_circuit)
         require_form(self.form, self.simulated_circuit, self.conditions.simulated)
         require_spiking_verification(self.settings, self.dataset, self.shape, self.conditions.modelled)
+        for name in self.settings.operating:
+            one = self.under(name)
+            require_form(one.form, one.simulated_circuit, one.conditions.simulated)
 
 
 def verify_spiking(asked: SpikingVerification, simulator: Simulator, files: RunFolder) -> SpikingSummary:
@@ -222,6 +241,8 @@ def verify_spiking(asked: SpikingVerification, simulator: Simulator, files: RunF
         "flat": flat,
         "flat_left_out": flat_left_out,
         "chips": chips,
+        **_on_more_images(asked),
+        "operating": {name: _operating(asked, name, simulator) for name in settings.operating},
         "seconds_ngspice": float(spice.seconds.sum()),
         "seconds_per_image": float(spice.seconds.mean()),
         "seconds_total": time.perf_counter() - started,
@@ -252,8 +273,14 @@ def require_spiking_verification(
     """ConfigurationError when there are not so many test images, or chips are asked for and nothing varies from one to
     the next; DatasetError when the spike file does not fit."""
     images = max(settings.images, chip_images(settings, len(dataset.test_inputs)) if settings.chips else 0)
+    images = max(images, settings.model_images)
     if statistics_asked(settings, technology) is not None:
         conditions_asked(settings, technology)
+    if settings.model_images > len(dataset.test_inputs):
+        raise ConfigurationError(
+            f"verification.model_images = {settings.model_images}, but {dataset.name} has {len(dataset.test_inputs)} "
+            "test images."
+        )
     if settings.images > len(dataset.test_inputs):
         raise ConfigurationError(
             f"verification.images = {settings.images}, but {dataset.name} has {len(dataset.test_inputs)} test images."
@@ -264,6 +291,35 @@ def require_spiking_verification(
 
 def _from_file(path: Path, images: int, shape: SpikingNetworkSettings) -> Inputs:
     return load_spikes(path, images, shape.steps, shape.layers[0], direct=shape.encoder == "direct")
+
+
+def _on_more_images(asked: SpikingVerification) -> dict[str, Any]:
+    """Accuracies of the models alone; nothing where none are asked for."""
+    images, network = asked.settings.model_images, asked.network
+    if not images:
+        return {}
+    spikes, labels = asked._spikes(images), asked.dataset.test_labels[:images]
+    model = predict(network, spikes, asked.circuit, asked.laws, technology=asked.conditions.modelled)
+    method = network.about["method"]
+    own = model if method == "circuit" else predict(network, spikes, asked.circuit, asked.laws, method)
+    figures = accuracies(own, model, model, labels, network)
+    return {
+        "model_images": images,
+        "accuracy_model_all": figures["accuracy_model"],
+        "accuracy_circuit_model_all": figures["accuracy_circuit_model"],
+    }
+
+
+def _operating(asked: SpikingVerification, name: str, simulator: Simulator) -> OperatingFigures:
+    one, network = asked.under(name), asked.network
+    nominal = predict(network, one.spikes, one.circuit, one.laws, technology=one.conditions.modelled)
+    there, technology = None, one.conditions.simulated
+    netlist = one.netlist
+    if one.laws_under is not None and one.settings.operating_laws:
+        laws = one.laws_under(name, technology, one.simulated_circuit)
+        there = predict(network, one.spikes, one.simulated_circuit, laws, technology=technology)
+        netlist = Netlist.of(network, one.simulated_circuit, technology, laws)  # cells of a 1t1r as they are there
+    return operating_figures(netlist, one.form, list(one.spikes), one.labels, simulator, nominal, there)
 
 
 def _energy(spice: SimulatedImages) -> dict[str, Any]:

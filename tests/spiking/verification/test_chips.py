@@ -10,7 +10,9 @@ import pytest
 
 from spicetrain.draw import Draw
 from spicetrain.errors import ConfigurationError
+from spicetrain.schema import parse
 from spicetrain.spiking.chip import SpikingChip, drawn
+from spicetrain.spiking.definition import SpikingVerificationSettings
 from spicetrain.spiking.verification.chips import ChipModel
 from spicetrain.spiking.verification.figures import classes
 from spiking.verification.verifier import Verifier
@@ -54,6 +56,28 @@ def test_a_verification_has_chips_of_them(verifier: Make) -> None:
     assert summary.chips.variation["threshold_sigma_V"] == 0.01
     table = verify.table("chips")
     assert table["accuracy_half"].nunique() == 1
+    half_again = summary.chips.by_condition["half"]
+    assert half_again.simulated == 0 and half_again.variation is not None
+    assert half_again.variation["threshold_scale"] == 0.5
+
+
+def test_chips_of_conditions_are_simulated_too(verifier: Make) -> None:
+    """As those of a verification that has the condition as its variation; of chips that are all alike, one."""
+    nothing: dict[str, Any] = {"mismatch": 0.0, "programming": 0.0}
+    sigma = nothing | {"threshold_sigma_V": 0.01}
+    verify = verifier(4, 5, 3, method="circuit")
+    more: dict[str, Any] = {"chips": 3, "chips_images": 6, "chips_simulated_images": 2, "images": 1, "flat_images": 0}
+    conditions = {"sigma": sigma, "half": nothing | {"threshold_scale": 0.5}}
+    both = verify(conditions_simulated=2, chips_conditions=conditions, **more).chips
+    alone = verify(chips_simulated=2, variation=sigma, **more).chips
+    assert both is not None and alone is not None and both.simulated == 0 and alone.simulated_images == 2
+    found = both.by_condition["sigma"]
+    assert (found.simulated, both.by_condition["half"].simulated) == (2, 1)
+    for key in ("simulated_accuracy_mean", "simulated_agreement", "simulated_tie_rate"):
+        assert getattr(found, key) == getattr(alone, key) is not None
+    assert found.simulated_energy_J == pytest.approx(alone.simulated_energy_J)
+    with pytest.raises(ConfigurationError, match="conditions_simulated = 4"):
+        parse(SpikingVerificationSettings, more | {"conditions_simulated": 4}, "here")
 
 
 def test_each_source_has_a_column_of_its_own(verifier: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +146,6 @@ def test_what_cannot_be_asked_is_refused_before_ngspice_runs(verifier: Make) -> 
 
 def test_a_claim_about_spikes_is_one_about_chips(verifier: Make) -> None:
     from spicetrain.errors import VerificationError
-    from spicetrain.spiking.definition import SpikingVerificationSettings
     from spicetrain.spiking.verification.figures import require_within
 
     summary = verifier()(chips_simulated=1, **CHIPS)

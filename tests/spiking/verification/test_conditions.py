@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from ideal_laws import ideal_laws
 
 from spicetrain.errors import ConfigurationError
+from spicetrain.runfolder import RunFolder
+from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.surrogates.laws import SpikingLaws
+from spicetrain.spiking.training.predict import predict
+from spicetrain.spiking.verification.figures import classes
 from spicetrain.spiking.verification.netlist import Netlist
 from spicetrain.spiking.verification.spikes_file import read_spikes
+from spicetrain.spiking.verification.verify import verify_spiking
 from spicetrain.technology import Technology
-from spiking.verification.nets import small_circuit
+from spiking.verification.nets import DRIVER_S, small_circuit
 from spiking.verification.verifier import LAYERS, Verifier
 
 
@@ -72,3 +80,43 @@ def test_rails_below_the_threshold_are_refused(verifier: Callable[..., Verifier]
     with pytest.raises(ConfigurationError, match="threshold"):
         one(conditions={"vdd_scale": 0.05})
     assert not one.folder.exists()
+
+
+def test_operating_conditions_beside_the_nominal_one(verifier: Callable[..., Verifier]) -> None:
+    """Each is what a verification of the network under it alone finds, and is part of the key."""
+    one = verifier(4, 5, 3, method="circuit")
+    warm, operating = {"temperature_C": 85.0, "vdd_scale": 1.1}, {"warm": {"temperature_C": 85.0, "vdd_scale": 1.1}}
+    both = one(flat_images=0, images=1, operating=operating, operating_images=3, model_images=9)
+    alone = one(flat_images=0, images=3, conditions=warm)
+    found = both.operating["warm"]
+    assert found.accuracy_spice == alone.accuracy_spice and found.tie_rate == alone.tie_rate
+    assert found.energy_per_inference_J == pytest.approx(alone.energy_per_inference_J)
+    assert found.accuracy_nominal_model == alone.accuracy_circuit_model and found.accuracy_model is None
+    assert found.temperature_C == 85.0 and found.vdd_V == pytest.approx(0.55)
+    asked = one.asked(images=9)
+    model = predict(one.network, asked.spikes, one.circuit, asked.laws, technology=one.technology)
+    assert both.accuracy_circuit_model_all == np.mean(classes(model, one.network) == asked.labels)
+    assert both.model_images == 9
+    keys = [
+        one.asked(**changes).key(one.simulator)
+        for changes in ({}, {"operating": operating}, {"model_images": 9}, {"operating_images": 3}, {"chips": 2})
+    ]
+    assert len(set(keys)) == 4 and keys[0] == keys[3]  # images of nothing are nothing
+    with pytest.raises(ConfigurationError, match="threshold"):
+        one(operating={"low": {"vdd_scale": 0.05}})
+    with pytest.raises(ConfigurationError, match="model_images = 31"):
+        one(model_images=31)
+
+
+def test_laws_that_were_measured_there_predict_there(verifier: Callable[..., Verifier]) -> None:
+    one, told = verifier(4, 5, 3, method="circuit"), []
+
+    def laws_under(name: str, technology: Technology, circuit: SpikingCircuit) -> SpikingLaws:
+        told.append((name, technology.temperature_C, circuit.rails.vdd_V))
+        return ideal_laws(circuit, driver_S=DRIVER_S)
+
+    asked = replace(one.asked(images=1, flat_images=0, operating={"high": {"vdd_scale": 1.2}}), laws_under=laws_under)
+    found = verify_spiking(asked, one.simulator, RunFolder(one.folder)).operating["high"]
+    assert told == [("high", 27.0, 0.6)]
+    assert found.spike_agreement is not None and found.spike_agreement > 0.9
+    assert found.accuracy_model is not None and found.agreement is not None
