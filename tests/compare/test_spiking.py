@@ -14,6 +14,7 @@ from spicetrain import assets
 from spicetrain.cli import main
 from spicetrain.compare.results import Results
 from spicetrain.report.drawing import STYLE
+from spicetrain.spiking.comparison.outcomes import in_words
 from spicetrain.spiking.comparison.severity import SILENT_ROWS, severity, severity_drawing
 
 TOML = """
@@ -145,10 +146,11 @@ def test_what_a_designer_asks_is_a_table_a_dataset(tmp_path: Path, monkeypatch: 
     assert main(["compare", "ask.toml", "--workers", "1"]) == 0
     root = Path("runs/ask")
     rows = pd.read_csv(root / "robustness.csv").set_index(["cell", "circumstance"])
-    asked = ["nominal", "chips", "mild", "rough", "halved", "hot"]
+    asked = ["nominal", "programming 10 %", "mild", "rough", "halved", "hot"]
     assert rows.index.tolist() == [(cell, what) for cell in ("uncalibrated", "regular", "noise") for what in asked]
     assert rows[["model_mean", "model_worst", "spice", "ties", "energy_J", "threshold_V"]].notna().all(axis=None)
-    assert rows.loc[("noise", "rough"), "sigma_V"] == 10e-3 and pd.isna(rows.loc[("noise", "chips"), "sigma_V"])
+    sigmas = rows.loc["noise"]["sigma_V"]
+    assert sigmas["rough"] == 10e-3 and sigmas[["nominal", "programming 10 %", "halved", "hot"]].isna().all()
     assert (rows.xs("nominal", level=1)["model_images"] == 20).all()
     assert (rows.xs("rough", level=1)["spice_images"] == 2).all()
     text = (root / "comparison.md").read_text()
@@ -160,3 +162,13 @@ def test_what_a_designer_asks_is_a_table_a_dataset(tmp_path: Path, monkeypatch: 
     }  # fmt: skip
     fits = [path.parent.name for path in root.glob("iris/*/seed-0/conditions/*/surrogates.json")]
     assert fits == ["hot"] * 3
+
+
+def test_what_varied_in_words() -> None:
+    nothing = {"mismatch": None, "mismatch_scale": 1.0, "beta": None, "programming": None, "time_s": 0.0}
+    tenth = {"form": "relative", "sigma": 0.1}
+    assert in_words(nothing | {"programming": tenth}) == "programming 10 %"
+    assert in_words(nothing | {"threshold_sigma_V": 5e-3}) == "threshold sigma 5.00 mV"
+    assert in_words(nothing | {"threshold_sigma_V": 5e-3, "programming": tenth}) == "chips"
+    assert in_words(nothing | {"mismatch": {"convention": "pair"}, "programming": tenth}) == "chips"
+    assert in_words(nothing | {"programming": {"form": "lognormal", "sigma": 0.1}}) == "chips"

@@ -10,19 +10,24 @@ from typing import Any
 import pandas as pd
 
 from spicetrain.errors import StorageError
+from spicetrain.report.units import percent, quantity
 from spicetrain.runfolder import SUMMARY
 from spicetrain.spiking.verification.summary import SpikingSummary
 from spicetrain.storage import read_json
 
 NOMINAL, CHIPS = "nominal", "chips"
+_VARIES = (
+    "mismatch", "beta", "programming", "levels", "stuck", "read_noise", "time_s",
+    "threshold_sigma_V", "threshold_scale",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Outcome:
     """A network in one circumstance; shares, volts, joules, None: not looked at.
 
-    circumstance  "nominal"; "chips", of [verification.variation]; or the name of a further variation, or of an
-                  operating condition
+    circumstance  "nominal"; what varies by [verification.variation], in words, or "chips" where it is much; the name
+                  of a further variation, or of an operating condition
     sigma_V       of the thresholds, where they vary alone
     model_mean, model_worst  of the circuit's model, over chips; of the nominal chip both are its accuracy. Under an
                   operating condition by the laws that were measured there
@@ -85,7 +90,8 @@ def _of(summary: SpikingSummary) -> Iterator[dict[str, Any]]:
     chips = summary.chips
     if chips is not None:
         shown = {"model_images": chips.images, "spice_images": chips.simulated_images or chips.images}
-        yield {"circumstance": CHIPS, **shown, "sigma_V": sigma_alone(chips.variation), **_figures(chips)}
+        varied = chips.variation
+        yield {"circumstance": in_words(varied), **shown, "sigma_V": sigma_alone(varied), **_figures(chips)}
         for name, one in chips.by_condition.items():
             yield {"circumstance": name, **shown, "sigma_V": sigma_alone(one.variation or {}), **_figures(one)}
     for name, there in summary.operating.items():
@@ -108,9 +114,17 @@ def _figures(one: Any) -> dict[str, Any]:
     }
 
 
+def in_words(variation: Mapping[str, Any]) -> str:
+    """What varies, by the facts of `Statistics`, where it is programming or thresholds alone; else "chips"."""
+    varied = {key for key in _VARIES if variation.get(key)}
+    if varied == {"threshold_sigma_V"}:
+        return f"threshold sigma {quantity(variation['threshold_sigma_V'], 'V')}"
+    if varied == {"programming"} and variation["programming"]["form"] == "relative":
+        return f"programming {percent(variation['programming']['sigma'], 0)}"
+    return CHIPS
+
+
 def sigma_alone(variation: Mapping[str, Any]) -> float | None:
     """Of the thresholds, by the facts of `Statistics`; None where something else varies, or they do not."""
-    others = ("mismatch", "programming", "levels", "stuck", "read_noise", "beta")
-    if any(variation.get(name) for name in others) or "threshold_scale" in variation or variation.get("time_s"):
-        return None
-    return variation.get("threshold_sigma_V")
+    varied = {key for key in _VARIES if variation.get(key)}
+    return float(variation["threshold_sigma_V"]) if varied == {"threshold_sigma_V"} else None

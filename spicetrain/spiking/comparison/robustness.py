@@ -10,10 +10,9 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 from spicetrain.report.blocks import Drawing, Table
 from spicetrain.report.drawing import axes, ordered_colours, svg
 from spicetrain.report.units import percent, quantity
-from spicetrain.spiking.comparison.outcomes import CHIPS, NOMINAL, Outcome
+from spicetrain.spiking.comparison.outcomes import NOMINAL, Outcome
 
 _LINES = {"1r": "-o", "1t1r": "--s"}
-_OWN = "chips, verification.variation"
 
 
 def robustness(found: Sequence[Outcome], dataset: str) -> list[Table]:
@@ -25,7 +24,7 @@ def robustness(found: Sequence[Outcome], dataset: str) -> list[Table]:
     circumstances = list(dict.fromkeys(one.circumstance for one in found))
 
     def rows(show: Callable[[Sequence[Outcome]], str]) -> list[tuple[str, ...]]:
-        every = [(_name(what), *(show(_of(found, cell, what)) for cell in cells)) for what in circumstances]
+        every = [(what, *(show(_of(found, cell, what)) for cell in cells)) for what in circumstances]
         return [row for row in every if any(row[1:])]
 
     thresholds = ("threshold", *(_shown(_of(found, cell, NOMINAL), "threshold_V", _volts) for cell in cells))
@@ -59,10 +58,6 @@ def sigma_drawing(found: Sequence[Outcome]) -> Drawing | None:
 
 def _x(one: Outcome) -> float:
     return one.sigma_V or 0.0
-
-
-def _name(circumstance: str) -> str:
-    return _OWN if circumstance == CHIPS else circumstance
 
 
 def _of(found: Sequence[Outcome], cell: str, circumstance: str) -> list[Outcome]:

@@ -60,5 +60,5 @@ def _methods(ours: pd.DataFrame) -> list[str]:
 def _verified(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
     ours = frame[frame["dataset"] == dataset]
     trained = ours["trained"] if "trained" in ours else ours["method"]
-    ours = ours.assign(trained=trained.fillna(ours["method"]))
+    ours = ours.assign(trained=trained.astype(object).where(trained.notna(), ours["method"]))
     return ours[ours["threshold_share"].notna() & ours["accuracy_spice"].notna()]
