@@ -147,8 +147,12 @@ def _dither(inputs: Tensor, steps: int) -> Tensor:
     """[steps, samples, rows]: error diffusion in time. A row spikes whenever the sum of its rate passes a whole number,
     from a start in 0..1 that is spread over the rows, so that those of one rate take turns."""
     phases = torch.arange(inputs.shape[1], dtype=torch.float64, device=inputs.device) * _GOLDEN % 1
-    k = torch.arange(steps + 1, dtype=torch.float64, device=inputs.device)[:, None, None]
-    return (inputs.double() * k + phases).floor().diff(dim=0).to(inputs.dtype)
+    spikes, rates = inputs.new_empty(steps, *inputs.shape), inputs.double()
+    before = phases.floor()
+    for step in range(steps):  # one after another: half the time of all at once
+        total = torch.add(phases, rates, alpha=step + 1).floor_()
+        spikes[step], before = total - before, total
+    return spikes
 
 
 def _latency(inputs: Tensor, steps: int) -> Tensor:
