@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,14 @@ class CellCoefficients:
         powers = [(f"a{k}", more, silent) for k, more, silent in self.powers()]
         return powers + [(f"h{m}", share / _MICRO, 0.0) for m, share in enumerate(self._shares)]
 
+    def nodes(self, layer: int) -> dict[str, list[str]]:
+        """Of each drive, the nodes that its columns take it from: one for all where it is the same in all (the powers
+        of a nominal array), because ngspice searches every source's corners at every iteration."""
+        return {
+            name: [f"{name}_{layer}_{'all' if (more == more[:, :1]).all() else j}" for j in range(len(more.T))]
+            for name, more, _ in self.drives()
+        }
+
     @property
     def _shares(self) -> list[NDArray[np.float64]]:
         return [] if self.shares is None else list(self.shares)
@@ -78,13 +87,18 @@ def add_input_columns(
     circuit: Circuit, cells: CellCoefficients, spiking: SpikingCircuit, inputs: NDArray[np.bool_]
 ) -> None:
     """Those of the first layer, `inputs` [steps, rows] on ideal word lines."""
-    clock, spikes = spiking.clock, np.hstack([inputs, np.ones((len(inputs), 1))])
+    clock, spikes, nodes = spiking.clock, np.hstack([inputs, np.ones((len(inputs), 1))]), cells.nodes(0)
     pairs = spikes.sum(1).tolist()
     add_pulses(circuit, "pairs0", clock, pairs)
     _add_falls(circuit, "fallen0", clock, pairs)
     for name, more, silent in cells.drives():
-        for j, levels in enumerate((silent + spikes @ more).T.tolist()):
-            add_pulses(circuit, f"{name}_0_{j}", clock, levels, silent, cells.late_s, cells.ceases_s)
+        levels = (silent + spikes @ more).T.tolist()
+        for node, of_node in dict(zip(nodes[name], levels, strict=True)).items():
+            if name.startswith("h"):
+                _add_stairs(circuit, node, clock, of_node)
+            else:
+                add_pulses(circuit, node, clock, of_node, silent, cells.late_s, cells.ceases_s)
+    add_pulses(circuit, "conducts0", clock, [1.0] * len(inputs), 0.0, cells.late_s, cells.ceases_s)
     _add_column_sources(circuit, 0, cells, spiking)
 
 
@@ -100,15 +114,26 @@ def add_columns(circuit: Circuit, layer: int, cells: CellCoefficients, spiking: 
     add_pwl(circuit, f"k{layer}_{pairs - 1}", corners)
     for node, when in ((f"pairs{layer}", ENABLE), (f"fallen{layer}", falls)):
         circuit.B(node, node, ground, voltage_expression=f"v({held})*v({when})")
-    sums = [(held, "k", [1.0] * pairs, 0.0)]
+    sums, nodes = [(held, "k", [1.0] * pairs, 0.0)], cells.nodes(layer)
     for name, more, silent in cells.drives():
-        sums += [(f"{name}_{layer}_{j}", "c", gains, silent) for j, gains in enumerate(more.T.tolist())]
+        gains_of = dict(zip(nodes[name], more.T.tolist(), strict=True))
+        sums += [(node, "c", gains, silent) for node, gains in gains_of.items()]
     lines = [f"Bc{layer}_{i} c{layer}_{i} 0 v=v(k{layer}_{i})*v({conducts})\n" for i in range(pairs)]
     for node, row, gains, silent in sums:
         lines.append(f"R{node} {node} 0 1.0\nI{node} 0 {node} {silent!r}\n")
         lines += [f"G{node}_{i} 0 {node} {row}{layer}_{i} 0 {gain!r}\n" for i, gain in enumerate(gains)]
     circuit.raw_spice += "".join(lines)
     _add_column_sources(circuit, layer, cells, spiking)
+
+
+def _add_stairs(circuit: Circuit, node: str, clock: Clock, levels: Sequence[float]) -> None:
+    """levels[k] in the integrate phase of step k and its edges; from one to the next while all are at rest. Half the
+    corners of pulses: ngspice looks through those of 1,200 such sources at every iteration."""
+    corners = [(0.0, levels[0])]
+    for k, (level, following) in enumerate(pairwise(levels)):
+        corners.append((k * clock.step_s + clock.integrate_s + clock.edge_s, level))
+        corners.append(((k + 1) * clock.step_s, following))
+    add_pwl(circuit, node, corners)
 
 
 def _add_falls(circuit: Circuit, node: str, clock: Clock, levels: Sequence[float]) -> None:
@@ -123,13 +148,17 @@ def _add_falls(circuit: Circuit, node: str, clock: Clock, levels: Sequence[float
 
 def _add_column_sources(circuit: Circuit, layer: int, cells: CellCoefficients, spiking: SpikingCircuit) -> None:
     ground, (powers, pairs, columns) = circuit.gnd, cells.spiking.shape
+    nodes = cells.nodes(layer)
     # Of what the channels hold, the rest that leaves; a triangle of the edge's width has half its area.
     per_s = 2 / spiking.clock.edge_s
     leaving = (cells.spiking_F - cells.off_F) * per_s, -(cells.on_C + cells.off_C) * per_s
     for j in range(columns):
         name = f"{layer}_{j}"
         membrane, u = f"m{name}", f"(v(m{name})-({spiking.rest_V}))"
-        current = _add_polynomial(circuit, name, powers, u, cells.domain) + _add_curves(circuit, name, cells, u)
+        current = _add_polynomial(circuit, name, [nodes[f"a{k}"][j] for k in range(powers)], u, cells.domain)
+        curves = _add_curves(circuit, name, [nodes[f"h{m}"][j] for m in range(len(nodes) - powers)], cells, u)
+        if curves:
+            current += f"+v(conducts0)*({curves.removeprefix('+')})" if layer == 0 else curves
         circuit.B(f"a{name}", ground, membrane, current_expression=f"{_MICRO}*({current})")
         if cells.silent_F > 0:
             circuit.C(f"cells{name}", membrane, ground, pairs * cells.silent_F)
@@ -144,23 +173,26 @@ def _add_column_sources(circuit: Circuit, layer: int, cells: CellCoefficients, s
             circuit.B(f"f{name}", membrane, ground, current_expression=lost)
 
 
-def _add_curves(circuit: Circuit, name: str, cells: CellCoefficients, u: str) -> str:
-    """What the curves add to a column's current, microamperes; each of them is a source of its own."""
+def _add_curves(circuit: Circuit, name: str, drives: Sequence[str], cells: CellCoefficients, u: str) -> str:
+    """What the curves add to a column's current, microamperes; each of them is a source of its own, times the node of
+    `drives`."""
     volts = [expression for curves in cells.curves for expression in curves.expressions(u)]
     circuit.raw_spice += "".join(f"Bw{m}_{name} w{m}_{name} 0 v={one}\n" for m, one in enumerate(volts))
-    return "".join(f"+v(h{m}_{name})*v(w{m}_{name})" for m in range(len(volts)))
+    return "".join(f"+v({drive})*v(w{m}_{name})" for m, drive in enumerate(drives))
 
 
-def _add_polynomial(circuit: Circuit, name: str, powers: int, u: str, domain: tuple[float, float] | None) -> str:
-    """The column's current, microamperes, as an expression; every step of Horner's scheme, and of that of the slope, is
-    a source of its own: ngspice derives an expression by each voltage in it, term by term, and takes a quarter longer
-    for a whole network when each polynomial is one expression."""
+def _add_polynomial(
+    circuit: Circuit, name: str, drives: Sequence[str], u: str, domain: tuple[float, float] | None
+) -> str:
+    """The column's current, microamperes, as an expression, its coefficients the nodes of `drives`; every step of
+    Horner's scheme, and of that of the slope, is a source of its own: ngspice derives an expression by each voltage in
+    it, term by term, and takes a quarter longer for a whole network when each polynomial is one expression."""
     held = u if domain is None else f"min(max({u},{domain[0]!r}),{domain[1]!r})"
-    value, slope, lines = f"v(a{powers - 1}_{name})", "0", [f"Bu{name} u{name} 0 v={held}\n"]
-    for k in range(powers - 2, -1, -1):
+    value, slope, lines = f"v({drives[-1]})", "0", [f"Bu{name} u{name} 0 v={held}\n"]
+    for k in range(len(drives) - 2, -1, -1):
         p, d = f"p{k}_{name}", f"d{k}_{name}"
         lines.append(f"B{d} {d} 0 v={value}+v(u{name})*{slope}\n" * (domain is not None))
-        lines.append(f"B{p} {p} 0 v=v(a{k}_{name})+v(u{name})*{value}\n")
+        lines.append(f"B{p} {p} 0 v=v({drives[k]})+v(u{name})*{value}\n")
         value, slope = f"v({p})", f"v({d})"
     circuit.raw_spice += "".join(lines)
     return value if domain is None else f"{value}+({u}-v(u{name}))*{slope}"
