@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 from compare.small import finished
+from spiking.test_run import TOML, circuit_toml
 
+from spicetrain.cli import main
 from spicetrain.storage import read_json
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
@@ -19,6 +21,7 @@ SCRIPTS = (
     "characterization_share",
     "chips",
     "mesh",
+    "spiking_flat",
     "surrogate_fit",
     "training_quality",
     "training_step",
@@ -89,3 +92,15 @@ def test_altering_and_sweeping_give_the_same_voltages(tmp_path: Path) -> None:
     for form in ("reduced", "flat"):
         assert 0 < result[form]["difference_V"] < 1e-6
         assert result[form]["ratio"] > 0
+
+
+def test_every_cell_of_a_spiking_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    circuit_toml(tmp_path, "1t1r")
+    Path("tiny.toml").write_text(TOML)
+    assert main(["run", "tiny.toml", "--workers", "1", "--images", "1", "--out", "run"]) == 0
+    result = result_of("spiking_flat", tmp_path, "run", "--grow", "1", "2")
+    of_first = [part["columns"] for part in result["parts"] if part["layer"] == 0]
+    assert sorted(j for columns in of_first for j in columns) == [0, 1, 2, 3, 4]
+    assert set(result["seconds_by_columns"]) == {"1", "2"} and result["spikes_differing"] == 0
+    assert 0 < result["difference_V"] < 2e-3

@@ -272,3 +272,10 @@ def test_reduced_1t1r_needs_coefficients_of_every_layer(ptm90: Technology) -> No
     for cells, given in ((None, "none"), ((one,), "1")):
         with pytest.raises(ConfigurationError, match=f"each of its 2 layers, and {given} are given"):
             spiking_deck(network, circuit("1t1r"), ptm90, np.zeros((2, 3), bool), "reduced", cells=cells)
+
+
+def test_columns_share_the_drives_that_are_the_same_in_all_of_them() -> None:
+    same, differing = np.full((1, 3, 2), 1e-6), np.arange(6.0).reshape(1, 3, 2) * 1e-6
+    cells = CellCoefficients(np.concatenate([same, differing]), np.zeros(2), shares=differing)
+    nodes = cells.nodes(0)
+    assert nodes == {"a0": ["a0_0_all"] * 2, "a1": ["a1_0_0", "a1_0_1"], "h0": ["h0_0_0", "h0_0_1"]}
