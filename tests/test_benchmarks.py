@@ -22,6 +22,7 @@ SCRIPTS = (
     "chips",
     "mesh",
     "spiking_flat",
+    "spiking_step",
     "surrogate_fit",
     "training_quality",
     "training_step",
@@ -69,6 +70,17 @@ def test_the_shares_of_a_training_step(tmp_path: Path) -> None:
     shares = result["shares"]
     assert set(shares) == clocked | {"first crossbar", "other"} and result["bound_by"] in shares
     assert all(shares[part] > 0 for part in clocked) and sum(shares.values()) == pytest.approx(1)
+
+
+def test_a_spiking_step_against_snntorch(tmp_path: Path) -> None:
+    tiny = ("--arrays", "1r", "--layers", "6", "5", "3", "--steps", "4", "--batch", "16", "--warm-up", "2")
+    result = result_of("spiking_step", tmp_path, *tiny, "--rounds", "2")
+    step_s, near = result["step_s"], result["near_measured"]["1r"]
+    assert set(step_s) == {"1r", "regular", "snntorch", "augmentation and encoding"}
+    assert result["ratios"]["1r"] == pytest.approx(step_s["1r"] / step_s["snntorch"])
+    prepared_s = step_s["augmentation and encoding"]
+    assert result["epoch_s"]["1r"] == pytest.approx(60_000 / 16 * (step_s["1r"] + prepared_s))
+    assert 0.9 < near["simple_spikes"] <= 1 and 0.9 < near["simple_cosine"] <= 1.0001 and near["step_ratio"] > 0
 
 
 def test_the_mesh_and_the_fast_form_beside_it(tmp_path: Path) -> None:
