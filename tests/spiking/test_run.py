@@ -131,15 +131,17 @@ def test_figures_outside_what_is_asked_fail_after_all_is_written(refused: Callab
 def test_shipped_spiking_experiments_are_what_they_say() -> None:
     named = [name for name in presets() if "snn" in name]
     plain = {f"{data}-snn-{how}" for data in ("mnist", "fashion-mnist") for how in ("regular", "circuit")}
-    assert set(named) == plain | {"mnist-snn-circuit-robust", "mnist-snn-circuit-gf180"}
+    graded = {"mnist-snn-circuit-graded", "fashion-mnist-snn-circuit-graded"}
+    assert set(named) == plain | graded | {"mnist-snn-circuit-robust", "mnist-snn-circuit-gf180"}
     for name in named:
         experiment = load_experiment(name)
         assert isinstance(experiment, SpikingExperiment)
-        shown = name.removesuffix("-robust").removesuffix("-gf180")
+        shown = name.removesuffix("-robust").removesuffix("-gf180").removesuffix("-graded")
         assert shown == f"{experiment.dataset.name}-snn-{experiment.training.method}"
         assert (experiment.training.variation != TrainingVariation()) == name.endswith("-robust")
         assert experiment.network.layers == (784, 100, 10) and experiment.network.steps <= 25
         load_circuit(experiment.circuit.name)
+        assert experiment.circuit.name.endswith("-graded") == name.endswith("-graded")
         foundry = name.endswith("-gf180")
         assert (experiment.technology, experiment.circuit.name.endswith("-gf180")) == (
             "gf180mcu" if foundry else "ptm90",
