@@ -97,8 +97,9 @@ def _of(summary: SpikingSummary) -> Iterator[dict[str, Any]]:
     for name, there in summary.operating.items():
         yield {
             "circumstance": name, "model_mean": there.accuracy_model, "model_worst": there.accuracy_model,
-            "model_images": there.images, "spice": there.accuracy_spice, "spice_images": there.images,
-            "spice_chips": 1, "ties": there.tie_rate, "energy_J": there.energy_per_inference_J,
+            "model_images": there.model_images or there.images, "spice": there.accuracy_spice,
+            "spice_images": there.images, "spice_chips": 1, "ties": there.tie_rate,
+            "energy_J": there.energy_per_inference_J,
         }  # fmt: skip
 
 

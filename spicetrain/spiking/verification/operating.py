@@ -46,7 +46,12 @@ def operating_figures(
         accuracy_nominal_model=figures["accuracy_model"],
         tie_rate=figures["tie_rate"],
         energy_per_inference_J=float(sum(joule.mean() for joule in spice.energy_J.values())),
-        **({} if there is None else own | {"spike_agreement": compare_spikes(model, spice.layers)["spike_agreement"]}),
+        **(
+            {}
+            if there is None
+            else own
+            | {"spike_agreement": compare_spikes(model, spice.layers, integrator=network.integrator)["spike_agreement"]}
+        ),
         temperature_C=netlist.technology.temperature_C,
         vdd_V=netlist.circuit.rails.vdd_V,
         vss_V=netlist.circuit.rails.vss_V,

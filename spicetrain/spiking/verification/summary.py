@@ -34,10 +34,12 @@ class FlatFigures(Record):
 class OperatingFigures(Record):
     """accuracy_spice, tie_rate, energy  in ngspice under the condition
     accuracy_nominal_model  by the model of the nominal circuit, which knows of no condition
-    accuracy_model, agreement, spike_agreement  by the one that was measured and fitted under the condition, if it was
+    accuracy_model, agreement, spike_agreement  by the one that was measured and fitted under the condition, if it was;
+                            the accuracy on model_images, where that many were asked of models, else on the same
     """
 
     images: int
+    model_images: int | None = None
     accuracy_spice: float
     accuracy_nominal_model: float
     tie_rate: float

@@ -31,7 +31,7 @@ from spicetrain.spiking.surrogates.laws import SpikingLaws
 from spicetrain.spiking.training.encoding import encode, load_spikes, require_encoder
 from spicetrain.spiking.training.predict import predict
 from spicetrain.spiking.verification.chips import ChipModel, SimulatedAs, verify_chips
-from spicetrain.spiking.verification.figures import Layer, accuracies, compare_spikes, errors, mismatches
+from spicetrain.spiking.verification.figures import Layer, accuracies, classes, compare_spikes, errors, mismatches
 from spicetrain.spiking.verification.images import Presented, SimulatedImages, simulate_images
 from spicetrain.spiking.verification.netlist import Netlist
 from spicetrain.spiking.verification.operating import LawsUnder, operating_figures
@@ -319,7 +319,13 @@ def _operating(asked: SpikingVerification, name: str, simulator: Simulator) -> O
         laws = one.laws_under(name, technology, one.simulated_circuit)
         there = predict(network, one.spikes, one.simulated_circuit, laws, technology=technology)
         netlist = Netlist.of(network, one.simulated_circuit, technology, laws)  # cells of a 1t1r as they are there
-    return operating_figures(netlist, one.form, list(one.spikes), one.labels, simulator, nominal, there)
+    figures = operating_figures(netlist, one.form, list(one.spikes), one.labels, simulator, nominal, there)
+    images = one.settings.model_images
+    if there is None or not images:
+        return figures
+    alone = predict(network, one._spikes(images), one.simulated_circuit, laws, technology=technology)
+    accuracy = float(np.mean(classes(alone, network) == one.dataset.test_labels[:images]))
+    return figures.model_copy(update={"model_images": images, "accuracy_model": accuracy})
 
 
 def _energy(spice: SimulatedImages) -> dict[str, Any]:

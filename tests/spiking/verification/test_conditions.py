@@ -120,3 +120,11 @@ def test_laws_that_were_measured_there_predict_there(verifier: Callable[..., Ver
     assert told == [("high", 27.0, 0.6)]
     assert found.spike_agreement is not None and found.spike_agreement > 0.9
     assert found.accuracy_model is not None and found.agreement is not None
+    more = replace(asked, settings=asked.settings.model_copy(update={"model_images": 9}))
+    alone = verify_spiking(more, one.simulator, RunFolder(one.folder)).operating["high"]
+    model = predict(
+        one.network, one.asked(images=9).spikes, asked.under("high").simulated_circuit,
+        ideal_laws(asked.under("high").simulated_circuit, driver_S=DRIVER_S), technology=one.technology,
+    )  # fmt: skip
+    assert alone.model_images == 9 and found.model_images is None
+    assert alone.accuracy_model == np.mean(classes(model, one.network) == one.asked(images=9).labels)
