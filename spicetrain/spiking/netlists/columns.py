@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,11 +93,7 @@ def add_input_columns(
     for name, more, silent in cells.drives():
         levels = (silent + spikes @ more).T.tolist()
         for node, of_node in dict(zip(nodes[name], levels, strict=True)).items():
-            if name.startswith("h"):
-                _add_stairs(circuit, node, clock, of_node)
-            else:
-                add_pulses(circuit, node, clock, of_node, silent, cells.late_s, cells.ceases_s)
-    add_pulses(circuit, "conducts0", clock, [1.0] * len(inputs), 0.0, cells.late_s, cells.ceases_s)
+            add_pulses(circuit, node, clock, of_node, silent, cells.late_s, cells.ceases_s)
     _add_column_sources(circuit, 0, cells, spiking)
 
 
@@ -126,16 +121,6 @@ def add_columns(circuit: Circuit, layer: int, cells: CellCoefficients, spiking: 
     _add_column_sources(circuit, layer, cells, spiking)
 
 
-def _add_stairs(circuit: Circuit, node: str, clock: Clock, levels: Sequence[float]) -> None:
-    """levels[k] in the integrate phase of step k and its edges; from one to the next while all are at rest. Half the
-    corners of pulses: ngspice looks through those of 1,200 such sources at every iteration."""
-    corners = [(0.0, levels[0])]
-    for k, (level, following) in enumerate(pairwise(levels)):
-        corners.append((k * clock.step_s + clock.integrate_s + clock.edge_s, level))
-        corners.append(((k + 1) * clock.step_s, following))
-    add_pwl(circuit, node, corners)
-
-
 def _add_falls(circuit: Circuit, node: str, clock: Clock, levels: Sequence[float]) -> None:
     """A triangle of height levels[k] over the falling edge of step k."""
     corners = [(0.0, 0.0)]
@@ -156,9 +141,7 @@ def _add_column_sources(circuit: Circuit, layer: int, cells: CellCoefficients, s
         name = f"{layer}_{j}"
         membrane, u = f"m{name}", f"(v(m{name})-({spiking.rest_V}))"
         current = _add_polynomial(circuit, name, [nodes[f"a{k}"][j] for k in range(powers)], u, cells.domain)
-        curves = _add_curves(circuit, name, [nodes[f"h{m}"][j] for m in range(len(nodes) - powers)], cells, u)
-        if curves:
-            current += f"+v(conducts0)*({curves.removeprefix('+')})" if layer == 0 else curves
+        current += _add_curves(circuit, name, [nodes[f"h{m}"][j] for m in range(len(nodes) - powers)], cells, u)
         circuit.B(f"a{name}", ground, membrane, current_expression=f"{_MICRO}*({current})")
         if cells.silent_F > 0:
             circuit.C(f"cells{name}", membrane, ground, pairs * cells.silent_F)
