@@ -21,6 +21,7 @@ SCRIPTS = (
     "characterization_share",
     "chips",
     "mesh",
+    "spiking_exploration",
     "spiking_flat",
     "spiking_step",
     "surrogate_fit",
@@ -70,6 +71,17 @@ def test_the_shares_of_a_training_step(tmp_path: Path) -> None:
     shares = result["shares"]
     assert set(shares) == clocked | {"first crossbar", "other"} and result["bound_by"] in shares
     assert all(shares[part] > 0 for part in clocked) and sum(shares.values()) == pytest.approx(1)
+
+
+def test_what_a_spiking_circuits_values_buy(tmp_path: Path) -> None:
+    tiny = ("--dataset", "iris", "--layers", "4", "5", "3", "--epochs", "2", "--static-epochs", "1", "--images", "1")
+    only = ("--arrays", "1r", "--validation", "20", "--only", "as shipped", "threshold 40 mV")
+    found = result_of("spiking_exploration", tmp_path, *tiny, *only, "--folder", str(tmp_path / "runs"))["variants"]
+    assert list(found) == ["1r, as shipped", "1r, threshold 40 mV"]
+    for one in found.values():
+        assert 0 <= one["accuracy"] <= 1 and 0 < one["kept"] < 1 and 0 < one["tolerance_V"] <= 32e-3
+        assert one["capacitors_m2"] == pytest.approx((5 * 16e-12 + 3 * 8e-12) / 2e-3)
+        assert one["inference_s"] == pytest.approx(21 * 2.5e-9) and one["energy_J"] > 0
 
 
 def test_a_spiking_step_against_snntorch(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ class CellCoefficients:
 
     def nodes(self, layer: int) -> dict[str, list[str]]:
         """Of each drive, the nodes that its columns take it from: one for all where it is the same in all (the powers
-        of a nominal array), because ngspice searches every source's corners at every iteration."""
+        of a nominal array)."""
         return {
             name: [f"{name}_{layer}_{'all' if (more == more[:, :1]).all() else j}" for j in range(len(more.T))]
             for name, more, _ in self.drives()
