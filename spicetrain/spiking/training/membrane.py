@@ -87,7 +87,7 @@ def _change_in_part(b: Sequence[Tensor], u: Tensor, domain: tuple[float, float] 
 def _change(b: Sequence[Tensor]) -> Tensor:
     """d of two or three coefficients."""
     square = b[1].square()
-    r = _tanh_ratio(square) if len(b) == 2 else signed_tanh_ratio(square - 4 * b[0] * b[2])
+    r = _tanh_ratio(square) if len(b) == 2 else _signed_tanh_ratio(square - 4 * b[0] * b[2])
     return b[0] * (2 * r / (1 - b[1] * r))
 
 
@@ -97,7 +97,7 @@ def _tanh_ratio(square: Tensor) -> Tensor:
     return torch.tanh(q / 2) / q
 
 
-def signed_tanh_ratio(square: Tensor) -> Tensor:
+def _signed_tanh_ratio(square: Tensor) -> Tensor:
     """The same where q^2 may be negative: a parabola without a root, on the way to one that another parabola has."""
     x = square.clamp(-_SERIES, _SERIES)
     series = 0.5 - x * (1 / 24 - x * (1 / 240 - x * (17 / 40320 - x * (31 / 725760))))

@@ -19,12 +19,12 @@ from spicetrain.spiking.circuit import SIDES
 from spicetrain.spiking.training.columns import Fired, Reset, added, leaving, product
 from spicetrain.spiking.training.drawn import Deviation
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
-from spicetrain.spiking.training.membrane import signed_tanh_ratio
 from spicetrain.spiking.training.phases import Phases
 from spicetrain.spiking.training.rows import rows_of
 from spicetrain.surrogates.extrapolation import NONE
 
 _LEAST = 1e-6  # of the times constants in a phase
+_LEAST_W = -1.0  # above the fraction's pole at -2.5: a parabola without a root, far from where membranes are
 
 Currents = Sequence[Tensor]
 """Per power of u, A / V^k: into a membrane."""
@@ -129,7 +129,7 @@ class Riccati:
 
     def __init__(self, a: Currents, C: float, t: float) -> None:
         b0, b1, b2 = (value * (t / C) for value in a)
-        self.r = signed_tanh_ratio(b1.square() - 4 * b0 * b2).unbind()
+        self.r = _tanh_ratio(b1.square() - 4 * b0 * b2).unbind()
         self.b, self.t = [b0.unbind(), b1.unbind(), b2.unbind()], t
 
     def __call__(self, u: Tensor, step: int) -> tuple[Tensor, Tensor]:
@@ -140,6 +140,12 @@ class Riccati:
         at_start, steep = torch.addcmul(b0, linear, u), linear + square
         end = u + 2 * at_start * r / (1 - steep * r)
         return end, torch.addcmul(b0, torch.addcmul(b1, b2, end), end) / self.t
+
+
+def _tanh_ratio(square: Tensor) -> Tensor:
+    """tanh(q / 2) / q of q^2, Pade's fraction: within 1e-4 up to q = 4, and for q^2 below 0 as well."""
+    w = (square / 4).clamp_min(_LEAST_W)
+    return 0.5 * ((w + 105) * w + 945) / ((15 * w + 420) * w + 945)
 
 
 def _exponential(a: Currents, C: float, t: float) -> tuple[Tensor, Tensor]:
