@@ -131,17 +131,18 @@ def test_figures_outside_what_is_asked_fail_after_all_is_written(refused: Callab
 def test_shipped_spiking_experiments_are_what_they_say() -> None:
     named = [name for name in presets() if "snn" in name]
     plain = {f"{data}-snn-{how}" for data in ("mnist", "fashion-mnist") for how in ("regular", "circuit")}
-    graded = {"mnist-snn-circuit-graded", "fashion-mnist-snn-circuit-graded"}
-    assert set(named) == plain | graded | {"mnist-snn-circuit-robust", "mnist-snn-circuit-gf180"}
+    further = {f"{data}-snn-circuit-{how}" for data in ("mnist", "fashion-mnist") for how in ("graded", "1t1r")}
+    assert set(named) == plain | further | {"mnist-snn-circuit-robust", "mnist-snn-circuit-gf180"}
     for name in named:
         experiment = load_experiment(name)
         assert isinstance(experiment, SpikingExperiment)
-        shown = name.removesuffix("-robust").removesuffix("-gf180").removesuffix("-graded")
+        shown = name.removesuffix("-robust").removesuffix("-gf180").removesuffix("-graded").removesuffix("-1t1r")
         assert shown == f"{experiment.dataset.name}-snn-{experiment.training.method}"
         assert (experiment.training.variation != TrainingVariation()) == name.endswith("-robust")
         assert experiment.network.layers == (784, 100, 10) and experiment.network.steps <= 25
         load_circuit(experiment.circuit.name)
-        assert experiment.circuit.name.endswith("-graded") == name.endswith("-graded")
+        for end in ("-graded", "-1t1r"):
+            assert experiment.circuit.name.endswith(end) == name.endswith(end)
         foundry = name.endswith("-gf180")
         assert (experiment.technology, experiment.circuit.name.endswith("-gf180")) == (
             "gf180mcu" if foundry else "ptm90",
