@@ -80,6 +80,12 @@ class Options:
     images: int
     farads_per_m2: float
 
+    @property
+    def name(self) -> str:
+        """What was trained with others lies elsewhere."""
+        widths = "-".join(str(width) for width in self.layers)
+        return f"{widths}-{self.epochs}-{self.static_epochs}-{self.steps_per_epoch}-{self.validation}"
+
 
 def main() -> None:
     arguments = parser("spiking_exploration", __doc__)
@@ -106,7 +112,7 @@ def main() -> None:
         for name, changes in VARIANTS[array].items():
             if asked.only and name not in asked.only:
                 continue
-            folder = asked.folder / array / "".join(c if c.isalnum() else "-" for c in name)
+            folder = asked.folder / options.name / array / "".join(c if c.isalnum() else "-" for c in name)
             try:
                 experiment = experiment_of(asked.dataset, BASES[array] | changes, options, folder)
                 found = explored(Run(experiment, folder), options, asked.tolerance_images)
@@ -183,7 +189,7 @@ def answers(run: Run, network: SpikingNetwork, spikes: Inputs, deviations: list[
 
 
 def tolerance_V(run: Run, network: SpikingNetwork, shown: Shown) -> float:
-    """Standard deviation of the thresholds that costs a point; of none of LADDER_V: its last."""
+    """Standard deviation of the thresholds that costs a point; infinite where not even the last of LADDER_V does."""
     inputs, labels = shown
 
     def accuracy(sigma_V: float) -> float:
@@ -203,7 +209,7 @@ def tolerance_V(run: Run, network: SpikingNetwork, shown: Shown) -> float:
         if left < 0:
             return before[0] + (sigma_V - before[0]) * before[1] / (before[1] - left)
         before = sigma_V, max(left, 1e-9)
-    return LADDER_V[-1]
+    return float("inf")
 
 
 def kept_of_a_step(run: Run, network: SpikingNetwork, spikes: Inputs) -> float:
@@ -216,9 +222,12 @@ def kept_of_a_step(run: Run, network: SpikingNetwork, spikes: Inputs) -> float:
 
 
 def in_words(found: dict[str, float]) -> str:
+    tolerance_mV = 1e3 * found["tolerance_V"]
+    tolerated = f"{tolerance_mV:.1f} mV" if np.isfinite(tolerance_mV) else f"not even {1e3 * LADDER_V[-1]:g} mV"
+    silent = "" if found["spikes"] else "SILENT, "
     return (
-        f"{found['accuracy']:.2%}, {found['spikes']:.3f} spikes a step, a step keeps {found['kept']:.2f}, "
-        f"{1e3 * found['tolerance_V']:.1f} mV cost a point, {1e12 * found['energy_J']:.0f} pJ in "
+        f"{silent}{found['accuracy']:.2%}, {found['spikes']:.3f} spikes a step, a step keeps {found['kept']:.2f}, "
+        f"{tolerated} cost a point, {1e12 * found['energy_J']:.0f} pJ in "
         f"{1e9 * found['inference_s']:.0f} ns, {1e6 * found['capacitors_m2']:.2f} mm2"
     )
 
