@@ -157,7 +157,7 @@ def narrow_device(folder: Path, g_max_S: float) -> Path:
     return path.resolve()
 
 
-def explored(run: Run, options: Options, tolerance_images: int) -> dict[str, float]:
+def explored(run: Run, options: Options, tolerance_images: int) -> dict[str, Any]:
     experiment = cast(SpikingExperiment, run.experiment)
     if not (run.folder / NETWORK).exists():
         for room in (run.characterize, run.fit_surrogates, run.train):
@@ -188,8 +188,8 @@ def answers(run: Run, network: SpikingNetwork, spikes: Inputs, deviations: list[
     return predict(network, spikes, circuit, run.surrogates(), deviations=deviations, technology=run.technology)
 
 
-def tolerance_V(run: Run, network: SpikingNetwork, shown: Shown) -> float:
-    """Standard deviation of the thresholds that costs a point; infinite where not even the last of LADDER_V does."""
+def tolerance_V(run: Run, network: SpikingNetwork, shown: Shown) -> float | None:
+    """Standard deviation of the thresholds that costs a point; None where not even the last of LADDER_V does."""
     inputs, labels = shown
 
     def accuracy(sigma_V: float) -> float:
@@ -209,7 +209,7 @@ def tolerance_V(run: Run, network: SpikingNetwork, shown: Shown) -> float:
         if left < 0:
             return before[0] + (sigma_V - before[0]) * before[1] / (before[1] - left)
         before = sigma_V, max(left, 1e-9)
-    return float("inf")
+    return None
 
 
 def kept_of_a_step(run: Run, network: SpikingNetwork, spikes: Inputs) -> float:
@@ -221,9 +221,9 @@ def kept_of_a_step(run: Run, network: SpikingNetwork, spikes: Inputs) -> float:
     return float(torch.exp(-x).median())
 
 
-def in_words(found: dict[str, float]) -> str:
-    tolerance_mV = 1e3 * found["tolerance_V"]
-    tolerated = f"{tolerance_mV:.1f} mV" if np.isfinite(tolerance_mV) else f"not even {1e3 * LADDER_V[-1]:g} mV"
+def in_words(found: dict[str, Any]) -> str:
+    cost = found["tolerance_V"]
+    tolerated = f"not even {1e3 * LADDER_V[-1]:g} mV" if cost is None else f"{1e3 * cost:.1f} mV"
     silent = "" if found["spikes"] else "SILENT, "
     return (
         f"{silent}{found['accuracy']:.2%}, {found['spikes']:.3f} spikes a step, a step keeps {found['kept']:.2f}, "
