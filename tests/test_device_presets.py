@@ -200,7 +200,9 @@ def test_a_technology_takes_a_device_and_builds_a_crossbar_of_it(ptm90: Technolo
     assert of.memristor == device("pcm")
     assert of.fingerprint != ptm90.fingerprint  # another range
     statistics = statistics_of(of, VariationSettings(time_s=DAY_S))
-    assert statistics.sources == tuple(name for name in SOURCES if name not in ("levels", "stuck"))
+    assert statistics.sources == tuple(
+        name for name in SOURCES if name not in ("threshold", "threshold_scale", "levels", "stuck")
+    )
     wanted = Crossbar(np.full((3, 2), 2e-5), np.full((3, 2), 1e-5), np.full(2, 5e-6), np.full(2, 1e-6))
     chip = built(wanted, of.memristor, statistics.array, Draw(7), 0)
     for name, g in vars(chip).items():

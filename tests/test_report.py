@@ -26,6 +26,7 @@ from spicetrain.report.chips import bins_of
 from spicetrain.report.units import percent, quantity, resistance, seconds
 from spicetrain.storage import sha256_of_file, write_json
 from spicetrain.tables import write_table
+from spicetrain.verification.chips import ChipFigures
 
 SECTIONS = (
     "result", "circuit", "surrogates", "training", "verification", "chips", "energy", "crossbars", "worst",
@@ -205,7 +206,7 @@ VARIATION = {
     "mismatch_scale": 0.5, "programming": {"form": "relative", "sigma": 0.1}, "levels": None, "stuck": None,
     "read_noise": None, "drift": {"form": "power"}, "time_s": 0.0,
 }  # fmt: skip
-CHIPS = {
+CHIPS: dict[str, Any] = ChipFigures.model_validate({
     "count": 20, "first": 0, "simulated": 2, "images": 1000, "nominal": 0.982, "accuracy_mean": 0.6812,
     "accuracy_std": 0.0987, "accuracy_p10": 0.5432, "accuracy_min": 0.4641, "worst": 7, "yield": 0.05,
     "yield_accuracy": 0.9, "variation": VARIATION, "seconds_model": 3.0, "seconds_ngspice": 9.0,
@@ -215,7 +216,7 @@ CHIPS = {
     "simulated_accuracy_mean": 0.7, "simulated_agreement": 0.99912, "simulated_error_mean_V": 1.2345e-6,
     "simulated_error_max_V": 2.7e-5, "simulated_flat_max_V": 3e-10, "simulated_spike_agreement": None,
     "extrapolated": 0,
-}  # fmt: skip
+}).model_dump(mode="json", by_alias=True)  # fmt: skip
 
 
 def _chips(folder: Path, **changes: Any) -> None:
