@@ -10,7 +10,7 @@ A threshold that is off by itself is both gates of its inverter shifted by the s
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -151,12 +151,12 @@ class ChipLaw:
     def trip_V(self, shifts: NeuronShifts) -> Any:
         """By how much the membrane at which a neuron fires is higher, volts, shaped like the shifts; numpy or torch."""
         (n_V, n), (p_V, p) = shifts.nmos, shifts.pmos
-        return p_V + _powers(self.trip, (n_V - p_V).clip(-self.reach_V, self.reach_V)) - (n - p) / self.slope_per_V
+        return p_V + powers(self.trip, (n_V - p_V).clip(-self.reach_V, self.reach_V)) - (n - p) / self.slope_per_V
 
     def leak_factor(self, shifts: NeuronShifts) -> Any:
         """Of the leak's current, shaped like the shifts; numpy or torch."""
         shift_V, factor = shifts.leak
-        exponent = _powers(self.leak, shift_V.clip(-self.reach_V, self.reach_V))
+        exponent = powers(self.leak, shift_V.clip(-self.reach_V, self.reach_V))
         return (exponent.exp() if hasattr(exponent, "exp") else np.exp(exponent)) * (1 + factor)
 
     def trip_sigma_V(self, sigmas: NeuronSigmas) -> float:
@@ -307,7 +307,7 @@ def _weighted(table: Array, arrays: list[Any]) -> Any:
     return (flat @ stacked.flatten(1)).view(*table.shape[:-1], *arrays[0].shape)
 
 
-def _powers(coefficients: tuple[float, ...], x: Any) -> Any:
+def powers(coefficients: Sequence[float], x: Any) -> Any:
     """sum_k coefficients[k - 1] x^k."""
     value = 0.0 * x
     for coefficient in reversed(coefficients):

@@ -159,8 +159,8 @@ class SpikingCircuit(Definition):
         return self
 
     @property
-    def word_lines_V(self) -> tuple[float, float]:
-        """Lowest and highest voltage of the word lines of a 1t1r, and the supplies of their drivers."""
+    def drivers_V(self) -> tuple[float, float]:
+        """Lowest and highest voltage at the gates of drivers; of a 1t1r of its word lines, too."""
         return self.rails.vss_V - self.word_line_boost_V, self.rails.vdd_V + self.word_line_boost_V
 
     def capacitance_F(self, layer: int) -> float:

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from spicetrain.report.page import Page
     from spicetrain.spiking.surrogates.laws import SpikingLaws
     from spicetrain.spiking.verification.verify import SpikingVerification
-    from spicetrain.technology import Technology
 
 
 class SpikingSystem(System):

@@ -18,6 +18,7 @@ from spicetrain.errors import ConfigurationError, SimulationError
 from spicetrain.netlists.cells import VDD, VSS, text_of
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.simulator import Simulator
+from spicetrain.spiking.characterization.transients import add_held_neurons, once_a_step
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.netlists.cells import add_membrane_transistors, add_threshold_supplies, new_spiking_circuit
 from spicetrain.spiking.surrogates.measured import membrane_range_V
@@ -154,15 +155,12 @@ def _require_no_memory(
     spiking: SpikingCircuit, technology: Technology, layer: int, up: _Swept, simulator: Simulator
 ) -> None:
     """As `_require_function`, with a membrane that moves as far as the threshold is from rest."""
-    circuit, f = new_spiking_circuit(spiking, technology, 0), 1 / spiking.clock.step_s
+    circuit = new_spiking_circuit(spiking, technology, 0)
     swing_V = spiking.threshold_V(layer) - spiking.rest_V
     at = spiking.rest_V + swing_V * np.array(_AC_AT)
-    add_threshold_supplies(circuit, layer, spiking.threshold_V(layer), spiking)
-    for k, v in enumerate(at):
-        add_membrane_transistors(circuit, layer, str(k), VSS, spiking, technology)
-        circuit.raw_spice += f"Vm{k} m{k} 0 {float(v)!r} ac 1.0\n"
+    add_held_neurons(circuit, layer, at, spiking, technology)
     saves = tuple(f"i(vm{k})" for k in range(len(at)))
-    deck = Deck(text_of(circuit), f".ac lin 1 {f!r} {f!r}", saves, 1, temperature_C=technology.temperature_C)
+    deck = Deck(text_of(circuit), once_a_step(spiking), saves, 1, temperature_C=technology.temperature_C)
     values = simulator.simulate(deck).values
     found = np.array([-values[name][0].real for name in saves])
     slope = np.interp(at, up.v, np.gradient(up.leak, up.v))
@@ -171,8 +169,9 @@ def _require_no_memory(
         k = int(off.argmax())
         raise _refused(
             spiking, f"its membrane remembers: at {at[k]:.3g} V it conducts {slope[k]:.3g} S at DC and "
-            f"{found[k]:.3g} S at {f:.3g} Hz, once a clock step. The model's current is a function of the membrane "
-            "alone: take out what is as slow as that (adaptation, a time constant of a current)."
+            f"{found[k]:.3g} S at {1 / spiking.clock.step_s:.3g} Hz, once a clock step. The model's current is a "
+            "function of the membrane alone: take out what is as slow as that (adaptation, a time constant of a "
+            "current)."
         )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.characterization.sweep import Columns, Subject
 from spicetrain.errors import ConfigurationError
@@ -29,6 +30,7 @@ from spicetrain.spiking.netlists.cells import (
     add_threshold_supplies,
     row_levels,
 )
+from spicetrain.technology import Technology
 
 _POINTS = 2000  # of a ramp
 _ANSWER = 0.25  # of integrate_s: how long a foreign neuron may take to answer
@@ -214,10 +216,7 @@ class NeuronCapacitanceSweep(SpikingSweep[NeuronCapacitancePlan]):
 
     def deck(self) -> Deck:
         circuit = self.new()
-        add_threshold_supplies(circuit, self.layer, self.circuit.threshold_V(self.layer), self.circuit)
-        for k, v in enumerate(self._v):
-            add_membrane_transistors(circuit, self.layer, str(k), VSS, self.circuit, self.technology)
-            circuit.raw_spice += f"Vm{k} m{k} 0 {float(v)!r} ac 1.0\n"
+        add_held_neurons(circuit, self.layer, self._v, self.circuit, self.technology)
         return self.answer(circuit, once_a_step(self.circuit), tuple(f"i(vm{k})" for k in range(len(self._v))), 1)
 
     def columns(self, values: Mapping[str, NDArray]) -> Columns:
@@ -243,6 +242,17 @@ def crossing_V(v: NDArray, output: NDArray, level_V: float) -> float:
     k = int(changes[-1])
     share = (level_V - output[k]) / (output[k + 1] - output[k])
     return float(v[k] + share * (v[k + 1] - v[k]))
+
+
+def add_held_neurons(
+    circuit: Circuit, layer: int, membranes_V: NDArray, spiking: SpikingCircuit, technology: Technology
+) -> None:
+    """Neurons of a layer side by side, their resets off, each held at one of the membranes by Vm<k>, at which an
+    analysis at a frequency pulls with 1 V."""
+    add_threshold_supplies(circuit, layer, spiking.threshold_V(layer), spiking)
+    for k, v in enumerate(membranes_V):
+        add_membrane_transistors(circuit, layer, str(k), VSS, spiking, technology)
+        circuit.raw_spice += f"Vm{k} m{k} 0 {float(v)!r} ac 1.0\n"
 
 
 def once_a_step(circuit: SpikingCircuit) -> str:

@@ -54,7 +54,7 @@ def new_spiking_circuit(spiking: SpikingCircuit, technology: Technology, steps: 
 
 def word_supplies(spiking: SpikingCircuit) -> dict[str, float]:
     """Volts of the supplies of the word-line drivers, lower first; none where these are the rails'."""
-    return dict(zip((LOW_WORD, HIGH_WORD), spiking.word_lines_V, strict=True)) if spiking.word_line_boost_V else {}
+    return dict(zip((LOW_WORD, HIGH_WORD), spiking.drivers_V, strict=True)) if spiking.word_line_boost_V else {}
 
 
 def supplies(spiking: SpikingCircuit) -> tuple[str, ...]:
@@ -232,7 +232,7 @@ def add_spiking_row(circuit: Circuit, layer: int, i: int, spiking: SpikingCircui
     name, ground = f"{layer}_{i}", circuit.gnd
     add_held_spike(circuit, layer, i)
     circuit.B(f"w{name}", f"w{name}", ground, voltage_expression=f"v(k{name})*v({ENABLE})")
-    low, high = _drivers_V(spiking)
+    low, high = spiking.drivers_V
     circuit.B(f"ge{name}", f"ge{name}", ground, voltage_expression=f"{high}-{high - low}*v(w{name})")
     circuit.B(f"gi{name}", f"gi{name}", ground, voltage_expression=f"{low}+{high - low}*v(w{name})")
     add_drivers(circuit, name, spiking, technology)
@@ -242,7 +242,7 @@ def add_pulsed_row(
     circuit: Circuit, name: str, spikes: Sequence[bool], spiking: SpikingCircuit, technology: Technology
 ) -> None:
     """A row pair with transistor drivers, spiking in the steps given."""
-    low, high = _drivers_V(spiking)
+    low, high = spiking.drivers_V
     add_pulses(circuit, f"ge{name}", spiking.clock, np.where(spikes, low, high).tolist(), high)
     add_pulses(circuit, f"gi{name}", spiking.clock, np.where(spikes, high, low).tolist(), low)
     add_drivers(circuit, name, spiking, technology)
@@ -257,7 +257,7 @@ def add_ideal_row(circuit: Circuit, name: str, inputs: Inputs, spiking: SpikingC
 
 def row_levels(side: Side, spiking: SpikingCircuit) -> tuple[float, float]:
     """Voltage of a silent and of a spiking row (1r) or word line (1t1r)."""
-    low, high = _drivers_V(spiking)
+    low, high = spiking.drivers_V
     silent, spike = (low, high) if side == "excitatory" else (high, low)
     return (spiking.rest_V if spiking.array == "1r" else silent), spike
 
@@ -270,12 +270,6 @@ def add_drivers(circuit: Circuit, name: str, spiking: SpikingCircuit, technology
         circuit.raw_spice += _inverter(
             f"{side}{name}", (f"g{side}{name}",) * 2, f"{side}{name}", pair, ends, bulks, technology
         )
-
-
-def _drivers_V(spiking: SpikingCircuit) -> tuple[float, float]:
-    """Lowest and highest voltage at the gates of the drivers, and of the word lines of a 1t1r."""
-    rails = spiking.rails
-    return spiking.word_lines_V if spiking.array == "1t1r" else (rails.vss_V, rails.vdd_V)
 
 
 def access_transistor(

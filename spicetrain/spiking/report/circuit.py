@@ -78,7 +78,7 @@ def _values(page: Page, circuit: SpikingCircuit) -> Table:
             *([("its bias", _volts(circuit.neuron.leak_gate_V))] if "bias" in foreign.ports else []),
         ]
     if circuit.array == "1t1r":
-        rows.append(("word lines", " and ".join(_volts(v) for v in circuit.word_lines_V)))
+        rows.append(("word lines", " and ".join(_volts(v) for v in circuit.drivers_V)))
     return Table((), rows)
 
 

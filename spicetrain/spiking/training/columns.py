@@ -45,12 +45,12 @@ class Columns:
         self.phases, self.laws = Phases.of(fitted.circuit, fitted.laws), fitted.laws
         cells = fitted.circuit.array == "1t1r"
         change = None if deviation is None else deviation.cells
-        driven, silent = _silent_cells(spikes, fitted, change) if cells else _ideal_row_currents(spikes, g, fitted)
+        driven, silent = _silent_cells(spikes, fitted, change) if cells else ideal_row_currents(spikes, g, fitted)
         self.shares = _shares(spikes, g, fitted).unbind() if cells else ()
         self.volts = volts_of(fitted) if cells else None
         leak = leaving(layer, fitted, deviation)
         driven, self.silent_rows = added(driven, leak), added(silent, leak)
-        self.C = fitted.capacitance_F(layer) + (spikes.shape[2] + 1) * fitted.laws.cell_silent_F
+        self.C = fitted.column_F(layer, spikes.shape[2])
         self.reset = Reset(silent, layer, self.C, self.phases.reset_s, fitted)
         self.spiking_pairs = (spikes.sum(2, keepdim=True) + 1).unbind() if cells else ()
         self.driven = [a.unbind() if a.dim() == 3 else a for a in driven]
@@ -139,7 +139,7 @@ def added(a: Sequence[Tensor], b: Sequence[Tensor]) -> list[Tensor]:
     return [value + shorter[k] if k < len(shorter) else value for k, value in enumerate(longer)]
 
 
-def _ideal_row_currents(
+def ideal_row_currents(
     spikes: Tensor, g: Conductances, fitted: FittedSpikingCircuit
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Every device always conducts: C du/dt = sum over spiking rows of g (level - rest) - G u."""

@@ -63,6 +63,10 @@ class FittedSpikingCircuit:
             return own
         return own + reach * self.technology.wires.farads.column_F
 
+    def column_F(self, layer: int, rows: int) -> float:
+        """The same with the silent cells of its column."""
+        return self.capacitance_F(layer) + (rows + 1) * self.laws.cell_silent_F
+
     def leak(self, layer: int) -> list[Tensor]:
         """Per k the A / V^k that leave a membrane whose reset is off, scalars."""
         laws = self.laws.coarse_leak if self.coarse and self.laws.coarse_leak else self.laws.leak

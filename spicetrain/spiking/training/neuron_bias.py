@@ -13,6 +13,7 @@ from torch import Tensor
 from spicetrain.array.conductances import Conductances
 from spicetrain.array.device import Device
 from spicetrain.spiking.network import SpikingNetwork
+from spicetrain.spiking.training.parameters import signed_conductances
 
 HALVINGS = 12
 """From the whole range of a device: to less than anyone writes it."""
@@ -34,8 +35,8 @@ def tuned(spikes: Callable[[Conductances], Tensor], g: Conductances, wanted: Ten
     span_S = memristor.g_max_S - memristor.g_min_S
 
     def with_bias(share: Tensor) -> Conductances:
-        pos, neg = (memristor.g_min_S + span_S * side.clamp(0, 1) for side in (share, -share))
-        return g._replace(bias_pos=pos, bias_neg=neg)
+        pair = signed_conductances(share[None], share[None], memristor)
+        return g._replace(bias_pos=pair.bias_pos, bias_neg=pair.bias_neg)
 
     now = (g.bias_pos - g.bias_neg) / span_S
     rate = spikes(g).mean((0, 1))

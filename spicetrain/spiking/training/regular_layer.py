@@ -17,6 +17,7 @@ from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.spiking.circuit import SpikingCircuit
+from spicetrain.spiking.training.columns import product
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,7 @@ def leaky(
     higher   by how much the thresholds are, [samples, columns]
     fires    False: they only integrate, and nothing resets them
     """
-    steps, samples, rows = spikes.shape
-    inputs = torch.addmm(weights[-1], spikes.reshape(-1, rows), weights[:-1]).view(steps, samples, -1)
+    inputs = product(spikes, weights[:-1], weights[-1])
     decay = torch.tensor(beta, dtype=weights.dtype, device=weights.device)
     threshold = 1.0 if higher is None else 1.0 + higher
     fire = surrogate.fast_sigmoid(slope)

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
+from spicetrain.spiking.chip import powers
 from spicetrain.spiking.circuit import SIDES
-from spicetrain.spiking.training.columns import Fired, Reset, added, leaving, product
+from spicetrain.spiking.training.columns import Fired, Reset, added, ideal_row_currents, leaving, product
 from spicetrain.spiking.training.drawn import Deviation
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.phases import Phases
@@ -43,10 +44,10 @@ class SimpleColumns:
     ) -> None:
         laws = fitted.laws
         self.phases, self.extrapolation = Phases.of(fitted.circuit, laws), NONE
-        self.C = fitted.capacitance_F(layer) + (spikes.shape[2] + 1) * laws.cell_silent_F
+        self.C = fitted.column_F(layer, spikes.shape[2])
         cells = fitted.circuit.array == "1t1r"
         self.reached = fitted.domain("cell" if cells else "leak")
-        driven, silent = (_cell_currents if cells else _row_currents)(spikes, g, layer, fitted, deviation)
+        driven, silent = _currents(spikes, g, layer, fitted, deviation)
         self.reset = left_by_reset(silent, layer, self.C, fitted)
         leak = fitted.simple_laws(layer).leak
         factor = 1.0 if deviation is None else deviation.leak_factor
@@ -100,13 +101,12 @@ def mean_currents(
 ) -> tuple[list[Tensor], Currents, float]:
     """(what flows into a membrane in the mean over a step, per power of u [samples, columns], A / V^k; the same while
     all rows are silent, without leaks; its farads) of rows that spike at rates [samples, rows]."""
-    cells, laws = fitted.circuit.array == "1t1r", fitted.laws
-    driven, silent = (_cell_currents if cells else _row_currents)(rates[None], g, layer, fitted, None)
+    driven, silent = _currents(rates[None], g, layer, fitted, None)
     leak, share = fitted.simple_laws(layer).leak, fitted.circuit.clock.integrate_s / fitted.circuit.clock.step_s
     mean = [share * a.squeeze(0) if a.dim() == 3 else share * a for a in driven]
     for power, a in enumerate(silent):
         mean[power] = mean[power] + (1 - share) * a + leak[power]
-    return mean, silent, fitted.capacitance_F(layer) + (rates.shape[1] + 1) * laws.cell_silent_F
+    return mean, silent, fitted.column_F(layer, rates.shape[1])
 
 
 class Exponential:
@@ -155,14 +155,17 @@ def _exponential(a: Currents, C: float, t: float) -> tuple[Tensor, Tensor]:
     return left, a[0] * ((1 - left) / x * (t / C))
 
 
-def _row_currents(
+def _currents(
     spikes: Tensor, g: Conductances, layer: int, fitted: FittedSpikingCircuit, deviation: Deviation | None
 ) -> tuple[Currents, Currents]:
-    """(while the rows spike, while they are silent), of a passive array."""
-    if not fitted.driven(layer):
-        circuit, G = fitted.circuit, g.column_sum()
-        up, down = circuit.rails.vdd_V - circuit.rest_V, circuit.rails.vss_V - circuit.rest_V
-        return (product(spikes, *g.pair_currents(up, down)), -G), (torch.zeros_like(G), -G)
+    """(while the rows spike, while they are silent), without leaks."""
+    if fitted.circuit.array == "1t1r":
+        return _cell_currents(spikes, g, layer, fitted, deviation)
+    return _driven_row_currents(spikes, g, fitted) if fitted.driven(layer) else ideal_row_currents(spikes, g, fitted)
+
+
+def _driven_row_currents(spikes: Tensor, g: Conductances, fitted: FittedSpikingCircuit) -> tuple[Currents, Currents]:
+    """Rows that transistors drive."""
     devices = torch.cat([torch.cat([g.pos, g.bias_pos[None]]), torch.cat([g.neg, g.bias_neg[None]])])
     (silent, gives), (spiking, _) = (rows_of(devices.sum(1), fitted, state)[0][:2] for state in (False, True))
     at_rest = silent @ devices
@@ -175,11 +178,11 @@ def _row_currents(
 def _cell_currents(
     spikes: Tensor, g: Conductances, layer: int, fitted: FittedSpikingCircuit, deviation: Deviation | None
 ) -> tuple[Currents, Currents]:
-    """The same of a 1T1R array."""
+    """Cells of a 1T1R array."""
     laws, rows, columns = fitted.simple_laws(layer), spikes.shape[2], len(g.bias_pos)
     sides = zip(SIDES, ((g.pos, g.bias_pos), (g.neg, g.bias_neg)), strict=True)
     of_sides = [
-        [_power_series(torch.cat([own, bias[None]]) / laws.g_S, powers) for powers in laws.cells[side].tolist()]
+        [powers(of_power, torch.cat([own, bias[None]]) / laws.g_S) for of_power in laws.cells[side].tolist()]
         for side, (own, bias) in sides
     ]
     pairs = [a + b for a, b in zip(*of_sides, strict=True)]
@@ -190,11 +193,3 @@ def _cell_currents(
     quiet = rows - spikes.sum(2, keepdim=True)
     silent = [torch.full_like(pairs[0][0], (rows + 1) * a) for a in laws.silent.tolist()]
     return [a0 + quiet * laws.silent[0], a1 + quiet * laws.silent[1], a2], silent
-
-
-def _power_series(x: Tensor, coefficients: Sequence[float]) -> Tensor:
-    """sum_k coefficients[k - 1] x^k."""
-    value = coefficients[-1] * x
-    for coefficient in coefficients[-2::-1]:
-        value = (value + coefficient) * x
-    return value

@@ -23,7 +23,7 @@ from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.surrogates.laws import SpikingLaws
 from spicetrain.spiking.training.drawn import deviations_of
 from spicetrain.spiking.training.predict import predict
-from spicetrain.spiking.verification.figures import Layer, accuracies, classes, compare_spikes
+from spicetrain.spiking.verification.figures import Layer, classes, compare_spikes, tie_rate
 from spicetrain.spiking.verification.images import Presented, simulate_images
 from spicetrain.spiking.verification.netlist import Netlist
 from spicetrain.technology import Technology
@@ -193,10 +193,9 @@ def _simulated(
     spice = simulate_images(netlist, simulated_as.form, images, simulator)
     expected, found = model.answers(chip), spice.layers
     by_model, by_spice = (classes(layers, model.network) for layers in (expected, found))
-    figures = accuracies(expected, expected, found, model.labels, model.network)
     return {
-        "tie_rate": figures["tie_rate"],
-        "energy_J": float(sum(joule.mean() for joule in spice.energy_J.values())),
+        "tie_rate": tie_rate(found, model.network),
+        "energy_J": spice.mean_energy_J,
         "accuracy_spice": float(np.mean(by_spice == model.labels)),
         "agreement": float(np.mean(by_model == by_spice)),
         "spike_agreement": compare_spikes(expected, found, integrator=model.network.integrator)["spike_agreement"],

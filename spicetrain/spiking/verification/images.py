@@ -58,6 +58,11 @@ class SimulatedImages:
         names = [name for name in self.kept[0] if name.startswith(_ENERGY)]
         return {name.removeprefix(_ENERGY): np.array([float(image[name]) for image in self.kept]) for name in names}
 
+    @property
+    def mean_energy_J(self) -> float:
+        """Of all supplies, an image."""
+        return float(sum(joule.mean() for joule in self.energy_J.values()))
+
     @cached_property
     def seconds(self) -> NDArray[np.float64]:
         """Of ngspice, [images]."""

@@ -45,7 +45,7 @@ def operating_figures(
         accuracy_spice=figures["accuracy_spice"],
         accuracy_nominal_model=figures["accuracy_model"],
         tie_rate=figures["tie_rate"],
-        energy_per_inference_J=float(sum(joule.mean() for joule in spice.energy_J.values())),
+        energy_per_inference_J=spice.mean_energy_J,
         **(
             {}
             if there is None

@@ -311,33 +311,37 @@ def _on_more_images(asked: SpikingVerification) -> dict[str, Any]:
 
 
 def _operating(asked: SpikingVerification, name: str, simulator: Simulator) -> OperatingFigures:
-    one, network = asked.under(name), asked.network
+    one, network, alone = asked.under(name), asked.network, asked.settings.model_images
     nominal = predict(network, one.spikes, one.circuit, one.laws, technology=one.conditions.modelled)
-    there, technology = None, one.conditions.simulated
-    netlist = one.netlist
-    if one.laws_under is not None and one.settings.operating_laws:
-        laws = one.laws_under(name, technology, one.simulated_circuit)
-        there = predict(network, one.spikes, one.simulated_circuit, laws, technology=technology)
-        netlist = Netlist.of(network, one.simulated_circuit, technology, laws)  # cells of a 1t1r as they are there
-    figures = operating_figures(netlist, one.form, list(one.spikes), one.labels, simulator, nominal, there)
-    images = one.settings.model_images
-    if there is None or not images:
+    presented, technology = list(one.spikes), one.conditions.simulated
+    if one.laws_under is None or not one.settings.operating_laws:
+        return operating_figures(one.netlist, one.form, presented, one.labels, simulator, nominal, None)
+    laws = one.laws_under(name, technology, one.simulated_circuit)
+    netlist = Netlist.of(network, one.simulated_circuit, technology, laws)  # cells of a 1t1r as they are there
+    every = one._spikes(max(len(presented), alone))
+    model = predict(network, every, one.simulated_circuit, laws, technology=technology)
+    there = _first(model, len(presented))
+    figures = operating_figures(netlist, one.form, presented, one.labels, simulator, nominal, there)
+    if not alone:
         return figures
-    alone = predict(network, one._spikes(images), one.simulated_circuit, laws, technology=technology)
-    accuracy = float(np.mean(classes(alone, network) == one.dataset.test_labels[:images]))
-    return figures.model_copy(update={"model_images": images, "accuracy_model": accuracy})
+    accuracy = float(np.mean(classes(_first(model, alone), network) == one.dataset.test_labels[:alone]))
+    return figures.model_copy(update={"model_images": alone, "accuracy_model": accuracy})
+
+
+def _first(layers: Sequence[Layer], images: int) -> list[Layer]:
+    return [(spikes[:images], v[:images]) for spikes, v in layers]
 
 
 def _energy(spice: SimulatedImages) -> dict[str, Any]:
     """Means over the images."""
     by_supply = {supply: float(joule.mean()) for supply, joule in spice.energy_J.items()}
-    return {"energy_per_inference_J": sum(by_supply.values()), "energy_by_supply_J": by_supply}
+    return {"energy_per_inference_J": spice.mean_energy_J, "energy_by_supply_J": by_supply}
 
 
 def _flat(flat: SimulatedImages, reduced: SimulatedImages) -> FlatFigures:
     """Flat against the same images in the reduced form: membranes at every latch, of neurons that fire as well."""
     images = len(flat.kept)
-    same: Sequence[Layer] = [(spikes[:images], v[:images]) for spikes, v in reduced.layers]
+    same = _first(reduced.layers, images)
     differing = mismatches(flat.layers, same)
     return FlatFigures(
         images=images,
