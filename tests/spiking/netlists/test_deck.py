@@ -259,6 +259,28 @@ def test_a_technology_of_subcircuits(made_up: Technology, ngspice: Ngspice) -> N
     assert set(saved_vectors(network, spiking)) <= values.keys()
 
 
+def test_boosted_word_lines_open_a_cell_to_its_resistor(ptm90: Technology, ngspice: Ngspice) -> None:
+    """Against the exponential of the memristor alone; a second layer's drivers stand between the boosted supplies."""
+    plain = circuit("1t1r", capacitance_F=[5e-14], reset_fingers=[0.1], leak_gate_V=-0.5)
+    boosted, g = plain.changed(word_line_boost_V=0.5), ptm90.memristor.g_max_S
+    box = Crossbar(*(np.full(shape, value) for shape, value in (((1, 1), g), ((1, 1), 1e-15), (1, g), (1, 1e-15))))
+    network, spikes = SpikingNetwork((box,), (UNREACHED_V,)), np.ones((1, 1), bool)
+    off = []
+    for spiking in (plain, boosted):
+        (membranes,), _, values = run(network, spiking, ptm90, spikes, "flat", ngspice)
+        seconds = spiking.clock.integrate_s - spiking.clock.edge_s / 2
+        ideal = spiking.rails.vdd_V * -np.expm1(-2 * g * seconds / 5e-14)
+        off.append(abs(float(membranes[0, 0]) - ideal))
+        assert set(saved_vectors(network, spiking)) <= values.keys()
+        assert ("i(vword_high)" in values) == (spiking is boosted)
+    assert off[1] < 0.1 * off[0] and off[0] > 0.05
+    deep = spiking_deck(random_network(ptm90, (0.05, 0.05), 3, 2, 1), boosted, ptm90, np.ones((2, 3), bool), "flat")
+    assert "Mpe1_0 e1_0 ge1_0 word_high word_high" in deep.text() and "Vword_high word_high 0 1.0" in deep.text()
+    assert boosted.fingerprint != plain.fingerprint == plain.changed(word_line_boost_V=0.0).fingerprint
+    with pytest.raises(ConfigurationError, match="no word lines"):
+        circuit("1r").changed(word_line_boost_V=0.1)
+
+
 @pytest.mark.parametrize("shape", [(3,), (2, 4), (0, 3), (2, 3, 1)])
 def test_spikes_of_another_shape_are_refused(shape: tuple[int, ...], ptm90: Technology) -> None:
     network = random_network(ptm90, (0.02,), 3, 2)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from interrupted import interrupt_at, metrics
 
+from spicetrain.array.wires import Wires
 from spicetrain.datasets import Dataset, load_dataset
 from spicetrain.errors import ArchitectureMismatch, ConfigurationError
 from spicetrain.schema import parse
@@ -18,8 +19,11 @@ from spicetrain.spiking.chip import ChipLaw
 from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.definition import SpikingNetworkSettings, SpikingTrainingSettings
 from spicetrain.spiking.network import SpikingNetwork
+from spicetrain.spiking.training.circuit_method import CircuitLayers
 from spicetrain.spiking.training.encoding import encode
+from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.loop import train as train_network
+from spicetrain.spiking.training.model import TrainableSpikingNetwork
 from spicetrain.spiking.training.neuron_bias import BIASES
 from spicetrain.spiking.training.predict import predict
 from spicetrain.technology import Technology
@@ -151,6 +155,48 @@ def test_metrics_say_what_was_measured(method: Any, train: Trainer, tmp_path: Pa
     assert line["tie_rate_test"] == pytest.approx((ranked[:, -1] == ranked[:, -2]).mean())
     assert 0 <= line["accuracy_validation"] <= 1
     assert len(line["spike_rates"]) == 2 and all(0 < rate < 1 for rate in line["spike_rates"])
+
+
+@pytest.mark.parametrize("method", ["circuit", "regular"])
+def test_training_may_begin_without_time(method: Any, train: Trainer, tmp_path: Path) -> None:
+    """Static epochs alone learn what is then scored in time."""
+    shape = SpikingNetworkSettings(layers=(4, 10, 3), steps=10, encoder="dither", readout="integrator")
+    asked: dict[str, Any] = {"epochs": 30, "learning_rate": 0.05, "method": method, "static_epochs": 30}
+    train(tmp_path / "static", shape, **asked)
+    static = metrics(tmp_path / "static")
+    assert static[-1]["accuracy_test"] > 0.8 and static[-1]["loss"] < 0.5 * static[0]["loss"]
+    train(tmp_path / "both", shape, **asked | {"static_epochs": 29})
+    both = metrics(tmp_path / "both")
+    assert [line["loss"] for line in both[:29]] == [line["loss"] for line in static[:29]]
+    assert both[29]["loss"] != static[29]["loss"]
+    with pytest.raises(ArchitectureMismatch, match="static_epochs"):
+        train(tmp_path / "both", shape, **asked | {"static_epochs": 28})
+
+
+def test_an_epoch_tells_how_near_its_laws_are_to_the_measured_ones(train: Trainer, tmp_path: Path) -> None:
+    train(tmp_path / "simple", epochs=2)
+    for line in metrics(tmp_path / "simple"):
+        assert 0.9 < line["simple_spikes"] <= 1 and 0.5 < line["simple_cosine"] < 1.0001
+    train(tmp_path / "measured", epochs=2, laws="measured")
+    train(tmp_path / "regular", epochs=2, method="regular")
+    for name in ("measured", "regular"):
+        assert not any("simple_spikes" in line for line in metrics(tmp_path / name))
+
+
+def test_a_network_learns_by_simple_laws_and_is_scored_by_measured_ones(ptm90: Technology) -> None:
+    def model(technology: Technology, **changes: Any) -> TrainableSpikingNetwork:
+        fitted = FittedSpikingCircuit(CIRCUIT, LAWS, technology=technology)
+        settings = SpikingTrainingSettings(method="circuit", **changes)
+        return TrainableSpikingNetwork(SHAPE, settings, technology.memristor, fitted)
+
+    def simple(of: TrainableSpikingNetwork) -> bool:
+        assert isinstance(of.method, CircuitLayers)
+        return of.method.fitted.simple
+
+    one = model(ptm90)
+    assert simple(one) and not simple(one.eval()) and simple(one.train())
+    for other in (model(ptm90, laws="measured"), model(ptm90.changed(wires=Wires(row_ohm=1.0, column_ohm=1.0)))):
+        assert not simple(other) and not simple(other.train())
 
 
 def test_a_network_tells_what_the_regular_model_needs(train: Trainer, tmp_path: Path) -> None:

@@ -69,6 +69,17 @@ def test_driven_rows_give_way_to_their_own_column() -> None:
     assert errors[1] < 0.02 * errors[0] < 0.02 * 0.05
 
 
+def test_a_column_alone_has_the_rows_that_give_way_to_it() -> None:
+    """Nothing else pulls on them: what is left is what their drivers bend in a phase, of the second order."""
+    g = conductances(60, 1)
+    C = float(g.column_sum().mean()) * 15e-9
+    circuit = circuit_of("1r", 0.05, C, inputs="driven")
+    laws = ideal_laws(circuit, leak_S=1e-7, reset_S=1e3, driver_S=1e-4)
+    scored, learnt = both(FittedSpikingCircuit(circuit, laws, torch.float64), random_spikes(60), g, 0.3)
+    assert not scored.spikes.any() and float(scored.membranes.abs().max()) > 0.02
+    torch.testing.assert_close(learnt.membranes, scored.membranes, rtol=0, atol=1e-6)
+
+
 def test_cells_that_bend_are_parabolas() -> None:
     g, threshold_V = conductances(5, 3), 0.05
     circuit = circuit_of("1t1r", threshold_V, 4e-7 * float((g.pos - g.neg).sum(0).abs().mean()) / 2)
