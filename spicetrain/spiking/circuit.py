@@ -7,6 +7,7 @@ inhibitory ones to `vss_V` (V_I).
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
@@ -21,6 +22,9 @@ from spicetrain.rails import Rails
 from spicetrain.schema import Definition, find_toml, parse, read_toml
 from spicetrain.spiking.foreign import ForeignNeuron, read_neuron
 from spicetrain.storage import content_hash
+
+LATCH_FOLLOWS_S = 1e-12
+"""Of the ideal latch that every neuron has in the netlist."""
 
 Positive = Annotated[float, Field(gt=0)]
 Geometry = dict[str, float]
@@ -44,6 +48,18 @@ class Clock(Definition):
     @property
     def step_s(self) -> float:
         return self.integrate_s + self.rest_s
+
+    @property
+    def closing_s(self) -> float:
+        """How long before the end of integrate_s the latch begins to close."""
+        return 0.1 * self.edge_s
+
+    @property
+    def latch_early_s(self) -> float:
+        """By how much before the end of integrate_s the latch takes its answer, in the mean over its memory: it follows
+        with LATCH_FOLLOWS_S, ever more slowly while it closes."""
+        t, c = LATCH_FOLLOWS_S, self.closing_s
+        return math.sqrt(math.pi * c * t / 2) * math.erf(math.sqrt(c / (2 * t))) + t * math.exp(-c / (2 * t))
 
     @model_validator(mode="after")
     def _edges_fit(self) -> Self:

@@ -38,9 +38,11 @@ class CellPulsePlan(CellCapacitancePlan):
 
 
 class ThresholdPlan(PlanSection):
-    """Trip voltage of the threshold inverter for ramps of +-`slopes_V_per_s`, and at DC; ramps begin `ramp_V` off."""
+    """Trip voltage of the threshold inverter for ramps of +-`slopes_V_per_s`, and at DC; for membranes of these slopes
+    that settle, with time constants of so many clock steps; all begin `ramp_V` off."""
 
-    slopes_V_per_s: tuple[PositiveFloat, ...] = (1e6, 3e6, 1e7, 3e7, 1e8)
+    slopes_V_per_s: tuple[PositiveFloat, ...] = (1e6, 2e6, 5e6, 1e7, 2e7, 3e7)
+    settling_steps: tuple[PositiveFloat, ...] = (2.0, 8.0)
     ramp_V: float = Field(default=0.05, gt=0)
 
 

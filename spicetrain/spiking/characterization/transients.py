@@ -33,17 +33,22 @@ from spicetrain.spiking.netlists.cells import (
 from spicetrain.technology import Technology
 
 _POINTS = 2000  # of a ramp
+_TRIP = ("slope_V_per_s", "rate_per_s", "trip_V")
 _ANSWER = 0.25  # of integrate_s: how long a foreign neuron may take to answer
+_LEAST_SWING = 0.25  # of ramp_V: of a membrane that settles, how far its end is beyond the threshold
 # ngspice's own chgtol, 1e-14 C, is more than any charge of a cell.
 _OPTIONS = {"reltol": 1e-5, "vntol": 1e-9, "abstol": 1e-12, "chgtol": 1e-18}
 
 
 @dataclass(frozen=True)
 class ThresholdSweep(SpikingSweep[ThresholdPlan]):
-    """slope_V_per_s, trip_V: the membrane at which the inverter's output crosses threshold_V, minus threshold_V, while
-    the membrane is a ramp; slope 0: at DC. Of a foreign neuron: at which its output crosses the latch's level."""
+    """slope_V_per_s, rate_per_s, trip_V: the membrane at which the inverter's output crosses threshold_V, minus
+    threshold_V, and its slope there, while the membrane is a ramp; slope 0: at DC. Of a foreign neuron: at which its
+    output crosses the latch's level. With a settling_s the membrane is on its way to an end, with that time constant
+    and that slope at the threshold; rate_per_s: of its slope, -1 / settling_s, of a ramp 0."""
 
     slope_V_per_s: float
+    settling_s: float | None = None
 
     def deck(self) -> Deck:
         circuit, threshold_V = self.new(), self.circuit.threshold_V(0)
@@ -55,11 +60,23 @@ class ThresholdSweep(SpikingSweep[ThresholdPlan]):
             circuit.V("m", "m", circuit.gnd, 0.0)
             analysis = f".dc vm {start!r} {stop!r} {(stop - start) / _POINTS!r}"
             return self.answer(circuit, analysis, saves, _POINTS + 1)
-        seconds = (stop - start) / self.slope_V_per_s
-        add_pwl(circuit, "m", [(0.0, start), (seconds, stop)])
+        if self.settling_s is None:
+            seconds = (stop - start) / self.slope_V_per_s
+            add_pwl(circuit, "m", [(0.0, start), (seconds, stop)])
+        else:
+            there = (self._end_V - start) / (self._end_V - threshold_V)
+            seconds = self.settling_s * (1 + float(np.log(there)))
+            way = f"{start!r} {self._end_V!r} 0 {self.settling_s!r} {2 * seconds!r} 1"
+            circuit.raw_spice += f"Vm m 0 exp({way})\n"
         step = seconds / _POINTS
         deck = self.answer(circuit, f".tran {step!r} {seconds!r} 0 {step!r}", saves, None)
         return replace(deck, options=_OPTIONS)
+
+    @property
+    def _end_V(self) -> float:
+        """Where a membrane that settles goes."""
+        assert self.settling_s is not None
+        return self.circuit.threshold_V(0) + self.slope_V_per_s * self.settling_s
 
     @property
     def _ramp_V(self) -> float:
@@ -72,13 +89,19 @@ class ThresholdSweep(SpikingSweep[ThresholdPlan]):
 
     def columns(self, values: Mapping[str, NDArray]) -> Columns:
         v, output = values["v(m)"], values["v(q)"]
-        threshold_V = self.circuit.threshold_V(0)
-        if self.circuit.neuron.foreign is not None:
-            trip = crossing_V(v, output, self.circuit.latch_level_V(threshold_V)) - threshold_V
+        threshold_V, foreign = self.circuit.threshold_V(0), self.circuit.neuron.foreign is not None
+        level_V = self.circuit.latch_level_V(threshold_V) if foreign else threshold_V
+        if self.settling_s is not None and not output.min() < level_V < output.max():
+            return {name: np.array([]) for name in _TRIP}  # it trips beyond the membrane's end
+        if foreign:
+            trip = crossing_V(v, output, level_V) - threshold_V
         else:
             order = np.argsort(output)
             trip = np.interp(threshold_V, output[order], v[order]) - threshold_V
-        return {"slope_V_per_s": np.array([self.slope_V_per_s]), "trip_V": np.array([trip])}
+        slope, rate = self.slope_V_per_s, 0.0
+        if self.settling_s is not None:
+            slope, rate = (self._end_V - threshold_V - trip) / self.settling_s, -1 / self.settling_s
+        return {name: np.array([x]) for name, x in zip(_TRIP, (slope, rate, trip), strict=True)}
 
 
 @dataclass(frozen=True)
@@ -273,10 +296,12 @@ def _charge(time: NDArray, current: NDArray) -> NDArray[np.float64]:
 
 
 def threshold_sweeps(plan: ThresholdPlan, subject: Subject, parts: int) -> list[ThresholdSweep]:
-    slopes = (0.0, *plan.slopes_V_per_s, *(-slope for slope in plan.slopes_V_per_s))
+    settling_s = [steps * subject.circuit.clock.step_s for steps in plan.settling_steps]
+    both = [slope * sign for sign in (1, -1) for slope in plan.slopes_V_per_s]
+    settling = [(v, t) for t in settling_s for v in both if abs(v) * t >= _LEAST_SWING * plan.ramp_V]
+    cases = [(0.0, None), *((slope, None) for slope in both), *settling]
     return [
-        ThresholdSweep(plan, subject.technology, k, len(slopes), subject.circuit, slope)
-        for k, slope in enumerate(slopes)
+        ThresholdSweep(plan, subject.technology, k, len(cases), subject.circuit, *case) for k, case in enumerate(cases)
     ]
 
 

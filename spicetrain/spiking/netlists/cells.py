@@ -13,7 +13,7 @@ from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.netlists.cells import VDD, VSS, Kind, models_only, transistor
 from spicetrain.spiking.chip import NeuronShifts, Shift
-from spicetrain.spiking.circuit import SIDES, Clock, Pair, Side, SpikingCircuit
+from spicetrain.spiking.circuit import LATCH_FOLLOWS_S, SIDES, Clock, Pair, Side, SpikingCircuit
 from spicetrain.spiking.foreign import RESET_FINGERS
 from spicetrain.spiking.inputs import Inputs, row_volts
 from spicetrain.technology import Technology
@@ -26,9 +26,9 @@ HIGH_WORD, LOW_WORD = "word_high", "word_low"
 # and at tight tolerances ngspice found no time step small enough.)
 _FOLLOW, _PASS = "follow", "hand_on"
 _PASSES_BELOW, _SHARPNESS = 0.02, 500.0  # of `en`
-_CLOSES = 0.1  # of an edge: how long before integrate_s the latch begins to close
-# 1 ps to follow, 1 ms to forget.
-_LATCH_F, _LATCH_S, _HELD_S = 1e-15, 1e-3, 1e-12
+# 1 ms to forget.
+_LATCH_F, _HELD_S = 1e-15, 1e-12
+_LATCH_S = _LATCH_F / LATCH_FOLLOWS_S
 # Decisions per volt at the output of the threshold inverter: half a spike is left within 0.02 uV of the trip (1e5:
 # 1 uV); steeper costs no iteration, because nothing feeds back while the latch follows.
 _DECISION_PER_V = 1e7
@@ -63,12 +63,12 @@ def supplies(spiking: SpikingCircuit) -> tuple[str, ...]:
 
 
 def _add_follow(circuit: Circuit, clock: Clock, steps: int) -> None:
-    """1 from two edges after the start of a step until shortly before the end of its integrate phase, else 0."""
+    """Rises from an edge after the start of a step to 1 shortly before the end of its integrate phase, else 0: every
+    corner of a source costs ngspice some points in time."""
     corners = [(0.0, 0.0)]
     for start in (k * clock.step_s for k in range(steps)):
         stop = start + clock.integrate_s
-        corners += [(start + clock.edge_s, 0.0), (start + 2 * clock.edge_s, 1.0)]
-        corners += [(stop - _CLOSES * clock.edge_s, 1.0), (stop, 0.0)]
+        corners += [(start + clock.edge_s, 0.0), (stop - clock.closing_s, 1.0), (stop, 0.0)]
     add_pwl(circuit, _FOLLOW, corners)
 
 

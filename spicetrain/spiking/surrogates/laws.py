@@ -10,7 +10,8 @@ Voltages in the polynomials are u = v - rest_V, so that a membrane at rest is at
                q = pairs cell_silent_F u + spiking pairs (cell_spiking_F u - cell_on_C)     held at the column
                of which spiking pairs (cell_off_F u + cell_off_C) returns to it when word lines fall
     driver     i(x) = sum_k driver[k] x^k, x = v_row - level_V               out of the driver into the row; 1r
-    threshold  a neuron fires when its membrane at the latch is above threshold_V + trip_offset_V + trip_delay_s du/dt
+    threshold  a neuron fires when its membrane at the latch is above threshold_V + trip(du/dt) + rate bend(du/dt),
+               rate: at which du/dt changes, of a membrane that settles -1 / its time constant
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from spicetrain.storage import content_hash, write_atomic
 from spicetrain.surrogates.fitted_file import header, read_fitted
 from spicetrain.surrogates.levenberg_marquardt import Vector
 
-FORMAT = "spicetrain-spiking-laws-4"
+FORMAT = "spicetrain-spiking-laws-5"
 Range = tuple[float, float]
 
 
@@ -54,9 +55,10 @@ class SpikingLaws:
 
     leak, reset     per layer [K+1], A / V^k: out of the membrane, of the whole neuron with its reset off and on
     coarse_leak     per layer: the same with at most a cubic, for training
-    reset_charge_C  per layer: what the falling reset gate injects into the membrane, coulomb
-    reset_lost_s    by how much shorter than clock.rest_s the reset conducts
-    trip_offset_V, trip_delay_s   see the module
+    reset_charge_C  per layer: what the falling reset gate injects into the membrane, coulomb; reset_rise_C  and what
+                    the rising one does
+    reset_lost_s    by how much shorter than clock.rest_s the reset conducts, half of it at each end
+    trip, trip_bend [K+1], V / (V/s)^k and V s / (V/s)^k: see the module
     neuron_F        per layer: see the module; the mean between rest and threshold
     neuron_excess_C per layer [points] over equally spaced u of the domain `charge`
     drivers         (side, spiking) -> Driver; 1r only
@@ -76,9 +78,10 @@ class SpikingLaws:
     leak: tuple[Vector, ...]
     reset: tuple[Vector, ...]
     reset_charge_C: tuple[float, ...] = (0.0,)
+    reset_rise_C: tuple[float, ...] = (0.0,)
     reset_lost_s: float = 0.0
-    trip_offset_V: float = 0.0
-    trip_delay_s: float = 0.0
+    trip: Vector = field(default_factory=lambda: np.zeros(2))
+    trip_bend: Vector = field(default_factory=lambda: np.zeros(2))
     neuron_F: tuple[float, ...] = (0.0,)
     neuron_excess_C: tuple[Vector, ...] = ()
     drivers: Mapping[tuple[Side, bool], Driver] = field(default_factory=dict)
@@ -123,6 +126,7 @@ def _taken_apart(laws: SpikingLaws) -> tuple[dict[str, Vector], dict[str, Any]]:
     arrays |= {f"coarse_leak.{layer}": value for layer, value in enumerate(laws.coarse_leak)}
     arrays |= {f"reset.{layer}": value for layer, value in enumerate(laws.reset)}
     arrays |= {f"neuron_excess.{layer}": value for layer, value in enumerate(laws.neuron_excess_C)}
+    arrays |= {"trip": laws.trip, "trip_bend": laws.trip_bend}
     arrays |= {f"driver.{_state(*key)}": driver.current for key, driver in laws.drivers.items()}
     arrays |= {f"cell.{side}": curves.table for side, curves in laws.cells.items()}
     arrays |= {f"silent_cell.{side}": value for side, value in laws.silent_cells.items()}
@@ -133,7 +137,7 @@ def _taken_apart(laws: SpikingLaws) -> tuple[dict[str, Vector], dict[str, Any]]:
 
 
 _PLAIN = (
-    *("rest_V", "neuron_F", "reset_charge_C", "reset_lost_s", "trip_offset_V", "trip_delay_s", "domains"),
+    *("rest_V", "neuron_F", "reset_charge_C", "reset_rise_C", "reset_lost_s", "domains"),
     *("cell_on_C", "cell_off_C", "cell_silent_F", "cell_spiking_F", "cell_off_F", "cell_late_s", "cell_ceases_s"),
 )
 
@@ -158,6 +162,8 @@ def _rebuilt(arrays: dict[str, Vector], plain: dict[str, Any]) -> SpikingLaws:
         coarse_leak=_numbered(arrays, "coarse_leak"),
         reset=_numbered(arrays, "reset"),
         neuron_excess_C=_numbered(arrays, "neuron_excess"),
+        trip=arrays["trip"],
+        trip_bend=arrays["trip_bend"],
         drivers=drivers,
         cells={side: CellCurves.of(table, plain["cells"][side]) for side, table in _by_side(arrays, "cell").items()},
         silent_cells=_by_side(arrays, "silent_cell"),

@@ -31,8 +31,11 @@ from spicetrain.surrogates.settings import SurrogateSettings
 
 _ALLOWED_V = 2e-6  # of a current's error, as what it moves a membrane by in a clock step
 _ALLOWED = 0.01  # and as a share of the current
+_RESET_ALLOWED = 1e-4  # a reset that leaves half of a membrane leaves its current's error too
 LARGEST_DEGREE = 8
-_TRIP_ALLOWED_V, _USUAL_SLOPE_V_PER_S = 5e-5, 5e6  # of the threshold: faster membranes count less
+_TRIP_DEGREE, _BEND_DEGREE = 4, 3
+_TRIP_ALLOWED_V, _TRIP_ALLOWED = 1e-6, 5e-4  # of the trip, and as a share of it
+_RESIDUE_ALLOWED_V, _RESIDUE_ALLOWED = 5e-6, 2e-3  # of what a reset leaves, and as a share of it
 _RK_STEPS = 100
 _CHARGE_POINTS = 481
 
@@ -64,7 +67,7 @@ def fit_reset(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, s
         v, i = columns_of(table, {"layer": layer}, "v_membrane_V", "i_A")
         above = v - circuit.rest_V > 1e-6
         u, i = v[above] - circuit.rest_V, i[above]
-        fits.append(fit_curve(u, i / u, _ALLOWED * i / u, LARGEST_DEGREE - 2, settings))
+        fits.append(fit_curve(u, i / u, _RESET_ALLOWED * i / u, LARGEST_DEGREE - 1, settings))
         curves.append(Curve(f"layer {layer + 1}", u, i, u * value(u, fits[-1].coefficients)))
         high = float(u.max())
     report = report_of(fits, "S", 0.0, high, circuit)
@@ -99,32 +102,44 @@ def fit_charge(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, 
 def fit_threshold(
     table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, settings: SurrogateSettings
 ) -> Fitted:
-    """trip = offset + delay slope; each point's error is that of the line through the others."""
-    slope, trip = columns_of(table.sort_values("slope_V_per_s"), {}, "slope_V_per_s", "trip_V")
-    basis = np.stack([np.ones_like(slope), slope], 1)
-    weight = 1 / (_TRIP_ALLOWED_V * (1 + (slope / _USUAL_SLOPE_V_PER_S) ** 2))
+    """trip = polynomial of the slope + rate times another one; each point's error is that of a fit to the others."""
+    table = table.sort_values(["slope_V_per_s", "rate_per_s"])
+    slope, rate, trip = columns_of(table, {}, "slope_V_per_s", "rate_per_s", "trip_V")
+    ramps, largest = int((rate == 0).sum()), float(np.abs(slope).max())
+    powers = np.arange(min(_TRIP_DEGREE, ramps - 1) + 1)
+    bend_powers = np.arange(1, _BEND_DEGREE + 1)
+    in_powers = [(slope[:, None] / largest) ** k for k in (powers, bend_powers)]
+    basis = np.column_stack([in_powers[0], rate[:, None] * in_powers[1]])
+    scale = np.maximum(np.abs(basis).max(0), 1e-300)  # no membrane settles: columns of 0
+    allowed = _TRIP_ALLOWED_V + _TRIP_ALLOWED * np.abs(trip)
 
-    def line(kept: Any) -> Vector:
-        scale = np.abs(slope).max()
-        scaled = basis[kept] * [1, 1 / scale] * weight[kept, None]
-        return np.linalg.lstsq(scaled, trip[kept] * weight[kept], rcond=None)[0] / [1, scale]
+    def fitted(kept: Any) -> Vector:
+        of_kept = (basis / scale)[kept] / allowed[kept, None]
+        return np.linalg.lstsq(of_kept, trip[kept] / allowed[kept], rcond=None)[0] / scale
 
-    without = np.array([basis[k] @ line(np.arange(len(slope)) != k) for k in range(len(slope))])
-    offset, delay = line(slice(None))
+    every = np.arange(len(slope))
+    without = np.array([basis[k] @ fitted(every != k) for k in every])
+    found = fitted(every)
     report = {
         "errors": absolute_errors(without, trip, "V") | {"points": len(trip)},
         "domain": {"slope_V_per_s": [float(slope.min()), float(slope.max())]},
     }
-    laws = replace(laws, trip_offset_V=float(offset), trip_delay_s=float(delay))
-    figure = plot_curves(
-        [Curve("trip", slope, trip, basis @ [offset, delay])], "slope", "V/s", "trip from threshold", "V"
-    )
-    return laws, report, figure
+    domains = {**laws.domains, "slope": (float(slope.min()), float(slope.max()))}
+    of_slope, of_bend = np.split(found, [len(powers)])
+    bend = np.append(0.0, of_bend / largest**bend_powers)
+    laws = replace(laws, trip=of_slope / largest**powers, trip_bend=bend, domains=domains)
+    curves = [
+        Curve("a ramp" if one == 0 else f"settling in {-1 / one:.2g} s", *(a[rate == one] for a in (slope, trip, model)))
+        for one in np.unique(rate)[::-1]
+        for model in (basis @ found,)
+    ]
+    return laws, report, plot_curves(curves, "slope", "V/s", "trip from threshold", "V")
 
 
 def fit_residue(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit, settings: SurrogateSettings) -> Fitted:
-    """What the falling gate injects, and by how much the reset is shorter than the rest phase: the reset's law and the
-    column's conductance do the rest. ConfigurationError: the law is not known."""
+    """What the gate's edges inject, and by how much the reset is shorter than the rest phase: the reset's law and the
+    column's conductance, which holds from the first edge's start to the last one's end, do the rest.
+    ConfigurationError: the law is not known."""
     require_known("reset" in laws.domains and len(laws.reset) > 0, "reset_residue", "reset_current")
     require_known(len(laws.neuron_excess_C) > 0, "reset_residue", "neuron_capacitance")
     table = table[table["v_before_V"] - circuit.rest_V <= laws.domains["reset"][1]]
@@ -132,25 +147,28 @@ def fit_residue(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit,
     before, after, layers = before - circuit.rest_V, after - circuit.rest_V, layers_in(table)
     C = np.array([circuit.capacitance_F(int(k)) + of_layer(laws.neuron_F, int(k)) for k in layer])
     reset = [of_layer(laws.reset, int(k)) for k in layers]
-    allowed = 1e-4 + 0.05 * np.abs(after)
+    allowed = _RESIDUE_ALLOWED_V + _RESIDUE_ALLOWED * np.abs(after)
     duration, unit_C = circuit.clock.rest_s, 1e-3 * circuit.capacitance_F(0)
 
     def model(p: Vector) -> Vector:
-        left = np.empty_like(before)
+        rise_V, fall_V = (q[layer.astype(int)] * unit_C / C for q in np.split(p[1:], 2))
+        at_edge = np.exp(-g / C * (circuit.clock.edge_s + p[0] * duration) / 2)
+        u = before * at_edge + rise_V
         for k in layers:
             here = layer == k
-            left[here] = _discharged(before[here], reset[k], g[here], C[here], duration * (1 - p[0]))
-        return left + p[1 + layer.astype(int)] * unit_C / C
+            u[here] = _discharged(u[here], reset[k], g[here], C[here], duration * (1 - p[0]))
+        return (u + fall_V) * at_edge
 
     fitted, held_out = train_test_split(np.arange(len(after)), test_size=settings.held_out, random_state=settings.seed)
-    start = np.zeros(1 + len(layers))
+    start = np.zeros(1 + 2 * len(layers))
     p = least_squares(lambda p: ((model(p) - after) / allowed)[fitted], start).x
     found = model(p)
     report = {
         "errors": absolute_errors(found[held_out], after[held_out], "V") | {"points": len(held_out)},
         "domain": {"v_before_V": [float(table["v_before_V"].min()), float(table["v_before_V"].max())]},
     }
-    laws = replace(laws, reset_lost_s=float(p[0] * duration), reset_charge_C=tuple(float(q * unit_C) for q in p[1:]))
+    rise, fall = (tuple(float(q * unit_C) for q in of_layers) for of_layers in np.split(p[1:], 2))
+    laws = replace(laws, reset_lost_s=float(p[0] * duration), reset_rise_C=rise, reset_charge_C=fall)
     curves = [
         Curve(f"layer {k + 1}, {one:.2g} S", before[here], after[here], found[here])
         for k in layers

@@ -13,7 +13,7 @@ from torch import Tensor
 from spicetrain.spiking.circuit import SIDES
 from spicetrain.spiking.surrogates.laws import Range
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
-from spicetrain.spiking.training.membrane import current, toward
+from spicetrain.spiking.training.membrane import current, steepness, toward
 
 _POINTS = 4001  # between the rails: 0.25 mV apart where these are +-0.5 V
 
@@ -67,8 +67,9 @@ def _of_sides(fitted: FittedSpikingCircuit, u: np.ndarray) -> list[tuple[np.ndar
 
 def advance_cells(
     u: Tensor, shares: Tensor, volts: Volts, a: Sequence[Tensor], C: float, t: float, domain: Range | None, parts: int
-) -> tuple[Tensor, Tensor]:
-    """(u after t seconds of C du/dt = sum_m shares_m volts_m(u) + sum_k a_k u^k, the current at its end).
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(u after t seconds of C du/dt = sum_m shares_m volts_m(u) + sum_k a_k u^k, the current at its end and its slope,
+    A / V, which passes no gradient).
 
     shares  [samples, columns, M] of both sides, siemens
     a       A / V^k; beyond `domain` along the tangent
@@ -78,12 +79,12 @@ def advance_cells(
     def flowing(u: Tensor) -> tuple[Tensor, Tensor]:
         i, slope = _Cells.apply(u, shares, volts)
         held = u if domain is None else u.clamp(*domain)
-        steep = current(held, [k * value for k, value in enumerate(a)][1:])
+        steep = steepness(held, a)
         return i + current(held, a) + steep * (u - held), slope + steep.detach()
 
     for _ in range(parts):
         u = toward(u, flowing, C, t / parts)
-    return u, flowing(u)[0]
+    return u, *flowing(u)
 
 
 class _Cells(torch.autograd.Function):

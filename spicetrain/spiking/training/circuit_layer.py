@@ -3,9 +3,10 @@
 A clock step k, u = v - rest_V (membrane.py), edges taken as steps in their middle:
 
     integrate  from half the rising edge to the latch at k T + integrate_s, the rows as the spikes say
-    latch      a neuron fires when u is above threshold + offset + delay du/dt: its inverter answers a little late
+    latch      a neuron fires when u is above threshold + what du/dt, and how that changes, are to its inverter, which
+               answers late
     rest       what is left of the falling edge with the rows still driven, then rest_s with all rows silent; the
-               neurons that fired with their reset on, whose gate leaves a charge on the membrane at the next rise
+               neurons that fired with their reset on, whose gate's edges leave charges on the membrane
 
 The neurons of an integrator (FittedSpikingCircuit) are the same but for the latch: none fires, and none is reset.
 
@@ -17,20 +18,22 @@ with the conductances (columns.py). Rows that are driven by transistors couple t
 
 from __future__ import annotations
 
+import math
+
 import torch
 from snntorch import surrogate
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.array.wired_ports import Ports, ports
-from spicetrain.spiking.circuit import of_layer
+from spicetrain.spiking.surrogates.laws import SpikingLaws
 from spicetrain.spiking.training.charge import NeuronCharge
 from spicetrain.spiking.training.columns import Columns
 from spicetrain.spiking.training.coupled import CoupledColumns
 from spicetrain.spiking.training.drawn import Deviation
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.layers import LayerResponse
-from spicetrain.spiking.training.membrane import resting
+from spicetrain.spiking.training.membrane import current, resting, steepness
 from spicetrain.spiking.training.rows import DrivenColumns
 from spicetrain.spiking.training.simple_columns import SimpleColumns
 from spicetrain.spiking.training.wired_columns import WiredColumns
@@ -61,28 +64,36 @@ def circuit_layer(
     laws, rest_V = fitted.laws, fitted.circuit.rest_V
     scale = threshold_V - rest_V
     moved: float | Tensor = 0.0 if deviation is None else deviation.trip_V
-    trip = scale + laws.trip_offset_V + moved
+    trip = scale + moved
     charge = NeuronCharge.of(fitted, layer, threshold_V - fitted.circuit.threshold_V(layer) + moved)
     columns = _columns(spikes, g, layer, fitted, deviation, charge, correction)
-    injected = of_layer(laws.reset_charge_C, layer) / columns.C
-    fire = surrogate.fast_sigmoid(fitted.slope)
+    fire, early_s = surrogate.fast_sigmoid(fitted.slope), fitted.circuit.clock.latch_early_s
     u = resting(columns.silent_rows).expand(spikes.shape[1], g.bias_pos.shape[0])
     fires, latched = [], []
     for step in range(len(spikes)):
-        u, slope = columns.integrate(u, step)
+        u, slope, rate = columns.integrate(u, step)
         if layer == fitted.integrator:
             fired = torch.zeros_like(u)
         else:
-            fired = fire((u - trip - laws.trip_delay_s * slope) / scale).to(u.dtype)
+            late_V = _late_V(slope, rate, laws) + early_s * slope
+            fired = fire((u - trip - late_V) / scale).to(u.dtype)
         fires.append(fired)
         latched.append(u)
-        held = fired.detach()
-        u = columns.rest(u + slope * columns.phases.after_s, held, step) + injected * held
+        u = columns.rest(u + slope * columns.phases.after_s, fired.detach(), step)
     membranes = torch.stack(latched)
     asked = columns.extrapolation
     if columns.reached is not None:
         asked = asked + outside("membrane", membranes, columns.reached)
     return LayerResponse(torch.stack(fires), membranes + rest_V, asked)
+
+
+def _late_V(slope: Tensor, rate: Tensor, laws: SpikingLaws) -> Tensor:
+    """By how much beyond its threshold a neuron trips whose membrane moves with `slope`, V/s, which changes at `rate`,
+    1/s; beyond the slopes that were measured along the tangent."""
+    low, high = laws.domains.get("slope", (-math.inf, math.inf))
+    held = slope.clamp(low, high)
+    ramp, bend = laws.trip.tolist(), laws.trip_bend.tolist()
+    return current(held, ramp) + steepness(held, ramp) * (slope - held) + rate * current(held, bend)
 
 
 def _columns(

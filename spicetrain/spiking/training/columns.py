@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
-from spicetrain.spiking.circuit import SIDES
+from spicetrain.spiking.circuit import SIDES, of_layer
 from spicetrain.spiking.training.cells import advance_cells, volts_of
 from spicetrain.spiking.training.charge import NeuronCharge
 from spicetrain.spiking.training.drawn import Deviation
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
-from spicetrain.spiking.training.membrane import advance, current
+from spicetrain.spiking.training.membrane import advance, current, steepness
 from spicetrain.spiking.training.phases import Phases
 from spicetrain.surrogates.extrapolation import NONE
 
@@ -51,7 +51,7 @@ class Columns:
         leak = leaving(layer, fitted, deviation)
         driven, self.silent_rows = added(driven, leak), added(silent, leak)
         self.C = fitted.column_F(layer, spikes.shape[2])
-        self.reset = Reset(silent, layer, self.C, self.phases.reset_s, fitted)
+        self.reset = Reset(silent, layer, self.C, fitted)
         self.spiking_pairs = (spikes.sum(2, keepdim=True) + 1).unbind() if cells else ()
         self.driven = [a.unbind() if a.dim() == 3 else a for a in driven]
         self.extrapolation = NONE
@@ -59,21 +59,22 @@ class Columns:
         self.reached = fitted.domain("cell") if cells else self.domain
         self.parts = 1 if fitted.coarse else EXACT_PARTS
 
-    def integrate(self, u: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """(u at the latch, its slope there in V/s)."""
+    def integrate(self, u: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """(u at the latch, its slope there in V/s, and the rate at which that changes, 1/s)."""
         a = [a[step] if isinstance(a, tuple) else a for a in self.driven]
         if self.volts is None:
-            return self._advanced(u, a, self.phases.driven_s)
+            u, slope = self._advanced(u, a, self.phases.driven_s)
+            return u, slope, steepness(u, a) / self.C
         # Cells that conduct are more capacitance than silent ones: they share the membrane's charge.
         pairs = self.spiking_pairs[step]
         share = self.C / (self.C + pairs * self.laws.cell_spiking_F)
         u, a = share * (u + pairs * (self.laws.cell_on_C / self.C)), [share * value for value in a]
         shares, t = share[..., None] * self.shares[step], self.phases.driven_s
-        end, i = advance_cells(u, shares, self.volts, a, self.C, t, self.domain, self.parts)
-        return self._charged(u, end, i / self.C, t)
+        end, i, steep = advance_cells(u, shares, self.volts, a, self.C, t, self.domain, self.parts)
+        return *self._charged(u, end, i / self.C, t), steep / self.C
 
     def rest(self, u: Tensor, fired: Tensor, step: int) -> Tensor:
-        """u after the rest phase, without what the reset gate injects; `fired` [samples, columns], 0 or 1."""
+        """u after the rest phase; `fired` [samples, columns], 0 or 1."""
         if self.spiking_pairs:
             # And give back what of it does not leave into the devices.
             off = self.laws.cell_off_C + self.laws.cell_off_F * u
@@ -104,28 +105,50 @@ class Fired:
 
 
 class Reset:
-    """The rest phase of neurons that fired. What a reset leaves is a millivolt or so, and passes no gradient."""
+    """The rest phase of neurons that fired, and it passes no gradient.
 
-    def __init__(self, silent: Sequence[Tensor], layer: int, C: float, t: float, fitted: FittedSpikingCircuit) -> None:
-        a = added(silent, [-a for a in fitted.reset(layer)])
-        self.a, self.C, self.t, self.domain = [value.detach() for value in a], C, t, fitted.domain("reset")
+    The gate rises and falls slowly: for half of laws.reset_lost_s before and after the reset only the silent rows hold
+    the membrane, and each edge injects a charge.
+    """
+
+    def __init__(self, silent: Sequence[Tensor], layer: int, C: float, fitted: FittedSpikingCircuit) -> None:
+        laws, phases = fitted.laws, Phases.of(fitted.circuit, fitted.laws)
+        silent = added(silent, fitted.tensor(np.zeros(2)).unbind())  # cells that are cut off have no law at all
+        self.silent = [value.detach() for value in silent]
+        self.on = [value.detach() for value in added(silent, [-a for a in fitted.reset(layer)])]
+        self.C, self.t, self.edge_s, self.domain = C, phases.reset_s, laws.reset_lost_s / 2, fitted.domain("reset")
+        self.rise_V, self.fall_V = (of_layer(charge, layer) / C for charge in (laws.reset_rise_C, laws.reset_charge_C))
         self.parts = COARSE_RESET_PARTS if fitted.coarse else RESET_PARTS
 
     def applied(self, settled: Tensor, u: Tensor, fired: Tensor) -> Tensor:
         """`settled`, [samples, columns], with the membranes of the neurons that fired in their places."""
         firing = Fired.of(u, fired)
-        return settled.index_put(firing.where, self.path(firing)[-1])
+        return settled.index_put(firing.where, self.after(firing))
 
     @torch.no_grad()
     def path(self, firing: Fired, pull: Tensor | None = None) -> list[Tensor]:
-        """Membranes at the ends of equal parts of the reset; pull [spans, fired]: a current into them, amperes, that
-        changes from one equal span to the next."""
-        a = [value[firing.where[1]] if value.dim() else value for value in self.a]
-        path = [firing.u]
+        """Membranes at the ends of equal parts of the reset, between its edges; pull [spans, fired]: a current into
+        them, amperes, that changes from one equal span to the next."""
+        path = [self._at_edge(firing.u, firing, None if pull is None else pull[0]) + self.rise_V]
+        a = self._of(self.on, firing)
         for part in range(self.parts):
             now = a if pull is None else [a[0] + pull[part * len(pull) // self.parts], *a[1:]]
             path.append(advance(path[-1], now, self.C, self.t / self.parts, self.domain))
         return path
+
+    @torch.no_grad()
+    def after(self, firing: Fired, pull: Tensor | None = None) -> Tensor:
+        """[fired]: what is left; pull as in `path`."""
+        left = self.path(firing, pull)[-1] + self.fall_V
+        return self._at_edge(left, firing, None if pull is None else pull[-1])
+
+    def _at_edge(self, u: Tensor, firing: Fired, pull: Tensor | None) -> Tensor:
+        a = self._of(self.silent, firing)
+        return advance(u, a if pull is None else [a[0] + pull, *a[1:]], self.C, self.edge_s, self.domain)
+
+    @staticmethod
+    def _of(a: Sequence[Tensor], firing: Fired) -> list[Tensor]:
+        return [value[firing.where[1]] if value.dim() else value for value in a]
 
 
 def leaving(layer: int, fitted: FittedSpikingCircuit, deviation: Deviation | None) -> list[Tensor]:

@@ -22,7 +22,7 @@ from spicetrain.spiking.training.charge import NeuronCharge
 from spicetrain.spiking.training.columns import Fired, Reset, added, leaving
 from spicetrain.spiking.training.drawn import Deviation
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
-from spicetrain.spiking.training.membrane import advance, current
+from spicetrain.spiking.training.membrane import advance, current, steepness
 from spicetrain.spiking.training.phases import Phases
 from spicetrain.surrogates.extrapolation import NONE, Extrapolation
 
@@ -62,7 +62,7 @@ class CoupledColumns(ABC):
         self.longest = COARSE_STRETCH if fitted.coarse else STRETCH
         self.domain = self.reached = fitted.domain("leak")
         self.silent_rows = added([at_rest, -own_S], leak)
-        self.reset = Reset([at_rest, -own_S], layer, C, self.phases.reset_s, fitted)
+        self.reset = Reset([at_rest, -own_S], layer, C, fitted)
         self.rate_per_s = float(own_S.detach().mean()) / C
         self.pull = (pull + leak[0]).unbind()
 
@@ -74,12 +74,14 @@ class CoupledColumns(ABC):
     def silent(self) -> Coupling:
         """R while all rows are silent."""
 
-    def integrate(self, u: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """(u at the latch, its slope there in V/s)."""
-        return self._advanced(u, [self.pull[step], *self.silent_rows[1:]], self.driven(step), self.phases.driven_s)
+    def integrate(self, u: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """(u at the latch, its slope there in V/s, and the rate at which that changes, nearly, 1/s)."""
+        a = [self.pull[step], *self.silent_rows[1:]]
+        u, slope = self._advanced(u, a, self.driven(step), self.phases.driven_s)
+        return u, slope, steepness(u, a) / self.C
 
     def rest(self, u: Tensor, fired: Tensor, step: int) -> Tensor:
-        """u after the rest phase, without what the reset gate injects; `fired` [samples, columns], 0 or 1."""
+        """u after the rest phase; `fired` [samples, columns], 0 or 1."""
         firing, pull = Fired.of(u, fired), self.silent()
         if not len(firing.u):  # of an integrator always
             return self._advanced(u, self.silent_rows, pull, self.phases.rest_s)[0]
@@ -95,7 +97,7 @@ class CoupledColumns(ABC):
             between = torch.lerp(u, settled, self._middles(u, len(trajectory))[:, None, None])
             between[:, *firing.where] = trajectory
             onto = pull(between)[:, *firing.where]
-        return settled.index_put(firing.where, self.reset.path(firing, onto)[-1])
+        return settled.index_put(firing.where, self.reset.after(firing, onto))
 
     def _trajectory(self, firing: Fired) -> Tensor:
         """[parts, fired]: logarithmic means of neurons that nothing pulls, in equal parts of their reset."""

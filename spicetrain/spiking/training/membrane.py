@@ -61,10 +61,9 @@ def toward(u: Tensor, flowing: Callable[[Tensor], tuple[Tensor, Tensor]], C: flo
 @torch.no_grad()
 def resting(coefficients: Sequence[Tensor]) -> Tensor:
     """The u near 0 (volts) at which no current flows, by Newton: where a membrane stands before the first spike."""
-    slopes = [k * value for k, value in enumerate(coefficients)][1:]
     u = -coefficients[0] / coefficients[1]
     for _ in range(_NEWTON_STEPS):
-        u = u - current(u, coefficients) / current(u, slopes)
+        u = u - current(u, coefficients) / steepness(u, coefficients)
     return u
 
 
@@ -74,6 +73,11 @@ def current(u: Tensor, coefficients: Sequence[Tensor]) -> Tensor:
     for coefficient in reversed(coefficients[:-1]):
         value = value * u + coefficient
     return value
+
+
+def steepness(u: Tensor, coefficients: Sequence[Tensor]) -> Tensor:
+    """sum_k k coefficients[k] u^(k-1), A / V."""
+    return current(u, [k * value for k, value in enumerate(coefficients)][1:])
 
 
 def _change_in_part(b: Sequence[Tensor], u: Tensor, domain: tuple[float, float] | None) -> Tensor:

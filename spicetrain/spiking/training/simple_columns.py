@@ -69,14 +69,14 @@ class SimpleColumns:
         else:
             self.drives = Exponential(driven, self.C, self.phases.driven_s)
 
-    def integrate(self, u: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """(u at the latch, its slope there in V/s)."""
+    def integrate(self, u: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """(u at the latch, its slope there in V/s, and the rate at which that changes, 1/s)."""
         if self.pairs:  # see Columns.integrate
             u = self.shares[step] * (u + self.pairs[step] * self.on_V)
         return self.drives(u, step)
 
     def rest(self, u: Tensor, fired: Tensor, step: int) -> Tensor:
-        """u after the rest phase, without what the reset gate injects; `fired` [samples, columns], 0 or 1."""
+        """u after the rest phase; `fired` [samples, columns], 0 or 1."""
         if self.pairs:
             u = u + self.pairs[step] * (self.off_V + self.off * u)
         settled = torch.addcmul(self.settles[1], u, self.settles[0])
@@ -87,11 +87,11 @@ class SimpleColumns:
 def left_by_reset(silent: Currents, layer: int, C: float, fitted: FittedSpikingCircuit) -> tuple[Tensor, Tensor]:
     """(V, ratio), [columns], of what a reset leaves of a membrane: the straight line through one at the threshold, and
     one at twice it."""
-    columns, reset_s = silent[1].shape[-1], Phases.of(fitted.circuit, fitted.laws).reset_s
-    reset = Reset([a.expand(columns) for a in silent], layer, C, reset_s, fitted)
+    columns = silent[1].shape[-1]
+    reset = Reset([a.expand(columns) for a in silent], layer, C, fitted)
     low = fitted.circuit.threshold_V(layer) - fitted.circuit.rest_V
     where = torch.arange(columns, device=silent[1].device)
-    ends = [reset.path(Fired((where, where), torch.full_like(reset.a[1], u)))[-1] for u in (low, 2 * low)]
+    ends = [reset.after(Fired((where, where), torch.full_like(reset.on[1], u))) for u in (low, 2 * low)]
     ratio = (ends[1] - ends[0]) / low
     return ends[0] - ratio * low, ratio
 
@@ -118,10 +118,10 @@ class Exponential:
         self.brought, self.charged = brought.unbind(), (a[0] / C).unbind()
         self.rate = a[1] / C
 
-    def __call__(self, u: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """(u, its slope in V/s) at the end."""
+    def __call__(self, u: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """(u, its slope in V/s, the rate at which that changes, 1/s) at the end."""
         u = torch.addcmul(self.brought[step], u, self.left)
-        return u, torch.addcmul(self.charged[step], u, self.rate)
+        return u, torch.addcmul(self.charged[step], u, self.rate), self.rate
 
 
 class Riccati:
@@ -132,14 +132,14 @@ class Riccati:
         self.r = _tanh_ratio(b1.square() - 4 * b0 * b2).unbind()
         self.b, self.t = [b0.unbind(), b1.unbind(), b2.unbind()], t
 
-    def __call__(self, u: Tensor, step: int) -> tuple[Tensor, Tensor]:
+    def __call__(self, u: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Likewise."""
         (b0, b1, b2), r = (b[step] for b in self.b), self.r[step]
         square = b2 * u
         linear = b1 + square
         at_start, steep = torch.addcmul(b0, linear, u), linear + square
         end = u + 2 * at_start * r / (1 - steep * r)
-        return end, torch.addcmul(b0, torch.addcmul(b1, b2, end), end) / self.t
+        return end, torch.addcmul(b0, torch.addcmul(b1, b2, end), end) / self.t, (b1 + 2 * b2 * end) / self.t
 
 
 def _tanh_ratio(square: Tensor) -> Tensor:

@@ -184,13 +184,29 @@ def test_capacitance_of_a_neuron_is_the_charge_that_a_slow_ramp_brings(
 
 
 def test_the_trip_follows_the_slope(tables: dict[str, pd.DataFrame]) -> None:
-    trip = tables["threshold"].set_index("slope_V_per_s").trip_V
+    table = tables["threshold"]
+    trip = table[table.rate_per_s == 0].set_index("slope_V_per_s").trip_V
     assert sorted(trip.index) == [-1e7, -1e6, 0.0, 1e6, 1e7]
     assert abs(trip[0.0]) < 1e-3
     # A delay of the inverter: as long up as down, and for every slope.
     delays = (trip.drop(0.0) - trip[0.0]) / trip.drop(0.0).index
     assert (delays > 1e-10).all()
     assert delays.max() < 1.1 * delays.min()
+
+
+def test_the_trip_of_a_membrane_that_settles(tables: dict[str, pd.DataFrame]) -> None:
+    """An inverter of one time constant d follows exp(-t / tau) later than a ramp of the same slope: by d / (1 - d / tau),
+    where it is d behind a ramp."""
+    table = tables["threshold"]
+    ramps = table[table.rate_per_s == 0].sort_values("slope_V_per_s")
+    settling = table[table.rate_per_s < 0]
+    assert len(settling) >= 4 and settling.slope_V_per_s.nunique() == len(settling)
+    as_ramp_V = np.interp(settling.slope_V_per_s, ramps.slope_V_per_s, ramps.trip_V)
+    late_V = (settling.trip_V - as_ramp_V) * np.sign(settling.slope_V_per_s)
+    delay_s = np.polyfit(ramps.slope_V_per_s, ramps.trip_V, 1)[0]
+    expected_V = settling.slope_V_per_s.abs() * delay_s**2 * -settling.rate_per_s
+    np.testing.assert_allclose(late_V, expected_V, rtol=0.5, atol=3e-6)
+    assert (late_V > 0).mean() > 0.7
 
 
 def test_what_a_reset_leaves(tables: dict[str, pd.DataFrame], spiking: SpikingCircuit) -> None:

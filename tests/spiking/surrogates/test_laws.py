@@ -65,10 +65,11 @@ def every_law(array: str = "1t1r") -> SpikingLaws:
         coarse_leak=(np.array([1e-9, 3e-6]),),
         neuron_F=(2e-14, 3e-15),
         neuron_excess_C=(np.array([-1e-16, 0.0, 2e-16]), np.array([0.0, 0.0, 1e-17])),
+        reset_rise_C=(1e-15, 3e-16),
         reset_charge_C=(-1e-15, -2e-16),
         reset_lost_s=1e-11,
-        trip_offset_V=1e-4,
-        trip_delay_s=2.5e-10,
+        trip=np.array([1e-4, 2.5e-10]),
+        trip_bend=np.array([0.0, 6e-20]),
         cells={"excitatory": CURVES, "inhibitory": replace(CURVES, sign=-1.0)},
         cell_on_C=1e-16,
         cell_off_C=-2e-16,
@@ -95,7 +96,9 @@ def test_a_file_holds_all_of_the_laws(array: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"trip_offset_V": 2e-4},
+        {"trip": np.array([2e-4, 2.5e-10])},
+        {"trip_bend": np.array([0.0, 5e-20])},
+        {"reset_rise_C": (1e-15,)},
         {"leak": (np.array([1e-9, 2.1e-6]),)},
         {"cell_spiking_F": 6e-16},
         {"domains": {}},
@@ -224,14 +227,18 @@ def test_a_curve_that_is_a_polynomial_is_found_with_its_degree() -> None:
     assert exponential.degree == 4  # none is, so the best
 
 
-def test_threshold_offset_and_delay() -> None:
-    slope = np.array([-1e8, -1e7, -1e6, 0, 1e6, 1e7, 1e8])
-    table = pd.DataFrame({"slope_V_per_s": slope, "trip_V": 1e-4 + 2.5e-10 * slope})
+@pytest.mark.parametrize("settles", [True, False])
+def test_threshold_of_ramps_and_of_membranes_that_settle(settles: bool) -> None:
+    trip, bend = np.array([1e-4, 2.5e-10, 2e-19, -1e-26, 3e-34]), np.array([0.0, -6e-20, 1e-28, -2e-36])
+    ramps = np.array([-3e7, -1e7, -3e6, -1e6, 0, 1e6, 3e6, 1e7, 3e7])
+    cases = [(slope, rate) for rate in (0.0, -5e7, -2e8)[: 3 if settles else 1] for slope in ramps]
+    slope, rate = np.array(cases).T
+    table = pd.DataFrame(cases, columns=["slope_V_per_s", "rate_per_s"])
+    table["trip_V"] = polyval(slope, trip) + rate * polyval(slope, bend)
     laws, report, _ = fit_threshold(table, SpikingLaws(0.0, (), ()), load_circuit("lif-1r"), SETTINGS)
-    assert laws.trip_offset_V == pytest.approx(1e-4, rel=1e-6, abs=0) and laws.trip_delay_s == pytest.approx(
-        2.5e-10, rel=1e-6, abs=0
-    )
-    assert report["errors"]["max_V"] < 1e-9
+    np.testing.assert_allclose(laws.trip, trip, rtol=1e-5)
+    np.testing.assert_allclose(laws.trip_bend, bend if settles else 0 * bend, rtol=1e-5)
+    assert report["errors"]["max_V"] < 1e-9 and laws.domains["slope"] == (-3e7, 3e7)
 
 
 def test_pulse_splits_into_charge_and_time() -> None:
@@ -325,14 +332,16 @@ def test_residue_gives_back_what_was_injected(layers: int) -> None:
         C = circuit.capacitance_F(k) + neuron_F[k]
         for g in (0.0, 3e-4, 2e-3):
             for before in np.geomspace(0.01, 0.25, 6):
-                u = float(before)
+                at_edge = np.exp(-g / C * (circuit.clock.edge_s + 5e-11) / 2)
+                u = float(before) * at_edge + (k + 1) * 3e-15 / C
                 h = (circuit.clock.rest_s - 5e-11) / 1000
                 for _ in range(1000):
                     middle = u - h / 2 * (polyval(u, reset[k]) + g * u) / C
                     u -= h * (polyval(middle, reset[k]) + g * middle) / C
-                rows.append((k, g, before, u - (k + 1) * 2e-15 / C))
+                rows.append((k, g, before, (u - (k + 1) * 2e-15 / C) * at_edge))
     table = pd.DataFrame(rows, columns=["layer", "g_column_S", "v_before_V", "v_after_V"])
     found, report, _ = fit_residue(table, laws, circuit, SETTINGS)
+    assert found.reset_rise_C == pytest.approx([3e-15 * (k + 1) for k in range(layers)], rel=1e-3, abs=0)
     assert found.reset_charge_C == pytest.approx([-2e-15 * (k + 1) for k in range(layers)], rel=1e-3, abs=0)
     assert found.reset_lost_s == pytest.approx(5e-11, rel=1e-3, abs=0)
     assert report["errors"]["max_V"] < 1e-6
@@ -436,8 +445,14 @@ def test_shipped_circuits_are_fitted(measured: tuple[Path, SpikingCircuit, dict[
         errors = report["surrogates"][name]["errors"]
         assert len(errors["mlp"]) == 5 and errors["points"] > 5 and errors["kept"].startswith("polynomial")
     # Delay of a 90 nm inverter, and trip where its supplies' middle is.
-    assert 1e-10 < laws.trip_delay_s < 5e-10 and abs(laws.trip_offset_V) < 1e-3
-    assert all(charge < 0 for charge in laws.reset_charge_C)  # the gate falls
+    offset_V, delay_s = laws.trip[:2]
+    assert 1e-10 < delay_s < 5e-10 and abs(offset_V) < 1e-3
+    # Of an inverter with one time constant a membrane that settles is its square later.
+    assert laws.trip_bend[1] == pytest.approx(-(delay_s**2), rel=0.3)
+    assert report["surrogates"]["threshold"]["errors"]["q90_V"] < 1e-5
+    # The gate rises, and falls again: what it brought it takes.
+    assert all(charge < 0 for charge in laws.reset_charge_C)
+    assert laws.reset_rise_C == pytest.approx([-charge for charge in laws.reset_charge_C], rel=0.3)
     clock, C = circuit.clock, circuit.capacitance_F(0)
     leak = report["surrogates"]["leak_current"]["errors"]
     assert all(len(law) <= 4 for law in laws.coarse_leak) and len(laws.coarse_leak) == len(laws.leak)
@@ -479,10 +494,10 @@ def test_bad_tables(tmp_path: Path, ptm90: Technology) -> None:
     with pytest.raises(ConfigurationError, match=r"need the table driver_current.*plan that has \[driver_current\]"):
         fit_spiking_surrogates(tmp_path, ptm90, circuit, SETTINGS, tmp_path)
     laws = SpikingLaws(0.0, (), ())
-    with pytest.raises(ConfigurationError, match="no column trip_V; it has slope_V_per_s"):
-        fit_threshold(pd.DataFrame({"slope_V_per_s": [0.0]}), laws, circuit, SETTINGS)
-    table = pd.DataFrame({"slope_V_per_s": [0.0, 1e6], "trip_V": [0.0, np.nan]})
-    with pytest.raises(ConfigurationError, match="no finite slope_V_per_s, trip_V"):
+    with pytest.raises(ConfigurationError, match="no column trip_V; it has slope_V_per_s, rate_per_s"):
+        fit_threshold(pd.DataFrame({"slope_V_per_s": [0.0], "rate_per_s": [0.0]}), laws, circuit, SETTINGS)
+    table = pd.DataFrame({"slope_V_per_s": [0.0, 1e6], "rate_per_s": [0.0, 0.0], "trip_V": [0.0, np.nan]})
+    with pytest.raises(ConfigurationError, match="no finite slope_V_per_s, rate_per_s, trip_V"):
         fit_threshold(table, laws, circuit, SETTINGS)
     for name in ("driver_current", "leak_current", "reset_current", "neuron_capacitance", "threshold", "reset_residue"):
         about = {b"spicetrain": json.dumps({"technology_fingerprint": "another"}).encode()}

@@ -102,7 +102,8 @@ def integrated(
         u = driven.charge(u, np.repeat(leak, columns, 1), C, phases.driven_s)
         membranes.append(u)
         slope = driven.rate(0.0, u)
-        fired = u > THRESHOLD_V - circuit.rest_V + laws.trip_offset_V + laws.trip_delay_s * slope
+        late_V = laws.trip[0] + (laws.trip[1] + circuit.clock.latch_early_s) * slope
+        fired = u > THRESHOLD_V - circuit.rest_V + late_V
         fires.append(fired)
         u, sag = u + slope * phases.after_s, max(sag, driven.sag)
         u = silent.charge(u, np.where(fired, reset, leak), C, phases.rest_s)
@@ -116,7 +117,7 @@ def integrated(
 )
 def test_rows_and_membranes_against_scipy(rows: int, columns: int, tau_s: float, sag: float) -> None:
     circuit, laws, g = case(rows, columns, tau_s, seed=rows, sag=sag)
-    laws = replace(laws, trip_offset_V=1e-3, trip_delay_s=2e-10)
+    laws = replace(laws, trip=np.array([1e-3, 2e-10]))
     spikes = torch.tensor(np.random.default_rng(rows).uniform(0, 1, (4, 2, rows)) < 0.4, dtype=torch.float64)
     fired, v, _ = circuit_layer(spikes, g, LAYER, THRESHOLD_V, FittedSpikingCircuit(circuit, laws, torch.float64))
     largest = 0.0

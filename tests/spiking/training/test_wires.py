@@ -93,7 +93,7 @@ def integrated(
         u = state.charge(u, np.repeat(leak, columns, 1), C, phases.driven_s)
         membranes.append(u)
         slope = state.rate(0.0, u)
-        fires.append(u > THRESHOLD_V - circuit.rest_V)
+        fires.append(u - circuit.clock.latch_early_s * slope > THRESHOLD_V - circuit.rest_V)
         u = u + slope * phases.after_s
         u = silent.charge(u, np.where(fires[-1], reset, leak), C, phases.rest_s)
         u = u + np.where(fires[-1], laws.reset_charge_C[0] / C, 0.0)
@@ -184,6 +184,6 @@ def test_weights_of_a_regular_network_are_calibrated_on_arrays_with_wires(ptm90:
     def off(technology: Technology | None) -> float:
         answers = predict(network, spikes, CIRCUIT, LAWS, technology=technology)
         pairs = zip(answers, own, strict=True)
-        return max(abs(float(fired.mean() / wanted.mean()) - 1) for (fired, _), (wanted, _) in pairs)
+        return max(abs(float(fired.mean() - wanted.mean())) for (fired, _), (wanted, _) in pairs)
 
-    assert off(train.technology) < 0.1 < off(None)
+    assert off(train.technology) < 0.01 and off(None) > 0.05  # spikes a step; of few outputs every one counts
