@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from spicetrain import assets
 from spicetrain.cli import main
 from spicetrain.compare.results import Results
 from spicetrain.report.drawing import STYLE
-from spicetrain.spiking.comparison.outcomes import in_words
+from spicetrain.spiking.comparison.outcomes import in_words, outcomes
 from spicetrain.spiking.comparison.severity import SILENT_ROWS, severity, severity_drawing
 
 TOML = """
@@ -162,6 +163,25 @@ def test_what_a_designer_asks_is_a_table_a_dataset(tmp_path: Path, monkeypatch: 
     }  # fmt: skip
     fits = [path.parent.name for path in root.glob("iris/*/seed-0/conditions/*/surrogates.json")]
     assert fits == ["hot"] * 3
+    tells_figures_apart(root)
+
+
+def tells_figures_apart(root: Path) -> None:
+    """Accuracies of a few flowers are alike; here every one of a cell's summary is another number."""
+    path = root / "iris" / "noise" / "seed-0" / "summary.json"
+    summary = json.loads(path.read_text())
+    summary |= {"accuracy_spice": 0.11, "accuracy_model": 0.12, "accuracy_circuit_model": 0.13, "tie_rate": 0.14}
+    summary["accuracy_circuit_model_all"] = 0.15
+    summary["chips"] |= {"accuracy_mean": 0.22, "accuracy_min": 0.21}
+    summary["chips"]["by_condition"]["rough"] |= {"accuracy_mean": 0.32, "accuracy_min": 0.31}
+    summary["operating"]["hot"] |= {"accuracy_model": 0.41, "accuracy_spice": 0.42, "tie_rate": 0.43}
+    path.write_text(json.dumps(summary))
+    found = {one.circumstance: one for one in outcomes(Results.read(root).frame, root, "iris") if one.cell == "noise"}
+    nominal, chips, rough, hot = (found[what] for what in ("nominal", "programming 10 %", "rough", "hot"))
+    assert (nominal.model_mean, nominal.model_worst, nominal.spice, nominal.ties) == (0.15, 0.15, 0.11, 0.14)
+    assert (chips.model_mean, chips.model_worst) == (0.22, 0.21)
+    assert (rough.model_mean, rough.model_worst) == (0.32, 0.31)
+    assert (hot.model_mean, hot.model_worst, hot.spice, hot.ties) == (0.41, 0.41, 0.42, 0.43)
 
 
 def test_what_varied_in_words() -> None:

@@ -75,6 +75,7 @@ def test_chips_of_conditions_are_simulated_too(verifier: Make) -> None:
     assert (found.simulated, both.by_condition["half"].simulated) == (2, 1)
     for key in ("simulated_accuracy_mean", "simulated_agreement", "simulated_tie_rate"):
         assert getattr(found, key) == getattr(alone, key) is not None
+        assert 0 <= getattr(found, key) <= 1
     assert found.simulated_energy_J == pytest.approx(alone.simulated_energy_J)
     with pytest.raises(ConfigurationError, match="conditions_simulated = 4"):
         parse(SpikingVerificationSettings, more | {"conditions_simulated": 4}, "here")
