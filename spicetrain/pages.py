@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib import rc_context
 
-from spicetrain.report.drawing import STYLE
+from spicetrain.drawing import STYLE
 from spicetrain.report.page import Page, render
 from spicetrain.report.provenance import headline, provenance_section, result_section
 from spicetrain.runfolder import FIT, MANIFEST, NETWORK, REPORT, RunFolder
@@ -17,7 +17,7 @@ from spicetrain.systems import load_experiment, read_summary, system_of
 def write_report(folder: Path) -> Path:
     """Write `folder`/report.html from whatever the run folder holds so far; its path.
 
-    One file that needs nothing else: style, figures and images are inside, no script. What is missing is named on the
+    One file that needs nothing else: style, script, figures and images are inside. What is missing is named on the
     page with the command that makes it.
 
     Raises ConfigurationError when `folder` is no run folder, StorageError when an artefact is damaged or the page

@@ -597,7 +597,7 @@ WORK: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "characterize": (("characterization/current_surface.parquet",), ("experiment.toml", "current_surface.parquet")),
     "fit-surrogates": (
         ("surrogates.safetensors", "surrogates.json"),
-        ("surrogates-current_surface.png", "surrogates.safetensors", "surrogates.json"),
+        ("surrogates-current_surface.svg", "surrogates.safetensors", "surrogates.json"),
     ),
     "train": (
         ("checkpoint.safetensors", "metrics.jsonl", "network.safetensors"),

@@ -11,8 +11,8 @@ from matplotlib.ticker import EngFormatter
 from numpy.typing import NDArray
 
 from spicetrain.compare.cells import Cell
+from spicetrain.drawing import ACCENT, INK, axes, logarithmic, ordered_colours, svg
 from spicetrain.report.blocks import Drawing
-from spicetrain.report.drawing import ACCENT, INK, axes, logarithmic, ordered_colours, svg
 from spicetrain.runfolder import RunFolder
 
 _SHORT = 3.2

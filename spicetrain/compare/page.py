@@ -8,8 +8,8 @@ from matplotlib import rc_context
 from spicetrain.compare import drawings, tables
 from spicetrain.compare.frame import MISSING
 from spicetrain.compare.results import Results
+from spicetrain.drawing import STYLE
 from spicetrain.report.blocks import Block, Gallery, Notice, Section, Table
-from spicetrain.report.drawing import STYLE
 from spicetrain.report.page import render
 from spicetrain.report.units import count
 from spicetrain.runfolder import REPORT

@@ -7,11 +7,11 @@ from typing import Any
 
 from matplotlib import rc_context
 
+from spicetrain.drawing import ACCENT, SECOND, STYLE, axes, ordered_colours, svg
 from spicetrain.look.measure import Look, Vtc
 from spicetrain.look.verdict import Row
 from spicetrain.netlists.cells import Kind
 from spicetrain.report.blocks import Drawing, Gallery, Section, Table
-from spicetrain.report.drawing import ACCENT, SECOND, STYLE, axes, ordered_colours, svg
 from spicetrain.report.page import render
 from spicetrain.report.units import quantity
 from spicetrain.technology import Technology

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from markupsafe import Markup
 
@@ -39,6 +39,19 @@ class Notice:
     text: str
     command: str = ""
     kind: ClassVar[str] = "notice"
+
+
+Level = Literal["good", "open", "bad"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One line; `command` is what to type to know more."""
+
+    level: Level
+    text: str
+    command: str = ""
+    kind: ClassVar[str] = "verdict"
 
 
 @dataclass(frozen=True)
@@ -84,7 +97,7 @@ class Listing:
     kind: ClassVar[str] = "listing"
 
 
-Block = Gallery | Paragraph | Notice | Figures | Table | Cards | Listing
+Block = Gallery | Paragraph | Notice | Verdict | Figures | Table | Cards | Listing
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from spicetrain.drawing import ACCENT, INK, SECOND, axes, svg
 from spicetrain.report.blocks import Block, Drawing, Figures, Gallery, Notice, Paragraph, Section, Table
-from spicetrain.report.drawing import ACCENT, INK, SECOND, axes, svg
 from spicetrain.report.page import Page
 from spicetrain.report.units import count, percent, quantity
 from spicetrain.verification.chips import CHIPS, ChipFigures

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.array.layered import shape_text
+from spicetrain.drawing import ACCENT, DIVERGING, INK, SECOND, axes, logarithmic, svg
 from spicetrain.report.blocks import Drawing, Gallery, Notice, Paragraph, Section
-from spicetrain.report.drawing import ACCENT, DIVERGING, INK, SECOND, axes, logarithmic, svg
 from spicetrain.report.page import Page
 from spicetrain.report.units import count, percent, quantity, resistance
 

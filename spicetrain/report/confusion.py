@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from spicetrain.drawing import ACCENT_SHADES, INK, axes, svg
 from spicetrain.report.blocks import Drawing
-from spicetrain.report.drawing import ACCENT_SHADES, INK, axes, svg
 from spicetrain.report.units import count
 
 _MOST_NUMBERED = 20

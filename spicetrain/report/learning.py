@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from spicetrain.drawing import ACCENT, SECOND, axes, logarithmic, svg
 from spicetrain.report.blocks import Block, Drawing, Gallery, Notice, Paragraph, Section
-from spicetrain.report.drawing import ACCENT, SECOND, axes, logarithmic, svg
 from spicetrain.report.page import Page
 from spicetrain.report.units import count, percent, seconds
 

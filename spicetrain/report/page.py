@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from spicetrain.datasets import Dataset
 from spicetrain.errors import SpicetrainError
@@ -62,4 +64,5 @@ def render(title: str, technology: str, sections: Sequence[Section]) -> str:
         lstrip_blocks=True,
     )
     template = environment.get_template("report.html.j2")
-    return template.render(title=title, technology=technology, sections=sections, version=__version__)
+    script = Markup(files("spicetrain.report").joinpath("report.js").read_text("utf-8").strip())
+    return template.render(title=title, technology=technology, sections=sections, version=__version__, script=script)

@@ -10,7 +10,8 @@ from spicetrain.array.layered import shape_text
 from spicetrain.errors import StorageError
 from spicetrain.report.blocks import Block, Listing, Notice, Section, Table
 from spicetrain.report.page import Page
-from spicetrain.report.units import seconds
+from spicetrain.report.units import quantity, seconds
+from spicetrain.report.verdict import verdict
 from spicetrain.runfolder import MANIFEST, NETWORK
 from spicetrain.storage import sha256_of_file
 from spicetrain.verification.summary import Summary
@@ -28,10 +29,13 @@ def result_section(page: Page, blocks: Callable[[Any, str], list[Block]]) -> Sec
     if page.summary is None:
         missing = Notice("This run has not been verified in ngspice: there are no results yet.", page.command("verify"))
         return Section("result", "Result", [missing])
-    shown = blocks(page.summary, page.command("verify"))
+    verify = page.command("verify")
+    shown = blocks(page.summary, verify)
+    if page.summary.accuracy_spice is not None:  # of a regression chips are not verified
+        shown.insert(0, verdict(page.summary, page.summary.chips, verify))
     if _is_of_another_network(page):
         text = "network.safetensors has changed since it was verified: these figures belong to the network before."
-        shown.insert(0, Notice(text, page.command("verify")))
+        shown.insert(0, Notice(text, verify))
     return Section("result", "Result", shown)
 
 
@@ -53,6 +57,16 @@ def conditions_blocks(summary: Summary) -> list[Block]:
         text = f"Simulated under other conditions than modelled: {'; '.join(differing) or 'another library'}."
         blocks.append(Notice(text))
     return blocks
+
+
+def operating_rows(summary: Summary) -> list[tuple[str, str]]:
+    """Rails and temperature that were simulated, and the section of the library; of an older version none."""
+    there = summary.simulated_in or {}
+    if not {"vdd_V", "vss_V", "temperature_C"} <= there.keys():
+        return []
+    section = [("section of the library", str(there["section"]))] if there.get("section") else []
+    rails = f"{quantity(there['vss_V'], 'V')} .. {quantity(there['vdd_V'], 'V')}"
+    return [("rails", rails), ("temperature", f"{there['temperature_C']:g} °C"), *section]
 
 
 def provenance_section(page: Page) -> Section:

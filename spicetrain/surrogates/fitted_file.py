@@ -25,10 +25,12 @@ def header(form: str, plain: Any, reports: dict[str, Any]) -> dict[str, str]:
     return {"format": form, "plain": json.dumps(plain), "reports": json.dumps(reports)}
 
 
-def save_plot(path: Path, figure: Figure) -> None:
-    """A fit against its table, as a PNG."""
-    with write_atomic(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)
+def save_plot(folder: Path, name: str, figure: Figure) -> None:
+    """A fit against its table, drawn in STYLE, as surrogates-<name>.svg."""
+    from spicetrain.drawing import svg_file
+
+    with write_atomic(folder / f"surrogates-{name}.svg") as temporary:
+        temporary.write_text(svg_file(figure), "utf-8")
 
 
 def read_fitted(

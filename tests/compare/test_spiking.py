@@ -14,7 +14,7 @@ from matplotlib import rc_context
 from spicetrain import assets
 from spicetrain.cli import main
 from spicetrain.compare.results import Results
-from spicetrain.report.drawing import STYLE
+from spicetrain.drawing import STYLE
 from spicetrain.spiking.comparison.outcomes import in_words, outcomes
 from spicetrain.spiking.comparison.severity import SILENT_ROWS, severity, severity_drawing
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from spicetrain.drawing import INK, axes, ordered_colours, svg
 from spicetrain.inverter.verification.grid import TABLE
 from spicetrain.inverter.verification.summary import ConditionFigures, GridFigures, InverterSummary
 from spicetrain.report.blocks import Drawing, Table
-from spicetrain.report.drawing import INK, axes, ordered_colours, svg
 from spicetrain.report.units import percent
 from spicetrain.runfolder import SUMMARY, RunFolder
 

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.ticker import EngFormatter
 from numpy.typing import NDArray
 
+from spicetrain.drawing import ACCENT, ACCENT_SHADES, INK, SECOND, axes, logarithmic, svg
 from spicetrain.report.blocks import Drawing
-from spicetrain.report.drawing import ACCENT, ACCENT_SHADES, INK, SECOND, axes, logarithmic, svg
 from spicetrain.report.units import quantity
 
 _SHORT = 3.2

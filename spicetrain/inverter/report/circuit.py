@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from spicetrain.report.blocks import Drawing, Gallery, Notice, Paragraph, Section
-from spicetrain.report.drawing import ACCENT, DIVERGING, DOTS, INK, axes, ordered_colours, svg
+from spicetrain.drawing import ACCENT, DIVERGING, DOTS, INK, axes, ordered_colours, svg, svg_element
+from spicetrain.report.blocks import Drawing, Gallery, Notice, Paragraph, Section, Table
 from spicetrain.report.page import Page
+from spicetrain.report.transistors import size_text, technology_of
 from spicetrain.report.units import count, quantity, resistance
 
+# Those of the drawing as a file, and the page's.
+_SCHEMATIC_COLOURS = {
+    "#1c2733": "currentColor", "#5b6b7a": "var(--soft)", "#1d6fa5": "var(--accent)", "#c2571a": "var(--second)",
+    "#fff": "var(--page)", "#f7f9fb": "var(--card)",
+}  # fmt: skip
 _CURVES = 6
 _MOST_DOTS = 4000
 
@@ -37,7 +44,37 @@ def circuit_section(page: Page) -> Section:
         missing = Notice("The technology has not been measured in this folder.", page.command("characterize"))
         return Section("circuit", title, [missing])
     text = "The unit inverter and the memristor as ngspice sees them. Everything below learns from these tables."
-    return Section("circuit", title, [Paragraph(text), Gallery(drawings)])
+    return Section("circuit", title, [_schematic(), *_parts(page), Paragraph(text), Gallery(drawings)])
+
+
+def _schematic() -> Gallery:
+    text = files("spicetrain.inverter.report").joinpath("circuit.svg").read_text("utf-8")
+    for colour, name in _SCHEMATIC_COLOURS.items():
+        text = text.replace(f'"{colour}"', f'"{name}"')
+    alt = "Crossbar, inverter pairs, and the next crossbar that loads them"
+    caption = (
+        "Every weight is two memristors, from a row pair's two lines to a column. An inverter behind each column "
+        "drives the next crossbar, and is loaded by it."
+    )
+    return Gallery([Drawing(svg_element(text, alt), caption, wide=True)])
+
+
+def _parts(page: Page) -> list[Table]:
+    """A finger's transistors and the memristor's range; none where the technology is not here."""
+    technology = technology_of(page)
+    if technology is None:
+        return []
+    unit_m, device = technology.transistors.geometry_unit_m, technology.memristor
+    rows = [
+        ("nMOS of a finger, W / L", size_text(technology.inverter.nmos, unit_m)),
+        ("pMOS of a finger, W / L", size_text(technology.inverter.pmos, unit_m)),
+        ("memristor", f"{resistance(device.g_max_S)} .. {resistance(device.g_min_S)}"),
+    ]
+    if page.network is not None:
+        sizes = [np.asarray(size) for size in page.network.sizes]
+        spans = [dict.fromkeys(f"{end:g}" for end in (size.min(), size.max())) for size in sizes]
+        rows.append(("fingers of an inverter, by layer", ", ".join(" .. ".join(span) for span in spans)))
+    return [Table((), rows)]
 
 
 def _unloaded(vtc: pd.DataFrame) -> Drawing:

@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.ticker import EngFormatter
 from numpy.typing import NDArray
 
+from spicetrain.drawing import ACCENT, DOTS, INK, axes, logarithmic, svg
 from spicetrain.inverter.verification.outputs import Outputs
 from spicetrain.report.blocks import Block, Drawing, Gallery, Notice, Paragraph, Section
 from spicetrain.report.confusion import confusion
-from spicetrain.report.drawing import ACCENT, DOTS, INK, axes, logarithmic, svg
 from spicetrain.report.page import Page
 from spicetrain.report.units import count, percent, quantity
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import EngFormatter
 
+from spicetrain.drawing import ACCENT, DOTS, INK, SECOND, axes, ordered_colours, svg
 from spicetrain.inverter.verification.summary import EnergyFigures
 from spicetrain.report.blocks import Block, Drawing, Figures, Gallery, Notice, Paragraph, Section
-from spicetrain.report.drawing import ACCENT, DOTS, INK, SECOND, axes, ordered_colours, svg
 from spicetrain.report.page import Page
 from spicetrain.report.units import count, percent, quantity
 

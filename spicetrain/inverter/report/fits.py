@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from spicetrain.drawing import svg_element
 from spicetrain.errors import StorageError
 from spicetrain.report.blocks import Block, Drawing, Gallery, Notice, Paragraph, Section, Table
-from spicetrain.report.drawing import png
 from spicetrain.report.page import Page
 from spicetrain.report.units import quantity, seconds
 
@@ -18,7 +18,7 @@ _QUANTITIES: tuple[tuple[str, tuple[str, ...], str, str, str], ...] = (
     ("effective_load", ("v_return",), "return voltage", "V", "V"),
 )
 _PLOTS = {
-    "current_surface": "Current surface: output current over v_out, and where in the plane it errs. The white line is "
+    "current_surface": "Current surface: output current over v_out, and where in the plane it errs. The gap is "
     "the VTC, where the current is too small for a relative error to mean anything.",
     "loaded_vtc": "Loaded VTC: dots measured, lines fitted, for three voltages the load goes to.",
     "effective_load": "Effective load: on the diagonal the fit is exact. Grey is the naive load, the row's sum "
@@ -99,7 +99,7 @@ def _certificate(found: dict[str, Any]) -> str:
 def _plots(page: Page) -> list[Drawing]:
     drawings = []
     for name, caption in _PLOTS.items():
-        if path := page.files.path(f"surrogates-{name}.png"):
-            picture = png(path.read_bytes(), f"Measured against fitted: {name.replace('_', ' ')}", "plate")
+        if path := page.files.path(f"surrogates-{name}.svg"):
+            picture = svg_element(path.read_text("utf-8"), f"Measured against fitted: {name.replace('_', ' ')}")
             drawings.append(Drawing(picture, caption, wide=True))
     return drawings

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spicetrain.drawing import ACCENT_SHADES, INK, axes, svg
 from spicetrain.inverter.verification.grid import TABLE
 from spicetrain.inverter.verification.summary import ConditionFigures, GridFigures
 from spicetrain.report.blocks import Block, Drawing, Figures, Gallery, Notice, Paragraph, Section, Table
-from spicetrain.report.drawing import ACCENT_SHADES, INK, axes, svg
 from spicetrain.report.page import Page
 from spicetrain.report.units import count, percent, quantity
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
+from spicetrain.drawing import ACCENT, axes, logarithmic, svg
 from spicetrain.report.blocks import Block, Drawing, Notice, Paragraph
-from spicetrain.report.drawing import ACCENT, axes, logarithmic, svg
 from spicetrain.report.learning import Metrics, epochs
 from spicetrain.report.units import count, quantity
 

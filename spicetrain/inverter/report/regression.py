@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from spicetrain.drawing import ACCENT, DOTS, INK, axes, svg
 from spicetrain.inverter.verification.summary import OutputFigures, RegressionFigures
 from spicetrain.report.blocks import Drawing, Gallery, Paragraph, Section, Table
-from spicetrain.report.drawing import ACCENT, DOTS, INK, axes, svg
 from spicetrain.report.units import count, quantity
 
 _MOST_DOTS = 20_000

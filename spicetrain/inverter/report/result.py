@@ -6,13 +6,24 @@ from spicetrain.array.layered import shape_text
 from spicetrain.inverter.report.regression import regression_tiles
 from spicetrain.inverter.verification.summary import InverterSummary
 from spicetrain.report.blocks import Block, Figures, Notice, Table
-from spicetrain.report.provenance import conditions_blocks
+from spicetrain.report.provenance import conditions_blocks, operating_rows
 from spicetrain.report.units import count, percent, quantity, seconds
+
+_FAR = 0.01  # of the rails' distance
 
 
 def result_blocks(summary: InverterSummary, verify: str) -> list[Block]:
     """Tiles and circumstances."""
-    return [Figures(_tiles(summary)), *conditions_blocks(summary), *_extrapolated(summary), _circumstances(summary)]
+    notices = [*conditions_blocks(summary), *_far_off(summary), *_extrapolated(summary)]
+    return [Figures(_tiles(summary)), *notices, _circumstances(summary)]
+
+
+def _far_off(summary: InverterSummary) -> list[Block]:
+    there = summary.simulated_in or {}
+    if "vdd_V" not in there or summary.error_mean_V < _FAR * (there["vdd_V"] - there["vss_V"]):
+        return []
+    off = f"{quantity(summary.error_mean_V, 'V')} in the mean, {quantity(summary.error_max_V, 'V')} at most"
+    return [Notice(f"The model's outputs are {off} from those of ngspice: it was trained for another circuit.")]
 
 
 def _extrapolated(summary: InverterSummary) -> list[Block]:
@@ -44,6 +55,7 @@ def _circumstances(summary: InverterSummary) -> Table:
         ("layers", shape_text(summary.layers)),
         ("method", str(summary.method)),
         ("technology", str(summary.technology)),
+        *operating_rows(summary),
         ("netlist", str(summary.netlist)),
         ("images", f"{int(summary.images):,}"),
         ("ngspice", f"version {summary.ngspice_version}, {took} summed over its processes"),

@@ -9,9 +9,9 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from spicetrain.drawing import thumbnail
 from spicetrain.inverter.verification.outputs import Outputs
 from spicetrain.report.blocks import Block, Card, Cards, Notice, Paragraph, Section
-from spicetrain.report.drawing import thumbnail
 from spicetrain.report.page import Page
 from spicetrain.report.units import count, quantity
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from spicetrain.drawing import STYLE
 from spicetrain.errors import ConfigurationError, StorageError
 from spicetrain.inverter.surrogates.current_fit import fit_current_surface, fit_shifted_surface, surface_steps
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
@@ -83,7 +85,8 @@ def fit_surrogates(
             table = read_measured(tables[name], technology)
             surrogates[name], reports[name] = _fit(name, table, tables[name], technology, settings, bar)
             if plots:
-                save_plot(folder / f"surrogates-{name}.png", _FITS[name].plot(table, surrogates[name]))
+                with rc_context(STYLE):
+                    save_plot(folder, name, _FITS[name].plot(table, surrogates[name]))
             reports[name]["key"] = keys[name]
             save_surrogates(folder / SURROGATES, surrogates, reports)
     summary = {

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from spicetrain.drawing import DOTS, INK, ordered_colours
 from spicetrain.inverter.surrogates.current_fit import SIGNIFICANT_A
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface, inverter_current
 from spicetrain.inverter.surrogates.effective_load import INPUTS, EffectiveLoad
@@ -25,15 +26,17 @@ def plot_current_surface(table: pd.DataFrame, surface: CurrentSurface) -> Figure
     figure = Figure((12, 4.5), layout="constrained")
     curves, residuals = figure.subplots(1, 2)
     grid = np.unique(v_in)
-    for chosen in grid[np.linspace(0, len(grid) - 1, 9).round().astype(int)]:
+    several = grid[np.linspace(0, len(grid) - 1, 9).round().astype(int)]
+    for chosen, colour in zip(several, ordered_colours(len(several)), strict=True):
         here = np.flatnonzero(v_in == chosen)
         here = here[np.argsort(v_out[here])]
-        _measured_and_fitted(curves, v_out[here], i_out[here] * 1e6, model[here] * 1e6, f"v_in = {chosen:+.3f} V")
+        label, scaled = f"v_in = {chosen:+.3f} V", (i_out[here] * 1e6, model[here] * 1e6)
+        _measured_and_fitted(curves, v_out[here], *scaled, label, colour)
     curves.set(xlabel="v_out (V)", ylabel="i_out of one finger (uA)", title="measured (dots), fitted (lines)")
     curves.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     large = np.abs(i_out) > SIGNIFICANT_A
     error = np.log10(np.maximum(np.abs(model[large] / i_out[large] - 1), 1e-7))
-    drawn = residuals.scatter(v_in[large], v_out[large], c=error, s=4, marker="s", linewidths=0)
+    drawn = residuals.scatter(v_in[large], v_out[large], c=error, s=4, marker="s", linewidths=0, rasterized=True)
     residuals.set(xlabel="v_in (V)", ylabel="v_out (V)", title=f"relative error, |i_out| > {SIGNIFICANT_A * 1e9:g} nA")
     figure.colorbar(drawn, label="log10 |fitted / measured - 1|")
     return figure
@@ -47,11 +50,11 @@ def plot_loaded_vtc(table: pd.DataFrame, vtc: LoadedVtc) -> Figure:
     chosen = conductances[np.linspace(0, len(conductances) - 1, 5).round().astype(int)]
     axes = figure.subplots(1, 3, sharey=True)
     for axis, load in zip(axes, loads[[0, len(loads) // 2, -1]], strict=True):
-        for g in chosen:
+        for g, colour in zip(chosen, ordered_colours(len(chosen)), strict=True):
             part = table[(v_load == load) & (g_load == g)].sort_values("v_in_V")
             v_in = torch.tensor(part["v_in_V"].to_numpy())
             model = vtc(v_in, torch.tensor(g), torch.tensor(load)).numpy()
-            _measured_and_fitted(axis, v_in.numpy(), part["v_out_V"].to_numpy(), model, f"{g:.2g} S")
+            _measured_and_fitted(axis, v_in.numpy(), part["v_out_V"].to_numpy(), model, f"{g:.2g} S", colour)
         axis.set(xlabel="v_in (V)", title=f"load to {load:+.3f} V")
     axes[0].set_ylabel("v_out (V); measured (dots), fitted (lines)")
     axes[0].legend(fontsize="small")
@@ -71,15 +74,15 @@ def plot_effective_load(table: pd.DataFrame, load: EffectiveLoad) -> Figure:
     return figure
 
 
-def _measured_and_fitted(axis: Axes, x: Vector, measured: Vector, model: Vector, label: str) -> None:
-    (line,) = axis.plot(x, model, linewidth=1, label=label)
+def _measured_and_fitted(axis: Axes, x: Vector, measured: Vector, model: Vector, label: str, colour: Vector) -> None:
+    axis.plot(x, model, linewidth=1, label=label, color=colour)
     every = max(1, len(x) // 25)
-    axis.plot(x[::every], measured[::every], ".", color=line.get_color(), markersize=4)
+    axis.plot(x[::every], measured[::every], ".", color=colour, markersize=4)
 
 
 def _scatter(axis: Axes, measured: Vector, model: Tensor, naive: Tensor, what: str) -> None:
-    axis.plot(measured, naive.numpy(), ".", markersize=2, color="tab:gray", label="naive")
-    axis.plot(measured, model.numpy(), ".", markersize=2, color="tab:blue", label="fitted")
-    axis.axline((measured.min(), measured.min()), (measured.max(), measured.max()), color="black", linewidth=0.5)
+    axis.plot(measured, naive.numpy(), ".", markersize=2, color="tab:gray", label="naive", rasterized=True)
+    axis.plot(measured, model.numpy(), ".", markersize=2, color=DOTS, label="fitted", rasterized=True)
+    axis.axline((measured.min(), measured.min()), (measured.max(), measured.max()), color=INK, linewidth=0.5)
     axis.set(xlabel=f"{what}, ngspice", ylabel=f"{what}, surrogate")
     axis.legend()

@@ -7,8 +7,8 @@ from typing import Any
 
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
+from spicetrain.drawing import axes, ordered_colours, svg
 from spicetrain.report.blocks import Drawing, Table
-from spicetrain.report.drawing import axes, ordered_colours, svg
 from spicetrain.report.units import percent, quantity
 from spicetrain.spiking.comparison.outcomes import NOMINAL, Outcome
 

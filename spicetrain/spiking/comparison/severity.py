@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.ticker import PercentFormatter
 
+from spicetrain.drawing import ACCENT, INK, SECOND, axes, logarithmic, ordered_colours, svg
 from spicetrain.report.blocks import Drawing, Table
-from spicetrain.report.drawing import ACCENT, INK, SECOND, axes, logarithmic, ordered_colours, svg
 from spicetrain.report.units import percent, spread
 
 SILENT_ROWS = {"1r": "held at rest (1r)", "1t1r": "floating (1t1r)"}

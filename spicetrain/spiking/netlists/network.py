@@ -39,9 +39,9 @@ from spicetrain.technology import Technology
 
 __all__ = ["CellCoefficients", "latched", "membranes_at_latch", "saved_vectors", "spiking_deck"]
 
-# Trained 784-100-10 networks, a clock step and core: 0.2 s (1r), 1 s (1t1r). With ngspice's own trtol, 7, a fifth less,
-# but 0.06 mV wrong after every reset on lif-1r-graded, and then 1 % of the spikes. `bypass` leaves out transistors whose
-# voltages stand still: half the time, the same membranes.
+# Trained 784-100-10 networks, a clock step and core: 0.2 s (1r), 1 s (1t1r). With ngspice's own trtol, 7, a fifth
+# less, but 0.06 mV wrong after every reset on lif-1r-graded, and then 1 % of the spikes. `bypass` leaves out
+# transistors whose voltages stand still: half the time, the same membranes.
 OPTIONS = {"reltol": 1e-4, "vntol": 1e-6, "abstol": 1e-12, "trtol": 1, "bypass": 1}
 # ngspice's chgtol: below the charge of this voltage on the smallest membrane, no charge is followed closely.
 _CHGTOL_V = 0.03

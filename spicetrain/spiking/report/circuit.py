@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from spicetrain.errors import SpicetrainError
 from spicetrain.report.blocks import Block, Paragraph, Section, Table
 from spicetrain.report.page import Page
+from spicetrain.report.transistors import geometry_unit_m, size_text
 from spicetrain.report.units import percent, quantity
-from spicetrain.spiking.circuit import Geometry, Pair, SpikingCircuit
-from spicetrain.technology import load_technology
+from spicetrain.spiking.circuit import Pair, SpikingCircuit
 
 _ARRAYS = {
     "1r": "Passive array (1R): every device conducts at all times. A row's driver pulls it to its rail for a spike and "
@@ -100,7 +99,7 @@ def _by_layer(page: Page, circuit: SpikingCircuit) -> Table:
 
 
 def _transistors(page: Page, circuit: SpikingCircuit) -> Table:
-    unit_m = _geometry_unit_m(page)
+    unit_m = geometry_unit_m(page)
     drivers = "row drivers" if circuit.array == "1r" else "word-line drivers"
     own = circuit.neuron.foreign is None
     pairs = ({"threshold inverter": circuit.neuron.inverter} if own else {}) | {
@@ -109,29 +108,14 @@ def _transistors(page: Page, circuit: SpikingCircuit) -> Table:
     }
     pairs |= {"access": circuit.access} if circuit.access is not None else {}
     rows = [
-        (name, _size(pair.nmos, unit_m), _size(pair.pmos, unit_m))
+        (name, size_text(pair.nmos, unit_m), size_text(pair.pmos, unit_m))
         for name, pair in pairs.items()
         if isinstance(pair, Pair)
     ]
     if own:
-        rows += [("leak", _size(circuit.neuron.leak, unit_m), "")]
-        rows += [("reset, a finger", _size(circuit.neuron.reset, unit_m), "")]
+        rows += [("leak", size_text(circuit.neuron.leak, unit_m), "")]
+        rows += [("reset, a finger", size_text(circuit.neuron.reset, unit_m), "")]
     return Table(("transistors", "nMOS", "pMOS"), rows)
-
-
-def _geometry_unit_m(page: Page) -> float | None:
-    """What the technology takes a w of 1 for; None where its library is not here, as on another machine."""
-    try:
-        return load_technology(page.experiment.technology).transistors.geometry_unit_m
-    except SpicetrainError:
-        return None
-
-
-def _size(geometry: Geometry, unit_m: float | None) -> str:
-    """W / L; of a technology with other names for them, or an unknown unit, all that is given."""
-    if {"w", "l"} <= geometry.keys() and unit_m is not None:
-        return f"{quantity(unit_m * geometry['w'], 'm')} / {quantity(unit_m * geometry['l'], 'm')}"
-    return ", ".join(f"{name} = {value:g}" for name, value in geometry.items())
 
 
 def _volts(value: float) -> str:

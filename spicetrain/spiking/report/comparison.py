@@ -7,9 +7,9 @@ import pandas as pd
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from spicetrain.drawing import ACCENT, DOTS, INK, axes, logarithmic, ordered_colours, svg
 from spicetrain.report.blocks import Block, Drawing, Gallery, Notice, Paragraph, Section
 from spicetrain.report.confusion import confusion
-from spicetrain.report.drawing import ACCENT, DOTS, INK, axes, logarithmic, ordered_colours, svg
 from spicetrain.report.page import Page
 from spicetrain.report.units import count, percent, quantity
 from spicetrain.spiking.verification.figures import errors, subthreshold

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from spicetrain.drawing import axes, ordered_colours, svg
 from spicetrain.report.blocks import Block, Drawing, Notice, Paragraph
-from spicetrain.report.drawing import axes, ordered_colours, svg
 from spicetrain.report.learning import Metrics, epochs
 from spicetrain.report.units import percent
 

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from spicetrain.drawing import DOTS, INK, SECOND, svg
 from spicetrain.report.blocks import Block, Drawing, Gallery, Notice, Paragraph, Section
-from spicetrain.report.drawing import DOTS, INK, SECOND, svg
 from spicetrain.report.page import Page
 from spicetrain.report.units import count
 from spicetrain.spiking.definition import SpikingNetworkSettings

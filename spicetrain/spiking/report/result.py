@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spicetrain.array.layered import shape_text
 from spicetrain.report.blocks import Block, Figures, Notice, Paragraph, Table
-from spicetrain.report.provenance import conditions_blocks
+from spicetrain.report.provenance import conditions_blocks, operating_rows
 from spicetrain.report.units import count, percent, quantity, seconds
 from spicetrain.spiking.verification.summary import SpikingSummary
 
@@ -157,6 +157,7 @@ def _circumstances(summary: SpikingSummary) -> Table:
             (key, str(getattr(summary, key)))
             for key in ("dataset", "method", "technology", "circuit", "array", "netlist")
         ),
+        *operating_rows(summary),
         ("layers", shape_text(summary.layers)),
         ("time steps", str(summary.steps)),
         ("images", f"{int(summary.images):,}"),

@@ -13,9 +13,9 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from spicetrain.drawing import ACCENT, GRID, INK, SECOND, STYLE, svg
 from spicetrain.errors import ConfigurationError
 from spicetrain.report.blocks import Drawing, Gallery, Notice, Paragraph, Section
-from spicetrain.report.drawing import ACCENT, GRID, INK, SECOND, STYLE, svg
 from spicetrain.report.page import Page
 from spicetrain.report.units import quantity
 from spicetrain.spiking.circuit import SpikingCircuit

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib import rc_context
 
+from spicetrain.drawing import STYLE
 from spicetrain.errors import ConfigurationError, StorageError
 from spicetrain.keyed import Recipe
 from spicetrain.progress import track
@@ -53,7 +55,7 @@ def fit_spiking_surrogates(
     folder: Path,
 ) -> dict[str, Any]:
     """Fit the laws of `circuit` to its tables; what is returned is written as surrogates.json, the laws as
-    surrogates.safetensors, all of them drawn in surrogates-<table>.png.
+    surrogates.safetensors, all of them drawn in surrogates-<table>.svg.
 
     Laws in `folder` that were made of the same tables, circuit, technology and settings are kept. ConfigurationError:
     a table is absent, of another technology, or cannot be fitted. StorageError: one is damaged, or `folder` cannot be
@@ -113,8 +115,9 @@ def _fit_all(
         for name, table in tables.items():
             begun = time.perf_counter()
             bar.update(fit=name)
-            laws, reports[name], figure = FITS[name](table, laws, circuit, settings)
-            save_plot(folder / f"surrogates-{name}.png", figure)
+            with rc_context(STYLE):
+                laws, reports[name], figure = FITS[name](table, laws, circuit, settings)
+                save_plot(folder, name, figure)
             reports[name] |= {
                 "key": key, "seed": settings.seed, "table_points": len(table),
                 "seconds": time.perf_counter() - begun,

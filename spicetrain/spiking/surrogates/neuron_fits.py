@@ -128,11 +128,10 @@ def fit_threshold(
     of_slope, of_bend = np.split(found, [len(powers)])
     bend = np.append(0.0, of_bend / largest**bend_powers)
     laws = replace(laws, trip=of_slope / largest**powers, trip_bend=bend, domains=domains)
-    curves = [
-        Curve("a ramp" if one == 0 else f"settling in {-1 / one:.2g} s", *(a[rate == one] for a in (slope, trip, model)))
-        for one in np.unique(rate)[::-1]
-        for model in (basis @ found,)
-    ]
+    curves = []
+    for one in np.unique(rate)[::-1]:
+        label, here = "a ramp" if one == 0 else f"settling in {-1 / one:.2g} s", rate == one
+        curves.append(Curve(label, slope[here], trip[here], basis[here] @ found))
     return laws, report, plot_curves(curves, "slope", "V/s", "trip from threshold", "V")
 
 

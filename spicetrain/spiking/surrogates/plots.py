@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
+from spicetrain.drawing import ordered_colours
 from spicetrain.surrogates.levenberg_marquardt import Vector
 
 
@@ -25,10 +26,10 @@ def plot_curves(
     """All curves, fitted over measured, and beside them what is left."""
     figure = Figure((12, 4.5), layout="constrained")
     values, left = figure.subplots(1, 2)
-    for curve in curves:
-        (line,) = values.plot(curve.x, curve.model, linewidth=1, label=curve.label)
-        values.plot(curve.x, curve.measured, ".", color=line.get_color(), markersize=4)
-        left.plot(curve.x, curve.model - curve.measured, linewidth=1, color=line.get_color())
+    for curve, colour in zip(curves, ordered_colours(len(curves)), strict=True):
+        values.plot(curve.x, curve.model, linewidth=1, label=curve.label, color=colour)
+        values.plot(curve.x, curve.measured, ".", color=colour, markersize=4)
+        left.plot(curve.x, curve.model - curve.measured, linewidth=1, color=colour)
     values.set(ylabel=f"{up} ({up_unit})", title="measured (dots), fitted (lines)")
     left.set(ylabel=f"fitted - measured ({up_unit})")
     for axis in (values, left):

@@ -6,10 +6,10 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import torch
-from PIL import Image
 
 from spicetrain.errors import ConfigurationError, StorageError
 from spicetrain.inverter.surrogates import fit
@@ -45,8 +45,9 @@ def test_what_is_written(measured: Measured) -> None:
     errors = surface["errors"]
     assert errors["q50_relative"] < errors["q90_relative"] < errors["q99_relative"] <= errors["max_relative"]
     for name in report["surrogates"]:
-        width, height = Image.open(measured.folder / f"surrogates-{name}.png").size
-        assert width > 800 and height > 300
+        drawn = ElementTree.parse(measured.folder / f"surrogates-{name}.svg").getroot()
+        _, _, width, height = map(float, drawn.attrib["viewBox"].split())
+        assert width > 600 and height > 250 and "".join(drawn.itertext()).count("v_") > 1
 
 
 def test_round_trip(surface: CurrentSurface, tmp_path: Path) -> None:

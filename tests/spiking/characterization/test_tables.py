@@ -195,8 +195,7 @@ def test_the_trip_follows_the_slope(tables: dict[str, pd.DataFrame]) -> None:
 
 
 def test_the_trip_of_a_membrane_that_settles(tables: dict[str, pd.DataFrame]) -> None:
-    """An inverter of one time constant d follows exp(-t / tau) later than a ramp of the same slope: by d / (1 - d / tau),
-    where it is d behind a ramp."""
+    """An inverter of one time constant d is d behind a ramp, and d / (1 - d / tau) behind exp(-t / tau)."""
     table = tables["threshold"]
     ramps = table[table.rate_per_s == 0].sort_values("slope_V_per_s")
     settling = table[table.rate_per_s < 0]

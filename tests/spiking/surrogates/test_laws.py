@@ -438,7 +438,7 @@ def test_shipped_circuits_are_fitted(measured: tuple[Path, SpikingCircuit, dict[
     folder, circuit, report, laws = measured
     assert json.loads((folder / "surrogates.json").read_text()) == report
     names = set(report["surrogates"])
-    assert all((folder / f"surrogates-{name}.png").stat().st_size > 10_000 for name in names)
+    assert all((folder / f"surrogates-{name}.svg").stat().st_size > 10_000 for name in names)
     assert all("domain" in law and "errors" in law and law["seed"] == 0 for law in report["surrogates"].values())
     of_curves = names & {"driver_current", "leak_current", "reset_current"}
     for name in of_curves:

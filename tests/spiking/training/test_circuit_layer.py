@@ -180,7 +180,11 @@ def expected_1t1r(
         u = (silent_F * u + on.sum() * laws.cell_on_C) / C
         u = integrated(u, a, C, clock.integrate_s - clock.edge_s / 2 - laws.cell_late_s, cells)
         membranes.append(u)
-        slope, rate = current_and_slope(lambda u: np.polynomial.polynomial.polyval(u, a) + cells(u), u) / C
+
+        def flowing(u: float, a: np.ndarray = a, cells: Callable[[float], float] = cells) -> float:
+            return float(np.polynomial.polynomial.polyval(u, a)) + cells(u)
+
+        slope, rate = current_and_slope(flowing, u) / C
         late = laws.trip @ slope ** np.arange(3) + rate * laws.trip_bend @ slope ** np.arange(2)
         fires.append(bool(u > threshold_V + late + clock.latch_early_s * slope))
         u += slope * (clock.edge_s / 2 - laws.cell_ceases_s)

@@ -43,6 +43,11 @@ STYLE: Any = {
 DOTS = "#14919a"
 
 _DPI = 130
+_ALONE = (
+    "<style>svg{color:#1c2326;background:#fff;--rule:#dde3e4;--accent:#0b7a82;--second:#c05f00}"
+    "@media(prefers-color-scheme:dark){svg{color:#e3e8e9;background:#14191b;--rule:#344045;--accent:#3fb6bd;"
+    "--second:#ef9a4a}}</style>"
+)
 _numbers = itertools.count(1)
 
 # Positive teal, negative amber, nothing transparent: reads on white and on black.
@@ -84,6 +89,27 @@ def ordered_colours(number: int) -> NDArray[np.float64]:
 
 def svg(figure: Figure, alt: str) -> Markup:
     """The figure as an SVG element: no name spaces, ids of its own, the page's colours and font."""
+    return svg_element(_svg_text(figure), alt)
+
+
+def svg_file(figure: Figure) -> str:
+    """The same as a file that stands alone, in a page's colours, light or dark as its reader has them."""
+    text = _svg_text(figure)
+    return text.replace(">", f">{_ALONE}", 1)
+
+
+def svg_element(text: str, alt: str) -> Markup:
+    """An element of what `svg_file` made, for a page."""
+    prefix = f"f{next(_numbers)}-"
+    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}", text.replace(_ALONE, ""))
+    view_box = re.search(r'viewBox="[^"]*"', text)
+    inside = text[text.index(">") + 1 :]
+    opening = f'<svg {view_box.group() if view_box else ""} role="img" aria-label="{escape(alt)}">'
+    return Markup(opening + inside)
+
+
+def _svg_text(figure: Figure) -> str:
+    """Of matplotlib, with the page's colours by name."""
     stream = io.StringIO()
     figure.savefig(stream, format="svg", dpi=_DPI)
     text = stream.getvalue()
@@ -93,12 +119,7 @@ def svg(figure: Figure, alt: str) -> Markup:
     for colour, name in _PAGE_COLOURS.items():
         text = text.replace(colour, name)
     text = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", text)
-    prefix = f"f{next(_numbers)}-"
-    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}", text)
-    view_box = re.search(r'viewBox="[^"]*"', text)
-    inside = text[text.index(">") + 1 :]
-    opening = f'<svg {view_box.group() if view_box else ""} role="img" aria-label="{escape(alt)}">'
-    return Markup(opening + re.sub(r"\n\s*", "\n", inside).strip())
+    return re.sub(r"\n\s*", "\n", text).strip()
 
 
 def png(content: bytes, alt: str, css: str = "") -> Markup:
