@@ -55,7 +55,7 @@ def keep_only(folder: Path, *kept: str) -> None:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Page]:
     """A made-up run of iris and its page; not to be changed."""
     folder = tmp_path_factory.mktemp("whole")
-    _fill(folder)
+    fill(folder)
     return folder, report(folder)
 
 
@@ -64,11 +64,11 @@ def run_folder(tmp_path: Path) -> Path:
     """The same run without its page, to be changed."""
     folder = tmp_path / "run"
     folder.mkdir()
-    _fill(folder)
+    fill(folder)
     return folder
 
 
-def _fill(folder: Path) -> None:
+def fill(folder: Path) -> None:
     _definition(folder, "ptm90")
     _characterization(folder)
     _surrogates(folder)

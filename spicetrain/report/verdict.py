@@ -15,11 +15,10 @@ _AGREES, _YIELDS = 0.99, 0.9
 
 
 def verdict(summary: Summary, chips: ChipFigures | None, verify: str) -> Verdict:
-    """
-    verify  the command that looks further
-
-    No where the model is not the circuit's: what is built is what ngspice simulates, and nobody trained that. No or
+    """No where the model is not the circuit's: what is built is what ngspice simulates, and nobody trained that. No or
     yes by the yield of chips, of which some were simulated; otherwise nobody knows.
+
+    verify  the command that looks further
     """
     level, text, command = _judged(summary, chips, verify)
     return Verdict(level, f"Fit to be built? {text}", command)
@@ -31,7 +30,7 @@ def _judged(summary: Summary, chips: ChipFigures | None, verify: str) -> tuple[L
         text = f"No: model and ngspice give another class to {percent(1 - agreement)} of the images."
         return "bad", f"{text} Its weights were trained for a circuit that is not this one.", ""
     if chips is None:
-        text = "Not shown: this is the nominal circuit, and no chip is."
+        text = "Not shown: only the nominal circuit was verified, and no chip is nominal."
         return "open", text, f"{verify} --chips 100 --chips-simulated 2"
     reached = f"{percent(chips.yield_, 0)} of {count(chips.count, 'chip')} reach {percent(chips.yield_accuracy, 1)}"
     worst = f"the worst has {percent(chips.accuracy_min, 1)}"
