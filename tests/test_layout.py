@@ -16,15 +16,16 @@ PROBE = """
 <script>
 const over = [...document.querySelectorAll("main *, header *")].filter((one) =>
   !one.closest(".scroll, pre, svg, .cards") && one.getBoundingClientRect().right > innerWidth + 1);
-const heads = document.querySelectorAll(".measures thead th");
-heads[1].click();
 const column = (head) => [...head.closest("table").tBodies[0].rows].map((row) => row.cells[head.cellIndex].textContent);
+const rises = (head) => column(head).every((text, k, all) => k == 0 || compare(all[k - 1], text) <= 0);
+const head = [...document.querySelectorAll(".measures thead th")].find((one) => !rises(one));
+head.click();
 const found = {
   width: innerWidth, page: document.documentElement.scrollWidth,
   over: over.map((one) => one.tagName + " " + one.textContent.slice(0, 40)),
   empty: [...document.querySelectorAll("section")].filter((one) => one.children.length < 2).map((one) => one.id),
   copies: document.querySelectorAll(".copy").length, tables: document.querySelectorAll("table").length,
-  sorted: column(heads[1]), ink: getComputedStyle(document.body).color,
+  sorted: rises(head), ink: getComputedStyle(document.body).color,
 };
 document.body.innerHTML = "<pre id=found></pre>";
 document.getElementById("found").textContent = JSON.stringify(found);
@@ -50,4 +51,4 @@ def test_layout(tmp_path: Path, width: int, scheme: int) -> None:
     assert found["page"] <= found["width"] and found["over"] == [] and found["empty"] == []
     assert found["copies"] == found["tables"] > 5
     assert found["ink"] == ("rgb(28, 35, 38)" if scheme else "rgb(227, 232, 233)")
-    assert len(found["sorted"]) > 1
+    assert found["sorted"]
