@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import tomli_w
 from bent import bent_toml
+from sklearn.datasets import load_iris
 
 from spicetrain import assets
 from spicetrain.cli import main
@@ -118,6 +119,24 @@ def test_all_rooms_in_order(array: str, method: str, own_folder: Path, capsys: C
     assert (folder / "summary.json").read_bytes() == written
     assert main(["netlist", "run", "--image", "2"]) == 0
     assert "run/network-flat-2.cir" in capsys.readouterr().out
+
+
+def test_a_table_of_ones_own(own_folder: Path, capsys: Capture) -> None:
+    """A CSV whose classes have names, from file to report; another content is another experiment."""
+    circuit_toml(own_folder, "1r")
+    frame = load_iris(as_frame=True).frame.sample(90, random_state=0)
+    frame["kind"] = frame.pop("target").map(dict(enumerate("abc")))
+    frame.to_csv("flowers.csv", index=False)
+    text = TOML.replace('name = "iris"', 'file = "flowers.csv"\nlabel = "kind"')
+    Path("own.toml").write_text(text.replace("layers = [4, 5, 3]", 'layers = [4, 5, 3]\nencoder = "dither"'))
+    assert main(["run", "own.toml", "--workers", "1"]) == 0
+    summary = read_json(Path("runs/own/summary.json"))
+    assert summary["dataset"] == "flowers" and summary["accuracy_spice"] is not None
+    assert len(np.load("runs/own/spikes.npz")["input"]) == IMAGES
+    frame.assign(kind=frame["kind"].replace("c", "b")).to_csv("flowers.csv", index=False)
+    capsys.readouterr()
+    assert main(["train", "runs/own"]) == 2
+    assert "flowers" in capsys.readouterr().err
 
 
 def test_figures_outside_what_is_asked_fail_after_all_is_written(refused: Callable[..., str]) -> None:
