@@ -66,7 +66,7 @@ def main() -> None:
     }
     kcl = models["kcl"]
     layers = kcl.settings.layers
-    batches, logit_V = batches_of(layers, options.batch), TrainingSettings().logit_V
+    batches, logit_V = batches_of(layers, options.batch), TrainingSettings().logit(technology.rails)
     steps = {name: step_of(model, batches, technology.rails.mid_V, logit_V) for name, model in models.items()}
     steps["mlp"] = step_of(mlp_model(layers), batches, 0.0, 1.0)
     slow = {"any law": steps.pop("any law")}  # by itself: it leaves nothing of the others in the caches

@@ -11,6 +11,7 @@ from spicetrain.draw import MOST_CHIPS
 from spicetrain.experiment import Experiment, absolute
 from spicetrain.inverter.methods import METHODS, Method
 from spicetrain.operating import ConditionSet, TrainingConditions
+from spicetrain.rails import Rails
 from spicetrain.registry import Registry
 from spicetrain.schema import Definition
 from spicetrain.training.settings import LoopSettings, Positive
@@ -18,6 +19,7 @@ from spicetrain.variation import VariationSettings
 from spicetrain.verification.conditions import ConditionSettings
 from spicetrain.verification.settings import Share, Tolerance, VerificationBase, Volts
 
+_LOGIT = 0.1  # of the rails' swing
 _ABSOLUTE = ("error_mean_max_V", "error_max_max_V", "flat_error_max_V")
 Trains = Literal["all", "last", "biases"]
 Sizing = Literal["fixed", "erim", "layer", "neuron", "inverter"]
@@ -72,7 +74,7 @@ class TrainingSettings(LoopSettings):
     """How the network is trained; see LoopSettings for the rest.
 
     method         one of inverter.methods.METHODS
-    logit_V        output voltage that counts as one unit of the softmax
+    logit_V        output voltage that counts as one unit of the softmax; None: a tenth of the rails' swing
     sizing         of the hidden inverters. "fixed": as network.inverter_sizes says. "erim": every one the smallest that
                    carries its row's conductances, as training.erim has it. "layer", "neuron", "inverter": trained
                    from inverter_sizes on, one number for all first and one for all second inverters of a layer, one
@@ -89,13 +91,17 @@ class TrainingSettings(LoopSettings):
     methods: ClassVar[Registry[Method]] = METHODS
 
     method: Annotated[str, METHODS.validator()] = "kcl"
-    logit_V: Positive = 0.05
+    logit_V: Positive | None = None
     sizing: Sizing = "fixed"
     erim: ErimSettings = Field(default_factory=ErimSettings)
     power_weight_per_W: float = Field(default=0.0, ge=0)
     forward: Literal["model", "spice"] = "model"
     initial: Path | None = None
     conditions: TrainingConditions = Field(default_factory=TrainingConditions)
+
+    def logit(self, rails: Rails) -> float:
+        """Volts."""
+        return self.logit_V or _LOGIT * 2 * rails.half_swing_V
 
     def trained_as(self) -> dict[str, Any]:
         """Without the rule of a sizing that it does not ask for, and without conditions where there are none: then it

@@ -187,9 +187,8 @@ class InverterSystem(System):
             network, Conditions(technology, technology), surrogates, require_statistics(technology, settings.variation),
             dataset.test_inputs[judged], dataset.test_labels[judged],
         )  # fmt: skip
-        asked = Calibration(
-            population, settings, dataset.train_inputs, dataset.train_labels, experiment.training.logit_V
-        )
+        logit_V = experiment.training.logit(technology.rails)
+        asked = Calibration(population, settings, dataset.train_inputs, dataset.train_labels, logit_V)
         return calibrate_chips(asked, bench.simulator, bench.files)
 
     def placements(self, bench: Bench, network: Network, surrogates: Surrogates) -> pd.DataFrame:
@@ -197,9 +196,8 @@ class InverterSystem(System):
 
         training, technology = _experiment(bench).training, bench.technology
         technology = technology.changed(wires=_simulated_in(bench).wires)
-        return placements(
-            network, technology, surrogates, bench.dataset, kept_out=training.validation, logit_V=training.logit_V
-        )
+        kept_out, logit_V = training.validation, training.logit(technology.rails)
+        return placements(network, technology, surrogates, bench.dataset, kept_out=kept_out, logit_V=logit_V)
 
     def require_within(self, experiment: InverterExperiment, summary: InverterSummary) -> None:
         from spicetrain.inverter.verification.figures import require_within

@@ -78,7 +78,7 @@ def train(
     parts = parts_of(dataset, settings.validation, device)
     identity = _identity(shape, settings, dataset, circuit, initial, fitted)
     data = parts.pop("train")
-    goal = goal_of(dataset, technology.rails, settings.logit_V)
+    goal = goal_of(dataset, technology.rails, settings.logit(technology.rails))
     task = InverterTask(model, settings, parts, identity, goal, simulate if settings.forward == "spice" else None)
     train_epochs(task, settings, data, dataset.image_shape, folder)
     task.set_sizes(settings.epochs)

@@ -23,6 +23,7 @@ from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training import loop as inverter_loop
 from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import predict
+from spicetrain.rails import Rails
 from spicetrain.technology import Technology
 from spicetrain.training import loop
 from spicetrain.training.common import parts_of
@@ -383,3 +384,9 @@ def test_cuda_trains_to_what_the_cpu_does(train: Trainer, tmp_path: Path) -> Non
     on_cpu, on_cuda = (train(tmp_path / device, device=device) for device in ("cpu", "cuda"))
     for one, other in zip(conductances(on_cpu), conductances(on_cuda), strict=True):
         np.testing.assert_allclose(one, other, rtol=2e-2)
+
+
+def test_a_unit_of_the_softmax_goes_with_the_rails() -> None:
+    high = Rails(vdd_V=1.8, vss_V=0.0)
+    assert TrainingSettings().logit(Rails(vdd_V=0.25, vss_V=-0.25)) == pytest.approx(0.05)
+    assert TrainingSettings().logit(high) == pytest.approx(0.18) and TrainingSettings(logit_V=0.02).logit(high) == 0.02
