@@ -6,7 +6,8 @@ Gates draw no current, so an inverter-based network falls into stages, a Sequent
 
 Each solves Kirchhoff's laws of its stage (`inverter.training.stage`), nothing is unrolled and no load is neglected.
 SpikingCrossbar is a layer of LIF neurons on an array (`spiking.training.circuit_layer`). `inverter_network` and
-`spiking_network` make of them what is written into a chip; `Run.verify_network` simulates that in ngspice.
+`spiking_network` make of them what is written into a chip; `Run.verify_network` simulates that in ngspice. `convert`
+makes them of a model of Linear with Tanh, ReLU or snntorch.Leaky that was trained elsewhere.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ import torch
 from torch import Tensor, nn
 
 from spicetrain.array.columns import open_columns
-from spicetrain.errors import ArchitectureMismatch
+from spicetrain.converting.dense import convert_dense
+from spicetrain.converting.distil import Distilling
+from spicetrain.converting.read import dense_layers, require_inputs
+from spicetrain.converting.spiking import convert_spiking
+from spicetrain.errors import ArchitectureMismatch, ConfigurationError
 from spicetrain.inverter.network import Encoding, Network
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.fitted import FittedCircuit
@@ -194,6 +199,57 @@ class SpikingCrossbar(nn.Module):
     def project(self) -> None:
         """Bring every synapse back into the device's range: after each step of the optimizer."""
         self.synapses.project()
+
+
+def convert(
+    model: nn.Module,
+    inputs: Tensor,
+    technology: Technology,
+    surrogates: Surrogates | SpikingLaws,
+    *,
+    circuit: SpikingCircuit | None = None,
+    encoding: Encoding = "bipolar",
+    fingers: float = 8.0,
+    epochs: int = 30,
+    learning_rate: float | None = None,
+    batch_size: int = 32,
+    seed: int = 0,
+) -> nn.Sequential:
+    """The circuit of a classifier that was trained without one: its weights as conductances, then trained for the
+    model's own answers to `inputs`; labels are not wanted. The model stays as it is.
+
+    model       a Sequential of Linear with Tanh or ReLU between them; or of Linear with snntorch.Leaky behind each
+    inputs      [samples, rows] in 0..1, as many as there are; of a model that spikes, spikes [steps, samples, rows]
+    surrogates  fitted to the technology; of a model that spikes the laws of the `circuit`
+    encoding, fingers  of the first crossbar, and of the inverters behind every hidden one
+    epochs      of Adam over `inputs`; 0 leaves the mapped weights. Its learning_rate by default: 0.05, of spikes 0.02
+
+    Returns the modules that `inverter_network`, or `spiking_network`, takes. Raises ConfigurationError with every
+    module that no circuit has, ArchitectureMismatch and DomainError when inputs are of another shape, not in 0..1.
+    """
+    layers, x = dense_layers(model), inputs.detach().float().cpu()
+    require_inputs(layers, x)
+    how = Distilling(epochs, learning_rate, batch_size, seed)
+    first, *others = (one.shape for one in layers)
+    if layers[-1].then is not None:
+        if circuit is None or not isinstance(surrogates, SpikingLaws):
+            raise ConfigurationError(
+                "This model spikes: give circuit=, and in place of surrogates the laws that were fitted to it "
+                "(`Run.surrogates()` of a spiking run)."
+            )
+        spiking = [SpikingCrossbar(*of.shape, technology, circuit, surrogates, layer=k) for k, of in enumerate(layers)]
+        return convert_spiking(spiking, layers, x, how)
+    if not isinstance(surrogates, Surrogates):
+        raise ConfigurationError(
+            "This model does not spike: give the surrogates of an inverter-based network (`Run.surrogates()` of a run "
+            "of that system)."
+        )
+    crossbars = [
+        InverterCrossbar(*first, technology, surrogates, encoding=encoding),
+        *(InverterCrossbar(*of, technology, surrogates, driven_by="inverters", fingers=fingers) for of in others),
+    ]
+    outputs, gain = OutputInverters(crossbars[-1].columns, technology, surrogates), crossbars[0].circuit.threshold.gain
+    return convert_dense([*crossbars, outputs], layers, x, technology, gain, how, bipolar=encoding == "bipolar")
 
 
 def inverter_network(modules: Iterable[nn.Module], dataset: str) -> Network:

@@ -145,6 +145,14 @@ class System(ABC):
             "netlist` writes the whole deck of one image."
         )
 
+    def linear_view(self, bench: Bench, network: Any, surrogates: Callable[[], Any]) -> Any:
+        """The network as leaky integrate-and-fire neurons, see spiking.verification.linear_view. ConfigurationError
+        where the system's neurons do not spike."""
+        raise ConfigurationError(
+            f"NIR is of networks that spike; those of the system {self.name!r} do not. `spicetrain export --to onnx` "
+            "writes inverter-based ones as closed formulas."
+        )
+
     @abstractmethod
     def verify(self, bench: Bench, network: Any, surrogates: Any) -> Summary: ...
 

@@ -39,6 +39,7 @@ EXPORTS: Registry[Format] = Registry(
     "export format",
     {
         "csv": "spicetrain.exporting.csv_map:FORMAT",
+        "nir": "spicetrain.exporting.nir_graph:FORMAT",
         "npz": "spicetrain.exporting.npz_map:FORMAT",
         "subckt": "spicetrain.exporting.subckt:FORMAT",
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from spicetrain.report.blocks import Block, Section, Table
     from spicetrain.report.page import Page
     from spicetrain.spiking.surrogates.laws import SpikingLaws
+    from spicetrain.spiking.verification.linear_view import LinearView
     from spicetrain.spiking.verification.verify import SpikingVerification
 
 
@@ -126,6 +128,14 @@ class SpikingSystem(System):
         asked.require()
         inputs = bench.dataset.test_inputs[image : image + 1]
         return asked.netlist.deck(encode(inputs, shape, shape.encoder_seed, first=image)[0], form).text()
+
+    def linear_view(self, bench: Bench, network: SpikingNetwork, surrogates: Callable[[], SpikingLaws]) -> LinearView:
+        from spicetrain.spiking.verification.linear_view import linear_view
+
+        technology = conditions_of(bench.technology, bench.experiment.verification.conditions).modelled
+        laws = None if network.about.get("method") == "regular" else surrogates()
+        shape = _experiment(bench).network
+        return linear_view(network, circuit_of(bench), laws, technology, bench.dataset, shape)
 
     def verify(self, bench: Bench, network: SpikingNetwork, surrogates: SpikingLaws) -> SpikingSummary:
         from spicetrain.spiking.verification.verify import verify_spiking

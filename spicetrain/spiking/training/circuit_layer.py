@@ -75,8 +75,8 @@ def circuit_layer(
         if layer == fitted.integrator:
             fired = torch.zeros_like(u)
         else:
-            late_V = _late_V(slope, rate, laws) + early_s * slope
-            fired = fire((u - trip - late_V) / scale).to(u.dtype)
+            late = late_V(slope, rate, laws) + early_s * slope
+            fired = fire((u - trip - late) / scale).to(u.dtype)
         fires.append(fired)
         latched.append(u)
         u = columns.rest(u + slope * columns.phases.after_s, fired.detach(), step)
@@ -87,7 +87,7 @@ def circuit_layer(
     return LayerResponse(torch.stack(fires), membranes + rest_V, asked)
 
 
-def _late_V(slope: Tensor, rate: Tensor, laws: SpikingLaws) -> Tensor:
+def late_V(slope: Tensor, rate: Tensor, laws: SpikingLaws) -> Tensor:
     """By how much beyond its threshold a neuron trips whose membrane moves with `slope`, V/s, which changes at `rate`,
     1/s; beyond the slopes that were measured along the tangent."""
     low, high = laws.domains.get("slope", (-math.inf, math.inf))

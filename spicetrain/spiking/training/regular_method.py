@@ -127,14 +127,17 @@ def regular_model(
 ) -> tuple[Layer, Sequence[float]]:
     """(one layer, thresholds in volts) of a network as a regular one, in float64; it wants no laws, and knows no wires.
     ConfigurationError when the network does not say what it needs."""
-    # A network that another method trained has no decay of its own.
-    own = network.about.get("method", "regular") == "regular" or "beta" in network.about
-    beta = float(stated(network, "beta", "regular")) if own else RegularSettings().beta
-    neuron = RegularNeuron(circuit, beta, integrator=network.integrator)
+    neuron = RegularNeuron(circuit, regular_beta(network), integrator=network.integrator)
     thresholds_V = tuple(stated(network, "regular_thresholds_V"))
     return lambda spikes, g, layer, threshold_V: LayerResponse(
         *regular_layer(spikes, untuned(g, network, layer), layer, threshold_V, neuron)
     ), thresholds_V
+
+
+def regular_beta(network: SpikingNetwork) -> float:
+    """What a step leaves of a membrane of its regular model; a network that another method trained has the default."""
+    own = network.about.get("method", "regular") == "regular" or "beta" in network.about
+    return float(stated(network, "beta", "regular")) if own else RegularSettings().beta
 
 
 def stated(network: SpikingNetwork, key: str, table: str | None = None) -> Any:
