@@ -5,14 +5,16 @@ from __future__ import annotations
 from spicetrain.array.layered import shape_text
 from spicetrain.inverter.report.regression import regression_tiles
 from spicetrain.inverter.verification.summary import InverterSummary
+from spicetrain.report.area import area_blocks
 from spicetrain.report.blocks import Block, Figures, Notice, Table
 from spicetrain.report.provenance import conditions_blocks
 from spicetrain.report.units import count, percent, quantity, seconds
 
 
 def result_blocks(summary: InverterSummary, verify: str) -> list[Block]:
-    """Tiles and circumstances."""
-    return [Figures(_tiles(summary)), *conditions_blocks(summary), *_extrapolated(summary), _circumstances(summary)]
+    """Tiles, circumstances, area."""
+    tiles, conditions = Figures(_tiles(summary)), conditions_blocks(summary)
+    return [tiles, *conditions, *_extrapolated(summary), _circumstances(summary), *area_blocks(summary.area)]
 
 
 def _extrapolated(summary: InverterSummary) -> list[Block]:
