@@ -152,10 +152,19 @@ def _experiment_and_folder(options: argparse.Namespace) -> tuple[Experiment, Pat
     from spicetrain.systems import default_folder, load_experiment
 
     if getattr(options, "further", None) is not None:
+        if options.quick:
+            raise ConfigurationError(
+                "--further and --quick: a further training goes on with the settings of its folder."
+            )
         from spicetrain.further import continued, finished_folder, folder_of
 
         source = finished_folder(options.target)
         return continued(source, options.further), folder_of(source, options.further, options.out)
+    if getattr(options, "quick", False):
+        from spicetrain.quick import quick, quick_folder
+
+        folder = quick_folder(options.target)
+        return quick(load_experiment(options.target)), options.out or folder
     asked = None if options.verb == "export" else options.out  # there it is a file
     return load_experiment(options.target), asked or default_folder(options.target)
 
