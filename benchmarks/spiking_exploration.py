@@ -4,8 +4,9 @@ cite it.
 
 Each variant is measured, trained for a while and scored on training images that were kept out, never on test images:
 accuracy, spikes a neuron and step, what a step leaves of a membrane, the standard deviation of the thresholds that
-costs a point (in the model, mean of some chips, interpolated), energy in ngspice, and the area of the membrane
-capacitors. What is finished is kept in --folder, and a rerun goes on.
+costs a point (in the model, mean of some chips, interpolated), share of images whose class is a tie, energy in ngspice,
+and area: memristors, gates of all transistors, membrane capacitors. What is finished is kept in --folder, and a rerun
+goes on.
 """
 
 from __future__ import annotations
@@ -32,10 +33,12 @@ from spicetrain.spiking.training.encoding import encode
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.predict import predict
 from spicetrain.spiking.training.static import settled
-from spicetrain.spiking.verification.figures import classes
+from spicetrain.spiking.verification.area import area_of
+from spicetrain.spiking.verification.figures import classes, tie_rate
 from spicetrain.systems import parse_experiment
 from spicetrain.technology import load_technology
 from spicetrain.training.held_out import held_out
+from spicetrain.verification.area import area_text
 
 LADDER_V = (0.5e-3, 1e-3, 2e-3, 4e-3, 8e-3, 16e-3, 32e-3)
 CHIPS = 3
@@ -169,17 +172,19 @@ def explored(run: Run, options: Options, tolerance_images: int) -> dict[str, Any
     labels = run.dataset.train_labels[kept]
     layers = answers(run, network, spikes)
     few = spikes[:tolerance_images], labels[:tolerance_images]
+    area = area_of(network, experiment.circuit.load(), run.technology)
     return {
         "accuracy": float(np.mean(classes(layers, network) == labels)),
+        "tie_rate": tie_rate(layers, network),
         "spikes": float(layers[0][0].mean()),
         "kept": kept_of_a_step(run, network, spikes),
         "tolerance_V": tolerance_V(run, network, few),
         "energy_J": float(summary.energy_per_inference_J),
         "inference_s": experiment.circuit.load().clock.step_s * (experiment.network.steps + len(options.layers) - 2),
-        "capacitors_m2": sum(
-            width * experiment.circuit.load().capacitance_F(layer) for layer, width in enumerate(options.layers[1:])
-        )
-        / options.farads_per_m2,
+        "memristors": area.memristors,
+        "transistors": area.transistor_count,
+        "gates_m2": area.gate_area_m2,
+        "capacitors_m2": sum(layer.capacitance_F for layer in area.layers) / options.farads_per_m2,
     }
 
 
@@ -226,9 +231,11 @@ def in_words(found: dict[str, Any]) -> str:
     tolerated = f"not even {1e3 * LADDER_V[-1]:g} mV" if cost is None else f"{1e3 * cost:.1f} mV"
     silent = "" if found["spikes"] else "SILENT, "
     return (
-        f"{silent}{found['accuracy']:.2%}, {found['spikes']:.3f} spikes a step, a step keeps {found['kept']:.2f}, "
+        f"{silent}{found['accuracy']:.2%}, ties {found['tie_rate']:.2%}, {found['spikes']:.3f} spikes a step, "
+        f"a step keeps {found['kept']:.2f}, "
         f"{tolerated} cost a point, {1e12 * found['energy_J']:.0f} pJ in "
-        f"{1e9 * found['inference_s']:.0f} ns, {1e6 * found['capacitors_m2']:.2f} mm2"
+        f"{1e9 * found['inference_s']:.0f} ns, {found['memristors']:,} memristors, {found['transistors']:,} "
+        f"transistors of {area_text(found['gates_m2'])}, capacitors {area_text(found['capacitors_m2'])}"
     )
 
 

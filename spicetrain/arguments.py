@@ -85,6 +85,11 @@ _OUT: dict[str, dict[str, Any]] = {"export": {"metavar": "FILE", "help": "what t
 _EXECUTOR = "what gives a concurrent.futures executor, as of a cluster, to simulate on instead of processes here"
 
 
+QUICK = ("run", "characterize", "fit-surrogates", "train", "verify", "show")
+_QUICK = "the short form: fewer images and epochs, coarser fits, relaxed gates, in runs/TARGET-quick"
+_FURTHER = "train N epochs more behind the finished training of TARGET, in a folder of its own (TARGET-further-N)"
+
+
 def parser_of_verbs() -> argparse.ArgumentParser:
     from spicetrain.assets import presets_folder
 
@@ -111,6 +116,10 @@ def parser_of_verbs() -> argparse.ArgumentParser:
         if verb in _SIMULATING:
             one.add_argument("--workers", type=int, metavar="N", help="processes at a time (default: one a core)")
             one.add_argument("--executor", metavar="MODULE:CALLABLE", help=_EXECUTOR)
+        if verb == "train":
+            one.add_argument("--further", type=int, metavar="N", help=_FURTHER)
+        if verb in QUICK:
+            one.add_argument("--quick", action="store_true", help=_QUICK)
         if verb in ("presets", "show"):
             one.add_argument("--json", action="store_true", help="as JSON")
         if verb == "compare":

@@ -16,6 +16,7 @@ from spicetrain.errors import ConfigurationError, SpicetrainError, VerificationE
 from spicetrain.interrupt import INTERRUPTED, comes_of_ctrl_c, raise_at_ctrl_c
 
 if TYPE_CHECKING:
+    from spicetrain.experiment import Experiment
     from spicetrain.run import Run
 
 _HELP = {"-h", "--help"}
@@ -124,14 +125,13 @@ def _show(options: argparse.Namespace, rest: list[str], arguments: list[str]) ->
 
 def _open(options: argparse.Namespace, rest: list[str], arguments: list[str]) -> Run:
     from spicetrain.run import Run
-    from spicetrain.systems import default_folder, load_experiment
 
     if rest and arguments.index(rest[0]) < arguments.index(options.target):
         raise ConfigurationError(
             f"{rest[0]} stands before TARGET, so {options.target!r} may be its value: write TARGET first, "
             f"`spicetrain {options.verb} TARGET {rest[0]} ...`."
         )
-    experiment = load_experiment(options.target)
+    experiment, folder = _experiment_and_folder(options)
     if rest:
         from spicetrain.flags import print_settings, with_flags
 
@@ -140,9 +140,33 @@ def _open(options: argparse.Namespace, rest: list[str], arguments: list[str]) ->
             own: dict[tuple[str, ...], Any] = {("training", str(training.method)): training.of(training.method)}
             print_settings(experiment, f"spicetrain {options.verb} TARGET", own)
         experiment = with_flags(experiment, rest, SHORT, flags_of_verb(options))
-    asked = None if options.verb == "export" else options.out  # there it is a file
-    folder = asked or default_folder(options.target)
+    if getattr(options, "further", None) not in (None, experiment.training.epochs):
+        raise ConfigurationError(
+            f"--further {options.further} and --epochs {experiment.training.epochs}: the first says how many epochs."
+        )
     return Run(experiment, folder, **_simulating(options))
+
+
+def _experiment_and_folder(options: argparse.Namespace) -> tuple[Experiment, Path]:
+    """As the TOML states it, of --further as it goes on, before flags; and where it goes."""
+    from spicetrain.systems import default_folder, load_experiment
+
+    if getattr(options, "further", None) is not None:
+        if options.quick:
+            raise ConfigurationError(
+                "--further and --quick: a further training goes on with the settings of its folder."
+            )
+        from spicetrain.further import continued, finished_folder, folder_of
+
+        source = finished_folder(options.target)
+        return continued(source, options.further), folder_of(source, options.further, options.out)
+    if getattr(options, "quick", False):
+        from spicetrain.quick import quick, quick_folder
+
+        folder = quick_folder(options.target)
+        return quick(load_experiment(options.target)), options.out or folder
+    asked = None if options.verb == "export" else options.out  # there it is a file
+    return load_experiment(options.target), asked or default_folder(options.target)
 
 
 def _speaking(options: argparse.Namespace) -> AbstractContextManager[None]:
@@ -173,7 +197,16 @@ def _fit_surrogates(run: Run, options: argparse.Namespace) -> None:
 
 
 def _train(run: Run, options: argparse.Namespace) -> None:
-    network = run.train()
+    if options.further is None:
+        network = run.train()
+    else:
+        from spicetrain.further import finished_folder, finished_in, train_further
+
+        source = finished_folder(options.target)
+        if finished_in(run, source):
+            print(f"{options.further} epochs more are finished in {run.folder} already: nothing was done")
+            return
+        network = train_further(run, source)
     print(f"{'-'.join(map(str, network.layers))} in {run.folder / 'network.safetensors'}")
 
 

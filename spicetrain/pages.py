@@ -46,7 +46,7 @@ def read_page(folder: Path) -> Page:
         experiment,
         summary=read_summary(files),
         network=None if network is None else system.load_network(network),
-        metrics=files.metrics(system.metrics, experiment.training.epochs),
+        metrics=files.metrics(system.metrics, experiment.training.last_epoch),
         surrogates=files.json(FIT, ("surrogates",), "fit-surrogates"),
         manifest=files.json(MANIFEST, ("rooms",), "run"),
     )

@@ -126,8 +126,9 @@ class Run:
         inputs = {f"{name} that trained": str(value) for name, value in version.items()}
         surrogates = self._surrogates_needed()
         inputs |= self.dataset.checksums
+        behind = {"epochs_before": before} if (before := settings.epochs_before) else {}
         with (
-            self.room("train", inputs, seed=settings.seed, device=settings.device, **version),
+            self.room("train", inputs, seed=settings.seed, device=settings.device, **version, **behind),
             self.system.solving(self) as simulate,
         ):
             network = self.system.train(self, surrogates, simulate)

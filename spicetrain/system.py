@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from spicetrain.datasets import Dataset
@@ -84,6 +85,10 @@ class System(ABC):
     first_fit: str  # the entry of surrogates.json that is always there
     columns: Sequence[Column] = ()
     searches: bool = False  # a setting can be chosen by validation, see `score`
+    # Of --quick: images in ngspice; plans by those that they stand for; gates where none is asked, see `quick`
+    quick_images: int = 20
+    quick_plans: Mapping[str, str] = MappingProxyType({})
+    quick_gates: Mapping[str, float] = MappingProxyType({})
 
     def inputs(self, bench: Bench) -> dict[str, str]:
         """Checksums of what all of the run depends on besides settings and technology, by name."""

@@ -108,8 +108,17 @@ def require_same_training(
     if differing:
         raise ArchitectureMismatch(
             f"{folder} holds a network trained otherwise ({'; '.join(differing)}). It is left as it is: choose another "
-            "folder with --out, or remove this one to train it again."
+            f"folder with --out, or remove this one to train it again.{_further(folder, differing, found, wanted)}"
         )
+
+
+def _further(folder: Path, differing: Sequence[str], found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """What to type where nothing is wanted but more epochs."""
+    key = "training.epochs"
+    if len(differing) > 1 or not differing[0].startswith(f"{key} ") or wanted[key] <= found[key]:
+        return ""
+    more = wanted[key] - found[key]
+    return f" To train its network for {more} epochs more: `spicetrain train {folder} --further {more}`."
 
 
 def _short(value: object) -> str:

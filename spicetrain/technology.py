@@ -157,10 +157,10 @@ class Technology(Definition):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of everything a nominal simulation depends on: the definition, without its statistics, and the content
-        of all model files."""
+        """Hash of everything a nominal simulation depends on: the definition, without its statistics and the
+        cells' pitch, and the content of all model files."""
         nominal = self.model_dump(exclude={"folder", "description", "mismatch", "corners"})
-        for name in STATISTICS:
+        for name in (*STATISTICS, "pitch_m"):
             nominal["memristor"].pop(name, None)
         if nominal["wires"] is None:
             del nominal["wires"]

@@ -82,7 +82,9 @@ def test_what_a_spiking_circuits_values_buy(tmp_path: Path) -> None:
         assert (
             0 <= one["accuracy"] <= 1 and 0 < one["kept"] < 1 and (one["tolerance_V"] is None or one["tolerance_V"] > 0)
         )
-        assert one["capacitors_m2"] == pytest.approx((5 * 16e-12 + 3 * 8e-12) / 2e-3)
+        assert one["capacitors_m2"] == pytest.approx((5 * 16e-12 + 3 * 8e-12) / 2e-3, rel=1e-9, abs=0)
+        assert one["memristors"] == 2 * (5 * 5 + 3 * 6) and one["transistors"] == 8 * 4 + 6 * 4
+        assert 0 < one["gates_m2"] < 1e-9 and 0 <= one["tie_rate"] <= 1
         assert one["inference_s"] == pytest.approx(21 * 2.5e-9) and one["energy_J"] > 0
 
 

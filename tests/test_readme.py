@@ -88,7 +88,7 @@ class Shell:
         verb, *rest = words
         assert verb in VERBS, verb
         done = ("report", "netlist", "export")
-        if verb in done and Path(rest[0]) in self._made:  # there must be something
+        if (verb in done or "--further" in words) and Path(rest[0]) in self._made:  # there must be something
             shutil.rmtree(rest[0])
             finished().copy(Path(rest[0]))
         assert main(words) == 0, " ".join(words)

@@ -27,12 +27,14 @@ class Device(Definition):
     """One kind of device, as a technology's [memristor] states it; a device of it has a conductance g at 0 V.
 
     g_min_S, g_max_S  range in which g is programmed, siemens
+    pitch_m           from one cell of an array to the next: the area of a cell is its square. No current depends on it
     programming, levels, stuck, read_noise, drift  what is random about a programmed device; None: nothing known
     """
 
     form: str
     g_min_S: float = Field(gt=0)
     g_max_S: float = Field(gt=0)
+    pitch_m: float | None = Field(default=None, gt=0)
     programming: Programming | None = None
     levels: Levels | None = None
     stuck: Stuck | None = None

@@ -64,7 +64,7 @@ def _row(cell: Cell) -> dict[str, Any]:
     if not files.is_one:
         return row
     system = system_of(experiment)
-    if (metrics := files.metrics(system.metrics, experiment.training.epochs)) is not None:
+    if (metrics := files.metrics(system.metrics, experiment.training.last_epoch)) is not None:
         row["training_seconds"] = sum(line["seconds"] for line in metrics)
     network = None if files.path(NETWORK) is None else system.load_network(files / NETWORK)
     summary: Any = read_summary(files)

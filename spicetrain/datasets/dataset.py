@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -53,8 +53,18 @@ class Dataset:
     image_shape: tuple[int, int] | None = None  # rows and columns of pixels, when the features are an image
     files_sha256: dict[str, str] = field(default_factory=dict)  # of the published files' content, checked when read
     targets: Targets | None = None
-    own: bool = False  # read from the user's own file
+    own: bool = False  # read from the user's own file, or a part only: known by its arrays
     notes: tuple[str, ...] = ()  # what the user should know of how it was read
+
+    def first(self, train: int | None, test: int | None) -> Dataset:
+        """The first so many samples of each part; None: all. A part is another dataset, and its key says so."""
+        trained, tested = min(train or len(self.train_inputs), len(self.train_inputs)), test or len(self.test_inputs)
+        if trained == len(self.train_inputs) and tested >= len(self.test_inputs):
+            return self
+        return replace(
+            self, train_inputs=self.train_inputs[:trained], train_labels=self.train_labels[:trained],
+            test_inputs=self.test_inputs[:tested], test_labels=self.test_labels[:tested], own=True,
+        )  # fmt: skip
 
     @property
     def outputs(self) -> tuple[str, ...]:

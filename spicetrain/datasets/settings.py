@@ -35,6 +35,7 @@ class DatasetSettings(Definition):
     beyond        test values beyond the training range: "clip" them to it, with a word about it; or "refuse" them
     image_shape   rows and columns of pixels, where the features are an image; of a folder: the size to bring all to
     separator     of a .csv
+    train_images, test_images  the first so many samples of each part; None: all
     output_share  of the rails' swing, about their middle, that the range of the training targets takes
     """
 
@@ -53,6 +54,8 @@ class DatasetSettings(Definition):
     beyond: Literal["clip", "refuse"] = "clip"
     image_shape: tuple[int, int] | None = None
     separator: str = Field(default=",", min_length=1, max_length=1)
+    train_images: int | None = Field(default=None, ge=10)
+    test_images: int | None = Field(default=None, ge=1)
     output_share: float = Field(default=0.8, gt=0, lt=1)
 
     @field_validator("target", mode="before")
@@ -100,6 +103,9 @@ class DatasetSettings(Definition):
 
     def load(self) -> Dataset:
         """DatasetError when it cannot be had, or cannot be learnt."""
+        return self._loaded().first(self.train_images, self.test_images)
+
+    def _loaded(self) -> Dataset:
         if self.file is not None:
             from spicetrain.datasets.own import load_own  # here: pandas takes half a second to import
 

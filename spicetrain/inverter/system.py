@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from spicetrain.characterization.characterize import characterize
@@ -51,6 +52,8 @@ class InverterSystem(System):
     metrics = ("epoch", "loss", "learning_rate", "solver_step_V", "solver_unconverged", "seconds")
     first_fit = "current_surface"
     searches = True
+    quick_plans = MappingProxyType({"inverter": "quick"})
+    quick_gates = MappingProxyType({"agreement_min": 0.8, "error_mean_max": 0.05})
     columns = (
         Column("error, mean", "error_mean_V", "V"),
         Column("error, rms", "error_rms_V", "V"),

@@ -21,7 +21,7 @@ def training_section(page: Page, more: Callable[[Metrics], tuple[list[Block], li
     if metrics is None:
         missing = Notice("No network has been trained in this folder.", page.command("train"))
         return Section("training", "The training", [missing])
-    asked = page.experiment.training.epochs
+    asked = page.experiment.training.last_epoch
     blocks: list[Block] = [Paragraph(_text(metrics))]
     if len(metrics) < asked:
         text = f"{count(len(metrics), 'epoch')} of {asked} are done; the same command goes on from there."

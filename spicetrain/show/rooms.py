@@ -81,7 +81,7 @@ def _fit_surrogates(run: Run, tables: list[Stored], measured: Room) -> Room:
 
 
 def _train(run: Run) -> Room:
-    verb, files, epochs = "train", run.files, run.experiment.training.epochs
+    verb, files, epochs = "train", run.files, run.experiment.training.last_epoch
     now = {"technology": run.technology.fingerprint} | run.system.inputs(run)
     try:
         require_same_training(run.folder, run.experiment, now=now, then=files.manifest["inputs_sha256"])

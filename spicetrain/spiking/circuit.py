@@ -89,6 +89,7 @@ class Neuron(Definition):
     subcircuit          file of a SPICE subcircuit that stands in place of leak, reset and inverter, which are then left
                         out (foreign.py): its port `bias` is at leak_gate_V, its parameter reset_fingers is that of the
                         layer, and half_supply_V is needed only where it has the ports high and low
+    capacitor_F_per_m2  of the membranes' capacitors, by which the area they take is reckoned; None: it is not
     """
 
     capacitance_F: PerLayer
@@ -101,6 +102,7 @@ class Neuron(Definition):
     reset_fingers: PerLayer = (1.0,)
     inverter_fingers: Fingers = (1.0,)
     subcircuit: Path | None = None
+    capacitor_F_per_m2: Positive | None = None
 
     @cached_property
     def foreign(self) -> ForeignNeuron | None:
@@ -235,7 +237,8 @@ class SpikingCircuit(Definition):
             del content["neuron"]["inverter_fingers"]
         if not self.word_line_boost_V:
             del content["word_line_boost_V"]
-        del content["neuron"]["subcircuit"]
+        for name in ("subcircuit", "capacitor_F_per_m2"):
+            del content["neuron"][name]
         if self.neuron.foreign is not None:  # what it says, wherever it lies
             content["neuron"]["subcircuit"] = self.neuron.foreign.checksums
         return content_hash(content)

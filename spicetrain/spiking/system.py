@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from spicetrain.characterization.characterize import characterize
@@ -49,6 +50,9 @@ class SpikingSystem(System):
     summary = SpikingSummary
     metrics = ("epoch", "loss", "learning_rate", "spike_rates", "seconds")
     first_fit = "leak_current"
+    quick_images = 1
+    quick_plans = MappingProxyType({"spiking": "spiking-quick"})
+    quick_gates = MappingProxyType({"spike_agreement_min": 0.9, "membrane_rms_max": 0.5})
     columns = (
         Column("circuit model", "accuracy_circuit_model", "percent"),
         Column("ties", "tie_rate", "percent"),

@@ -68,15 +68,16 @@ def train_epochs(
     optimizer = torch.optim.Adam(task.model.parameters(), lr=settings.learning_rate, fused=True)
     checkpoint, metrics = folder / CHECKPOINT, folder / METRICS
     done = resume(checkpoint, task.model, optimizer, task.identity)
-    keep_lines(metrics, done, settings.epochs)
+    before = settings.epochs_before
+    keep_lines(metrics, before + done, settings.last_epoch)
 
     with track(task.title, settings.epochs * batches, "steps") as bar:
         bar.advance(done * batches)
         for epoch in range(done, settings.epochs):
-            bar.update(epoch=f"{epoch + 1}/{settings.epochs}")
+            bar.update(epoch=f"{before + epoch + 1}/{settings.last_epoch}")
             started, loss_sum = time.perf_counter(), torch.zeros((), device=device)
             task.begin(epoch)
-            random = torch.Generator().manual_seed(settings.seed * 100_003 + epoch)
+            random = torch.Generator().manual_seed(settings.seed * 100_003 + before + epoch)
             order = torch.randperm(len(inputs), generator=random)[: batches * settings.batch_size].to(device)
             for step, chosen in enumerate(order.split(settings.batch_size)):
                 progress = (epoch * batches + step) / (settings.epochs * batches)
@@ -93,7 +94,7 @@ def train_epochs(
             figures = task.line()
             accuracies = task.accuracies()
             line = {
-                "epoch": epoch + 1,
+                "epoch": before + epoch + 1,
                 "loss": float(loss_sum) / len(order),
                 **accuracies,
                 "learning_rate": optimizer.param_groups[0]["lr"],

@@ -33,6 +33,8 @@ class Augmentation(Definition):
 class LoopSettings(Definition):
     """What the epoch loop needs, and a table [training.<method>] for whatever a method brings of its own.
 
+    epochs_before   so many were trained before, and the lines of metrics.jsonl count on from there: of a training that
+                    goes on from another one's network (`spicetrain train --further`), whose lines are there
     learning_rate   the highest: it rises to it linearly over the share warm_up of all steps, then falls to zero along
                     half a cosine
     augmentation    of the training images, anew in every epoch
@@ -50,6 +52,7 @@ class LoopSettings(Definition):
 
     method: str
     epochs: int = Field(default=20, ge=1)
+    epochs_before: int = Field(default=0, ge=0)
     batch_size: int = Field(default=256, ge=1)
     learning_rate: Positive = 0.05
     warm_up: float = Field(default=0.0, ge=0, lt=1)
@@ -80,6 +83,11 @@ class LoopSettings(Definition):
             tables[name] = own.model_dump(mode="json", exclude_unset=True)
         return self
 
+    @property
+    def last_epoch(self) -> int:
+        """The number of the last line of metrics.jsonl."""
+        return self.epochs_before + self.epochs
+
     @classmethod
     def further_table(cls, name: str) -> type[Definition] | None:
         return cls.methods[name].settings if name in cls.methods else None
@@ -97,6 +105,8 @@ class LoopSettings(Definition):
         """Everything that the trained network depends on, with the method's own settings; JSON. Of a variation only
         what varies, so that a training without one is what it was before there was any."""
         shared = self.model_dump(mode="json", include=set(type(self).model_fields) - {"device", "threads"})
+        if not self.epochs_before:
+            del shared["epochs_before"]
         if self.variation == TrainingVariation():
             del shared["variation"]
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from spicetrain.array.layered import shape_text
 from spicetrain.inverter.report.regression import regression_tiles
 from spicetrain.inverter.verification.summary import InverterSummary
+from spicetrain.report.area import area_blocks
 from spicetrain.report.blocks import Block, Figures, Notice, Table
 from spicetrain.report.provenance import conditions_blocks, operating_rows
 from spicetrain.report.units import count, percent, quantity, seconds
@@ -13,9 +14,9 @@ _FAR = 0.01  # of the rails' distance
 
 
 def result_blocks(summary: InverterSummary, verify: str) -> list[Block]:
-    """Tiles and circumstances."""
+    """Tiles, circumstances, area."""
     notices = [*conditions_blocks(summary), *_far_off(summary), *_extrapolated(summary)]
-    return [Figures(_tiles(summary)), *notices, _circumstances(summary)]
+    return [Figures(_tiles(summary)), *notices, _circumstances(summary), *area_blocks(summary.area)]
 
 
 def _far_off(summary: InverterSummary) -> list[Block]:

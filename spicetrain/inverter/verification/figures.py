@@ -9,6 +9,7 @@ from spicetrain.array.layered import shape_text
 from spicetrain.inverter.definition import VerificationSettings
 from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.verification.summary import GridFigures, InverterSummary, RegressionFigures
+from spicetrain.verification.area import area_row
 from spicetrain.verification.chips import chips_rows, limits_of
 from spicetrain.verification.limits import Limit, asked, require
 
@@ -151,5 +152,6 @@ def summary_rows(summary: InverterSummary) -> tuple[str, list[tuple[str, str]]]:
             ("static power of the rails", f"{energy.static_power_W * 1e6:.4g} uW"),
             ("power of the sources", f"{energy.source_power_W * 1e6:.4g} uW"),
         ]
+    rows += [] if summary.area is None else [area_row(summary.area)]
     seconds = sum(part.seconds_ngspice for part in (summary, flat, energy) if part is not None)
     return title, [*rows, ("seconds in ngspice", f"{seconds:.1f}")]

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from spicetrain.verification.area import AreaFigures
 from spicetrain.verification.chips import ChipFigures
 from spicetrain.verification.summary import Record, Summary
 
@@ -126,3 +127,4 @@ class InverterSummary(Summary):
     chips: ChipFigures | None = None
     grid: GridFigures | None = None
     regression: RegressionFigures | None = None
+    area: AreaFigures | None = None

@@ -22,6 +22,7 @@ from spicetrain.inverter.training.goal import Regression
 from spicetrain.inverter.training.model import predict
 from spicetrain.inverter.training.newton import EXACT
 from spicetrain.inverter.training.voltages import LayerVoltages, Prediction
+from spicetrain.inverter.verification.area import area_of
 from spicetrain.inverter.verification.chips import WORST, Population, forget_chips, verify_chips
 from spicetrain.inverter.verification.energy import ENERGY, Energy, measure_energy, require_energy, require_energy_size
 from spicetrain.inverter.verification.figures import compare, output_errors
@@ -85,6 +86,8 @@ class Verification:
         """Of everything that the figures depend on."""
         further: dict[str, Any] = {"chips": self._population_key()} if self.settings.chips else {}
         further |= {"grid": self.grid.key(simulator)} if self.settings.grid else {}
+        pitch_m = self.conditions.simulated.memristor.pitch_m  # in no fingerprint: only areas depend on it
+        further |= {} if pitch_m is None else {"pitch_m": pitch_m}
         return _VERIFICATION.key(
             network=self.network, simulated=self.conditions.simulated, surrogates=self.surrogates, dataset=self.dataset,
             chosen=self.settings.model_dump(include={"images", "hidden"})
@@ -241,6 +244,7 @@ def verify(asked: Verification, simulator: Simulator, files: RunFolder) -> Inver
         "energy": None if energy is None else energy.figures,
         "chips": chips,
         "grid": grid,
+        "area": area_of(network, technology),
         "seconds_ngspice": spice.seconds_ngspice,
         "seconds_total": time.perf_counter() - started,
         "ngspice_version": simulator.version,

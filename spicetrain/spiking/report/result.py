@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spicetrain.array.layered import shape_text
+from spicetrain.report.area import area_blocks
 from spicetrain.report.blocks import Block, Figures, Notice, Paragraph, Table
 from spicetrain.report.provenance import conditions_blocks, operating_rows
 from spicetrain.report.units import count, percent, quantity, seconds
@@ -25,7 +26,7 @@ _NOT_INSIDE = {
 
 
 def result_blocks(summary: SpikingSummary, verify: str) -> list[Block]:
-    """Tiles, the netlist in words, accuracies, layers, energy, circumstances; KeyError when one is missing.
+    """Tiles, the netlist in words, accuracies, layers, energy, area, circumstances; KeyError when one is missing.
 
     verify  the command that made them
     """
@@ -36,6 +37,7 @@ def result_blocks(summary: SpikingSummary, verify: str) -> list[Block]:
         _accuracies(summary),
         _layers(summary),
         _energy(summary),
+        *area_blocks(summary.area),
         _circumstances(summary),
     ]
 

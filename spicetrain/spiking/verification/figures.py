@@ -19,6 +19,7 @@ from spicetrain.spiking.definition import SpikingVerificationSettings
 from spicetrain.spiking.methods import METHODS
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.verification.summary import SpikingSummary
+from spicetrain.verification.area import area_row
 from spicetrain.verification.chips import ChipFigures, chips_rows
 from spicetrain.verification.limits import Limit, require
 
@@ -210,6 +211,7 @@ def summary_rows(summary: SpikingSummary) -> tuple[str, list[tuple[str, str]]]:
     seconds = summary.seconds_ngspice + (0.0 if flat is None else flat.seconds_ngspice)
     rows += [
         ("energy per inference", f"{summary.energy_per_inference_J * 1e12:.4g} pJ"),
+        *(() if summary.area is None else [area_row(summary.area)]),
         ("seconds in ngspice an image", f"{summary.seconds_per_image:.2f}"),
         ("seconds in ngspice", f"{seconds:.1f}"),
     ]

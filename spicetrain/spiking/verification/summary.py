@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from spicetrain.verification.area import AreaFigures
 from spicetrain.verification.chips import ChipFigures
 from spicetrain.verification.summary import Record, Summary
 
@@ -109,3 +110,4 @@ class SpikingSummary(Summary):
     accuracy_model_all: float | None = None
     accuracy_circuit_model_all: float | None = None
     operating: dict[str, OperatingFigures] = Field(default_factory=dict)
+    area: AreaFigures | None = None

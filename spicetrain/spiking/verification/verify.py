@@ -30,6 +30,7 @@ from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.surrogates.laws import SpikingLaws
 from spicetrain.spiking.training.encoding import encode, load_spikes, require_encoder
 from spicetrain.spiking.training.predict import predict
+from spicetrain.spiking.verification.area import area_of
 from spicetrain.spiking.verification.chips import ChipModel, SimulatedAs, verify_chips
 from spicetrain.spiking.verification.figures import Layer, accuracies, classes, compare_spikes, errors, mismatches
 from spicetrain.spiking.verification.images import Presented, SimulatedImages, simulate_images
@@ -155,7 +156,10 @@ class SpikingVerification:
     def _further_asked(self) -> dict[str, Any]:
         """Of the key."""
         found = self.settings.further
-        return {"further": found} if found else {}
+        pitch_m, per_m2 = self.conditions.simulated.memristor.pitch_m, self.circuit.neuron.capacitor_F_per_m2
+        sizes = {"pitch_m": pitch_m, "capacitor_F_per_m2": per_m2}  # in no fingerprint: only areas depend on them
+        asked = {"further": found} if found else {}
+        return asked | {name: value for name, value in sizes.items() if value is not None}
 
     def under(self, name: str) -> Self:
         """The same under one of the operating conditions. ConfigurationError, TechnologyError: there is no such
@@ -242,6 +246,7 @@ def verify_spiking(asked: SpikingVerification, simulator: Simulator, files: RunF
         "flat_left_out": flat_left_out,
         "chips": chips,
         **_on_more_images(asked),
+        "area": area_of(network, asked.simulated_circuit, asked.conditions.simulated),
         "operating": {name: _operating(asked, name, simulator) for name in settings.operating},
         "seconds_ngspice": float(spice.seconds.sum()),
         "seconds_per_image": float(spice.seconds.mean()),
