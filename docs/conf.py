@@ -13,7 +13,7 @@ from spicetrain.version import __version__  # noqa: E402
 project, author, copyright = "spicetrain", "The spicetrain authors", "The spicetrain authors, GPL-3.0-or-later"
 version = release = __version__
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx_design", "plain_docstrings", "mathml", "repository_links"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "plain_docstrings", "mathml", "repository_links"]
 exclude_patterns = ["_build", "_ext", "conf.py", "devices.py", "synthetic_device.py"]
 html_theme, html_title, html_math_renderer = "furo", f"spicetrain {__version__}", "mathml"
 html_copy_source = False

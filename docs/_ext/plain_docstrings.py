@@ -1,4 +1,4 @@
-"""Docstrings as they are written here, for Sphinx: paragraphs, lists of `name  what it is`, and indented derivations."""
+"""Docstrings as they are written here, for Sphinx: paragraphs, lists of `name  what it is`, indented derivations."""
 
 from __future__ import annotations
 

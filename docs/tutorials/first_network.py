@@ -110,12 +110,12 @@ figure.savefig("model_and_spice.png")
 # ## At the command line
 #
 # The same verbs, with every setting of the TOML as a flag. Here they are called from Python, so that this page shows
-# what they print; in a shell it is `spicetrain netlist runs/first --image 7` and so on: the deck of one flower, for plain
-# ngspice, and everything on one page.
+# what they print; in a shell it is `spicetrain netlist runs/first --image 7` and so on: the deck of one flower, for
+# plain ngspice, and everything on one page.
 
 # %%
-main("netlist runs/first --image 7".split())
-main("report runs/first".split())
+main(["netlist", "runs/first", "--image", "7"])
+main(["report", "runs/first"])
 lines = Path("runs/first/network-flat-7.cir").read_text().splitlines()
 print(f"{len(lines)} lines of netlist, {sum(line.startswith('R') for line in lines)} of them memristors")
 
@@ -124,7 +124,7 @@ print(f"{len(lines)} lines of netlist, {sum(line.startswith('R') for line in lin
 # say how far that is from the warmer circuit.
 
 # %%
-words = "verify runs/first --temperature 60 --flat-images 0 --quiet".split()
+words = ["verify", "runs/first", "--temperature", "60", "--flat-images", "0", "--quiet"]
 code = main(words)
 print(f"spicetrain {' '.join(words)}: exit code {code}")
 

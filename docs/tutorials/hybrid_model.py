@@ -2,9 +2,9 @@
 # # A hybrid model: digital layers before, the analog network behind
 #
 # A model need not be analog from its first layer on. Here a digital layer makes 12 features of the 64 pixels of a
-# digit, and two crossbars of memristors, with the inverters between them, classify these. One loss trains all of it: the
-# gradient goes through Kirchhoff's laws of the crossbars into the digital weights. Then the conductances are written
-# down as they are programmed, and ngspice simulates the analog part on features that the digital part made.
+# digit, and two crossbars of memristors, with the inverters between them, classify these. One loss trains all of it:
+# the gradient goes through Kirchhoff's laws of the crossbars into the digital weights. Then the conductances are
+# written down as they are programmed, and ngspice simulates the analog part on features that the digital part made.
 
 # %%
 from pathlib import Path

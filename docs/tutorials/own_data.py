@@ -46,8 +46,8 @@ inverter_sizes = [8.0, 1.0]
 encoding = "bipolar"
 
 [training]
-epochs = 40
-batch_size = 32
+epochs = 25
+batch_size = 64
 
 [verification]
 images = 113
