@@ -49,6 +49,7 @@ batch_size = 20
 images = 30                          # all of iris' test samples
 flat_images = 3                      # of which three with every device of the first crossbar, too
 """)
+run = Run.open("first.toml", "runs/first")
 
 # %% [markdown]
 # ## Measure
@@ -56,7 +57,6 @@ flat_images = 3                      # of which three with every device of the f
 # Two sources force the inverter's input and output, and ngspice says what flows: no load has to be chosen.
 
 # %%
-run = Run.open("first.toml", "runs/first")
 tables = run.characterize()
 surface = pd.read_parquet(tables["current_surface"])
 print(f"{len(surface)} points measured: {', '.join(surface.columns)}")
@@ -66,7 +66,7 @@ figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
 for v_in, curve in list(surface.groupby("v_in_V"))[::8]:
     axes.plot(1e3 * curve["v_out_V"], 1e6 * curve["i_out_A"], label=f"{1e3 * v_in:.0f} mV")
 axes.set(xlabel="v_out, mV", ylabel="current into the load, uA", title="One finger of the inverter")
-axes.legend(title="v_in", frameon=False)
+figure.legend(title="v_in", loc="outside right center", frameon=False)
 figure.savefig("current_surface.png")
 
 # %% [markdown]

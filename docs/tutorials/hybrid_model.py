@@ -45,6 +45,7 @@ encoding = "bipolar"
 images = 40
 flat_images = 0
 """)
+run = Run.open("hybrid.toml", "runs/hybrid")
 
 # %% [markdown]
 # ## The circuit
@@ -52,7 +53,6 @@ flat_images = 0
 # The modules take a technology and what was fitted to it. Any run has both.
 
 # %%
-run = Run.open("hybrid.toml", "runs/hybrid")
 run.characterize()
 run.fit_surrogates()
 circuit = run.technology, run.surrogates()

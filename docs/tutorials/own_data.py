@@ -54,6 +54,7 @@ images = 113
 flat_images = 0
 """
 Path("tumours.toml").write_text(EXPERIMENT)
+run = Run.open("tumours.toml", "runs/tumours")
 
 # %% [markdown]
 # ## How it is read
@@ -62,7 +63,6 @@ Path("tumours.toml").write_text(EXPERIMENT)
 # beyond that range are clipped, and how many is said.
 
 # %%
-run = Run.open("tumours.toml", "runs/tumours")
 dataset = run.dataset
 print(f"{len(dataset.train_inputs)} samples to train on, {len(dataset.test_inputs)} to test, {dataset.classes}")
 print(f"inputs from {dataset.train_inputs.min():.2f} to {dataset.train_inputs.max():.2f}")
