@@ -41,6 +41,7 @@ EXPORTS: Registry[Format] = Registry(
         "csv": "spicetrain.exporting.csv_map:FORMAT",
         "nir": "spicetrain.exporting.nir_graph:FORMAT",
         "npz": "spicetrain.exporting.npz_map:FORMAT",
+        "onnx": "spicetrain.exporting.onnx_formula:FORMAT",
         "subckt": "spicetrain.exporting.subckt:FORMAT",
     },
 )
