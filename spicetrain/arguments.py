@@ -18,7 +18,7 @@ VERBS = {
     "calibrate": "program chips of the trained network once more, each for its own errors",
     "placement": "try, in the model, where columns are sensed and how rows lie, of a trained network with wires",
     "netlist": "write the deck of one test image, for plain ngspice",
-    "export": "write the trained network for others: a programming map, csv or npz, or a subcircuit",
+    "export": "write the trained network for others: a programming map (csv, npz), a subcircuit, NIR, ONNX",
     "report": "draw everything a run folder holds on one page",
     "compare": "methods x datasets x seeds: run what is missing, one table and one page of all",
     "technology": "check a technology in ngspice, and draw what its transistors and its inverter do",
@@ -131,7 +131,8 @@ def parser_of_verbs() -> argparse.ArgumentParser:
         if verb == "import-device":
             _add_measured(one)
         if verb == "export":
-            one.add_argument("--to", metavar="FORMAT", help="csv, npz, subckt, or one that was registered")
+            one.add_argument("--to", metavar="FORMAT", help="csv, nir, npz, onnx, subckt, or one that was registered")
+            one.add_argument("--dialect", metavar="NAME", help="of --to subckt: ngspice (default), hspice, xyce")
         if verb in ("netlist", "export"):
             one.add_argument("--image", type=int, default=0, metavar="N", help="number of the test image")
         if verb == "netlist":

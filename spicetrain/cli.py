@@ -358,7 +358,7 @@ def _export(run: Run, options: argparse.Namespace) -> None:
         from spicetrain.exporting import EXPORTS
 
         raise ConfigurationError(f"`spicetrain export` needs --to FORMAT.{nearest('', EXPORTS)}")
-    print(run.export(options.to, options.out, image=options.image))
+    print(run.export(options.to, options.out, image=options.image, dialect=options.dialect))
 
 
 def _report_of_comparison(options: argparse.Namespace) -> bool:

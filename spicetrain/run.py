@@ -197,21 +197,27 @@ class Run:
         if not 0 <= image < images:
             raise ConfigurationError(f"There is no test image {image}: {self.dataset.name} has 0 .. {images - 1}.")
 
-    def export(self, to: str, out: str | Path | None = None, *, image: int = 0) -> Path:
+    def export(self, to: str, out: str | Path | None = None, *, image: int = 0, dialect: str | None = None) -> Path:
         """Write the trained network as `to`, one of `spicetrain.exporting.EXPORTS`, into the file `out`; None: the run
         folder's of that format. ConfigurationError: an unknown format, or one that the system has not.
 
         image  the test image that the format shows, if it shows one
+        dialect  of SPICE, one of `exporting.dialects.DIALECTS`, where the format is one; None: ngspice's
         """
         from spicetrain.exporting import EXPORTS, Export
+        from spicetrain.exporting.dialects import DIALECTS
 
         form = EXPORTS[to]
+        if dialect is not None:
+            DIALECTS.require(dialect)
+            if not form.dialects:
+                raise ConfigurationError(f"--dialect is of `--to subckt`; {to!r} is no SPICE. Leave it out.")
         path = self.files / form.file if out is None else Path(out)
         if path.is_dir():
             raise ConfigurationError(f"{path} is a folder: name a file by --out, such as {path / form.file}.")
         network = self.network()
         self._require_image(image)
-        form.write(Export(self, self.system, network, self.surrogates, image), path)
+        form.write(Export(self, self.system, network, self.surrogates, image, dialect or "ngspice"), path)
         return path
 
     def report(self) -> Path:

@@ -158,6 +158,14 @@ class System(ABC):
             "writes inverter-based ones as closed formulas."
         )
 
+    def ideal_view(self, bench: Bench, network: Any, surrogates: Any) -> Any:
+        """The network as a closed formula, see inverter.verification.ideal_view. ConfigurationError where the system
+        has none."""
+        raise ConfigurationError(
+            f"ONNX is of inverter-based networks; the system is {self.name!r}. `spicetrain export --to nir` writes "
+            "networks that spike."
+        )
+
     @abstractmethod
     def verify(self, bench: Bench, network: Any, surrogates: Any) -> Summary: ...
 

@@ -16,23 +16,27 @@ __all__ = ["EXPORTS", "Export", "Format"]
 @dataclass(frozen=True)
 class Export:
     """What is exported: the network, of which run, of which system, and one of its test images where the format shows
-    one. `surrogates`: reads what was fitted; ConfigurationError when it is not of this run."""
+    one; in which dialect where there are several. `surrogates`: reads what was fitted; ConfigurationError when it is
+    not of this run."""
 
     bench: Bench
     system: System
     network: Any
     surrogates: Callable[[], Any]
     image: int = 0
+    dialect: str = "ngspice"
 
 
 @dataclass(frozen=True)
 class Format:
     """file   its name in a run folder, where no other is asked for
     write  writes it to the path; ConfigurationError when the system has no such thing
+    dialects  it can be written in those of exporting.dialects
     """
 
     file: str
     write: Callable[[Export, Path], None]
+    dialects: bool = False
 
 
 EXPORTS: Registry[Format] = Registry(
@@ -41,6 +45,7 @@ EXPORTS: Registry[Format] = Registry(
         "csv": "spicetrain.exporting.csv_map:FORMAT",
         "nir": "spicetrain.exporting.nir_graph:FORMAT",
         "npz": "spicetrain.exporting.npz_map:FORMAT",
+        "onnx": "spicetrain.exporting.onnx_formula:FORMAT",
         "subckt": "spicetrain.exporting.subckt:FORMAT",
     },
 )

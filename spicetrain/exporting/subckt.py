@@ -1,10 +1,12 @@
-"""The network as a SPICE subcircuit, the models beside it, and a deck of one test image that runs as it is."""
+"""The network as a SPICE subcircuit, the models beside it, and a deck of one test image that runs as it is, in a dialect of
+SPICE."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from spicetrain.exporting import Export, Format
+from spicetrain.exporting.dialects import DIALECTS
 from spicetrain.netlists.models_beside import ModelsBeside
 from spicetrain.storage import write_atomic
 from spicetrain.verification.conditions import conditions_of
@@ -18,10 +20,12 @@ def write(export: Export, path: Path) -> None:
     models = ModelsBeside(technology, path.parent.resolve() / f"{path.stem}-models")
     reads = [*models.lines, f'.include "{path.name}"']
     subcircuit, deck = export.system.subcircuit(bench, export.network, export.surrogates, export.image, reads)
+    dialect = DIALECTS[export.dialect]
+    subcircuit, deck = dialect.of_subcircuit(subcircuit), dialect.of_deck(deck)
     models.write()
     for file, text in ((path, subcircuit), (path.with_name(f"{path.stem}-image-{export.image}.cir"), deck)):
         with write_atomic(file) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
 
-FORMAT = Format("subckt/network.sub", write)
+FORMAT = Format("subckt/network.sub", write, dialects=True)

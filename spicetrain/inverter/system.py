@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from spicetrain.inverter.surrogates.store import Surrogates
     from spicetrain.inverter.training.voltages import Simulate
     from spicetrain.inverter.verification.fitting import Fitting
+    from spicetrain.inverter.verification.ideal_view import IdealView
     from spicetrain.inverter.verification.verify import Verification
     from spicetrain.report.blocks import Block, Section, Table
     from spicetrain.report.page import Page
@@ -167,6 +168,12 @@ class InverterSystem(System):
         shown = shown_image(network, bench.technology, surrogates(), bench.dataset, image)
         found = parts(network, technology)
         return subcircuit(network, technology, found, reads), shown_deck(network, technology, found, shown, reads)
+
+    def ideal_view(self, bench: Bench, network: Network, surrogates: Surrogates) -> IdealView:
+        from spicetrain.inverter.verification.ideal_view import ideal_view
+
+        technology = conditions_of(bench.technology, bench.experiment.verification.conditions).modelled
+        return ideal_view(network, technology, surrogates, bench.dataset)
 
     def verify(self, bench: Bench, network: Network, surrogates: Surrogates) -> InverterSummary:
         from spicetrain.inverter.verification.verify import verify

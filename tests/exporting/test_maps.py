@@ -174,7 +174,7 @@ def test_a_format_of_ones_own(tmp_path: Path) -> None:
     ("arguments", "told"),
     [
         (["--to", "cvs"], "Unknown export format 'cvs'. Did you mean 'csv'?"),
-        ([], "`spicetrain export` needs --to FORMAT. Known: csv, npz"),
+        ([], "`spicetrain export` needs --to FORMAT. Known: csv, nir, npz, onnx, subckt"),
         (["--to", "csv", "--out", "."], "is a folder: name a file by --out"),
     ],
 )
