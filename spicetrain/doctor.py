@@ -66,7 +66,7 @@ def examine(executable: str | Path | None = None) -> list[Finding]:
 
 
 def print_findings(findings: Sequence[Finding]) -> int:
-    """Print a table; return the exit code: 3 when ngspice is missing or unusable, 2 for another lack, else 0."""
+    """Print a table; return the exit code."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -78,6 +78,11 @@ def print_findings(findings: Sequence[Finding]) -> int:
         state = Text(finding.state, style=colours[finding.state])
         table.add_row(state, Text(finding.what), Text(finding.value + advice, overflow="fold"))
     Console().print(table)
+    return exit_code_of(findings)
+
+
+def exit_code_of(findings: Sequence[Finding]) -> int:
+    """3 when ngspice is missing or unusable, 2 for another lack, else 0."""
     lacks = [finding.what for finding in findings if finding.state == "lack"]
     if any(what.startswith("ngspice") for what in lacks):
         return NgspiceError.exit_code
