@@ -120,8 +120,8 @@ def parser_of_verbs() -> argparse.ArgumentParser:
             one.add_argument("--further", type=int, metavar="N", help=_FURTHER)
         if verb in QUICK:
             one.add_argument("--quick", action="store_true", help=_QUICK)
-        if verb in ("presets", "show"):
-            one.add_argument("--json", action="store_true", help="as JSON")
+        if verb in (*_WORKING, "presets", "show", "doctor"):
+            one.add_argument("--json", action="store_true", help="what is printed as JSON, and nothing else on stdout")
         if verb == "compare":
             one.add_argument("--datasets", nargs="+", default=(), metavar="NAME", help="only these of its datasets")
             one.add_argument("--seeds", nargs="+", default=(), type=int, metavar="N", help="only these of its seeds")

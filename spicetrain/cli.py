@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from spicetrain.errors import ConfigurationError, SpicetrainError, VerificationE
 from spicetrain.interrupt import INTERRUPTED, comes_of_ctrl_c, raise_at_ctrl_c
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from spicetrain.experiment import Experiment
     from spicetrain.run import Run
 
@@ -78,10 +81,7 @@ def _dispatch(arguments: list[str]) -> int:
         _presets(options)
         return 0
     if options.verb == "doctor":
-        from spicetrain.doctor import examine, print_findings
-
-        raise_at_ctrl_c()
-        return print_findings(examine(options.ngspice))
+        return _doctor(options)
     if options.target is None:
         raise ConfigurationError(f"`spicetrain {options.verb}` needs a TARGET: {targets(options.verb)}.")
     if options.verb == "compare":
@@ -107,6 +107,31 @@ def _presets(options: argparse.Namespace) -> None:
         print(json.dumps(as_json(), indent=2))
     else:
         print(*as_lines(), sep="\n")
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from spicetrain.doctor import examine, exit_code_of, print_findings
+
+    raise_at_ctrl_c()
+    findings = examine(options.ngspice)
+    exit_code = exit_code_of(findings)
+    if options.json:
+        _print_json({"exit_code": exit_code, "findings": [asdict(one) for one in findings]})
+    else:
+        print_findings(findings)
+    return exit_code
+
+
+def _print_json(value: object) -> None:
+    """All that --json writes to standard output."""
+    from spicetrain.storage import json_text
+
+    print(json_text(value))
+
+
+def _records(frame: pd.DataFrame) -> Any:
+    """A dictionary a row."""
+    return json.loads(frame.to_json(orient="records"))
 
 
 def _show(options: argparse.Namespace, rest: list[str], arguments: list[str]) -> None:
@@ -186,12 +211,18 @@ def _simulating(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _characterize(run: Run, options: argparse.Namespace) -> None:
-    for name, path in run.characterize().items():
+    tables = run.characterize()
+    if options.json:
+        return _print_json({"folder": run.folder, "tables": tables})
+    for name, path in tables.items():
         print(f"{name:20} {path}")
 
 
 def _fit_surrogates(run: Run, options: argparse.Namespace) -> None:
-    for name, report in run.fit_surrogates()["surrogates"].items():
+    found = run.fit_surrogates()
+    if options.json:
+        return _print_json({"folder": run.folder, **found})
+    for name, report in found["surrogates"].items():
         rms = {key: value for key, value in report["errors"].items() if key.startswith("rms")}
         print(name, *(f"{key} {value:.3g}" for key, value in rms.items()), f"in {report['seconds']:.1f} s")
 
@@ -204,14 +235,25 @@ def _train(run: Run, options: argparse.Namespace) -> None:
 
         source = finished_folder(options.target)
         if finished_in(run, source):
-            print(f"{options.further} epochs more are finished in {run.folder} already: nothing was done")
-            return
-        network = train_further(run, source)
+            text = f"{options.further} epochs more are finished in {run.folder} already: nothing was done"
+            if not options.json:
+                return print(text)
+            from spicetrain.progress import say
+
+            say(text)
+            network = run.network()
+        else:
+            network = train_further(run, source)
+    if options.json:
+        lines = run.files.metrics(run.system.metrics, run.experiment.training.last_epoch)
+        last = lines[-1] if lines else None
+        path = run.folder / "network.safetensors"
+        return _print_json({"folder": run.folder, "network": path, "layers": network.layers, "last_epoch": last})
     print(f"{'-'.join(map(str, network.layers))} in {run.folder / 'network.safetensors'}")
 
 
 def _verify(run: Run, options: argparse.Namespace) -> None:
-    _print_summary(run, run.verify)
+    _print_summary(run, run.verify, options)
 
 
 _SHOWN = {  # of calibration/chips.parquet
@@ -222,10 +264,13 @@ _SHOWN = {  # of calibration/chips.parquet
 
 def _calibrate(run: Run, options: argparse.Namespace) -> None:
     """A row a chip, and their mean."""
+    rows = run.calibrate()
+    if options.json:
+        return _print_json({"folder": run.folder, "chips": _records(rows)})
     from rich.console import Console
     from rich.table import Table
 
-    rows = run.calibrate().dropna(axis="columns", how="all")
+    rows = rows.dropna(axis="columns", how="all")
     names = [name for name in _SHOWN if name in rows]
     how = rows.iloc[0]
     table = Table("chip", title=f"{how['trains']} programmed once more, errors {how['errors']}")
@@ -245,10 +290,12 @@ def _shown(name: str, value: float) -> str:
 
 def _placement(run: Run, options: argparse.Namespace) -> None:
     """A row a placement, the best one first."""
+    rows = run.placement()
+    if options.json:
+        return _print_json({"folder": run.folder, "placements": _records(rows)})
     from rich.console import Console
     from rich.table import Table
 
-    rows = run.placement()
     table = Table("columns sensed", "row order", title="in the model, on training images")
     for name in ("accuracy", "loss"):
         table.add_column(name, justify="right")
@@ -260,21 +307,27 @@ def _placement(run: Run, options: argparse.Namespace) -> None:
 
 
 def _run(run: Run, options: argparse.Namespace) -> None:
-    _print_summary(run, run.all)
+    _print_summary(run, run.all, options)
 
 
-def _print_summary(run: Run, verb: Callable[[], Any]) -> None:
+def _print_summary(run: Run, verb: Callable[[], Any], options: argparse.Namespace) -> None:
     """The figures of the verification that `verb` ends in, also when they are outside its tolerance."""
     try:
         verb()
     except VerificationError:
-        _print_figures(run)
+        _print_figures(run, options, within=False)
         raise
-    _print_figures(run)
-    print(f"All of it in {run.folder}")
+    _print_figures(run, options, within=True)
+    if not options.json:
+        print(f"All of it in {run.folder}")
 
 
-def _print_figures(run: Run) -> None:
+def _print_figures(run: Run, options: argparse.Namespace, *, within: bool) -> None:
+    if options.json:
+        from spicetrain.runfolder import SUMMARY
+
+        figures = run.files.json(SUMMARY, (), "verify")
+        return _print_json({"folder": run.folder, "within_tolerance": within, "summary": figures})
     from rich.console import Console
     from rich.table import Table
 
@@ -302,7 +355,11 @@ def _compare(options: argparse.Namespace) -> None:
     raise_at_ctrl_c()
     with _speaking(options):
         cells = compare.run_missing()
-    print_tables(Results.read(folder).tables())
+    results = Results.read(folder)
+    if options.json:
+        _print_json({"folder": folder, "cells": _records(results.frame)})
+        return raise_worst(cells)
+    print_tables(results.tables())
     raise_worst(cells)
     print(f"All of it in {folder / 'comparison.html'}")
 
@@ -327,6 +384,8 @@ def _technology(options: argparse.Namespace) -> None:
     raise_at_ctrl_c()
     with _speaking(options):
         rows, page = look(technology, Simulator(ngspice, **given), folder)
+    if options.json:
+        return _print_json({"page": page, "rows": [asdict(row) for row in rows]})
     table = Table("", "", "", "", show_header=False)
     for row in rows:
         table.add_row(*map(escape, (row.what, row.state, row.figure, row.advice)))

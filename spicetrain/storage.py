@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -118,6 +119,19 @@ def write_json(path: Path, value: object) -> None:
     text = json.dumps(value, indent=2, allow_nan=False) + "\n"
     with write_atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def json_text(value: object) -> str:
+    """`value` as indented JSON for other programs: what is no finite number is null, a path a text."""
+    return json.dumps(_finite(value), indent=2, allow_nan=False, default=str)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_json(path: Path) -> Any:

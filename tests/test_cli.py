@@ -259,7 +259,7 @@ REFUSED = {
     "no value of the verb": ("train tiny.toml --out", "argument --out: expected one argument"),
     "a flag before the target": ("train --epochs 3 tiny.toml", "write TARGET first"),
     "doctor's unknown flag": ("doctor --ngpsice x", "Unknown argument --ngpsice. Did you mean '--ngspice'?"),
-    "doctor's stray word": ("doctor iris-kcl", "Unknown argument iris-kcl. Known: --help, --ngspice."),
+    "doctor's stray word": ("doctor iris-kcl", "Unknown argument iris-kcl. Known: --help, --json, --ngspice."),
     "a word for a number": (
         "train tiny.toml --epochs many",
         "training.epochs = 'many': input should be a valid integer",

@@ -4,11 +4,16 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
-from spicetrain.doctor import Finding, examine, print_findings
+from spicetrain.doctor import Finding, _simulation, charged_V, examine, exit_code_of, print_findings
+from spicetrain.errors import SimulationError
 from spicetrain.spice.ngspice import Ngspice, find_ngspice
+from spicetrain.spice.simulate import Simulation
 from spicetrain.technology import load_technology
 
 
@@ -26,6 +31,7 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def pretend(monkeypatch: pytest.MonkeyPatch, **abilities: bool) -> None:
     found = Ngspice(Path("/opt/ngspice"), 44, **{"klu": True, "code_models": True, **abilities})
     monkeypatch.setattr("spicetrain.doctor.find_ngspice", lambda executable: found)
+    monkeypatch.setattr("spicetrain.doctor._simulation", lambda found: Finding("ngspice simulates", "ok", "pretended"))
 
 
 def test_this_machine_can_run_the_tests(own_folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,6 +66,36 @@ def test_lack_of_klu_is_a_warning_and_of_code_models_a_fault(monkeypatch: pytest
     assert found["ngspice KLU solver"].state == "ok" and found["ngspice KLU solver"].value.startswith("yes")
     assert found["ngspice code models"].state == "lack"
     assert print_findings(findings) == 3
+
+
+def test_a_simulation_is_held_to_its_closed_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = _simulation(find_ngspice())
+    assert found.state == "ok" and found.value.startswith("an RC circuit to ")
+    # The closed form itself: C dv/dt = (v_in - v) / R, integrated by scipy.
+    t = np.linspace(0, 5e-9, 60)
+    solved = solve_ivp(lambda t, v: (min(t / 2e-10, 1) - v) / 1e-9, (0, t[-1]), [0.0], t_eval=t, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(charged_V(t), solved.y[0], atol=2e-5)
+
+    def answered(values: dict[str, np.ndarray] | None) -> Finding:
+        def simulate(*_: object) -> Simulation:
+            if values is None:
+                raise SimulationError("it crashed", None)
+            return Simulation(values, 0.0, "")
+
+        monkeypatch.setattr("spicetrain.doctor.simulate", simulate)
+        return _simulation(Ngspice(Path("/opt/ngspice"), 44, klu=True, code_models=True))
+
+    wrong = answered({"time": t, "v(out)": charged_V(t * 2)})
+    assert wrong.state == "lack" and "off its closed form" in wrong.value and "install another" in wrong.advice
+    assert answered({"time": t, "v(out)": np.full(60, np.nan)}).state == "lack"
+    assert answered(None).advice == "it crashed" and exit_code_of([answered(None)]) == 3
+
+
+def test_a_disk_that_is_nearly_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=1.5 * 2**30))
+    found = by_name(examine())
+    assert found["disk space for cache"].state == "ok" and "1.5 GiB free" in found["disk space for cache"].value
+    assert found["disk space for runs"].state == "warn" and "--out" in found["disk space for runs"].advice
 
 
 def test_lack_of_osdi_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:

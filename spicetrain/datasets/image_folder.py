@@ -67,7 +67,7 @@ def _grey(file: Path, image_shape: tuple[int, int] | None) -> NDArray[np.float64
                 grey = grey.resize((image_shape[1], image_shape[0]), Image.Resampling.BILINEAR)
             return np.asarray(grey, dtype=np.float64) / 255
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DatasetError(f"{file} is no image that can be read: {error}.") from error
+        raise DatasetError(f"{file} is no image that can be read: {error}. Save it again, or remove it.") from error
 
 
 def _size(image: NDArray[Any]) -> str:

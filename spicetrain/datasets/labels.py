@@ -22,7 +22,10 @@ def classes_of(found: list[str], given: tuple[str, ...], where: str) -> tuple[li
     """
     values = sorted(set(found), key=_in_order)
     if len(values) < 2:
-        raise DatasetError(f"{where} is {values[0]!r} for every sample: there is nothing to tell apart.")
+        raise DatasetError(
+            f"{where} is {values[0]!r} for every sample: there is nothing to tell apart. Give samples of "
+            "another class, or name another column in dataset.label."
+        )
     if len(values) > _MOST_CLASSES:
         raise DatasetError(
             f"{where} has {len(values)} different values in {len(found)} samples. Likely it is a number to be learnt: "
@@ -39,7 +42,9 @@ def classes_of(found: list[str], given: tuple[str, ...], where: str) -> tuple[li
         return values, tuple(values)
     if values == counting and set(given) != set(values):
         if len(given) != len(values):
-            raise DatasetError(f"dataset.classes names {len(given)} classes, but {where} counts {len(values)}.")
+            raise DatasetError(
+                f"dataset.classes names {len(given)} classes, but {where} counts {len(values)}: give as many names."
+            )
         return values, given
     if unknown := [value for value in values if value not in given]:
         raise DatasetError(f"{where} is {unknown[0]!r} for some sample, which dataset.classes does not name.")
@@ -54,7 +59,10 @@ def indices_of(found: list[str], values: list[str], where: str) -> NDArray[np.in
     """The index of every label's value. DatasetError for one that the training samples do not have."""
     index = {value: number for number, value in enumerate(values)}
     if unknown := sorted(set(found) - index.keys()):
-        raise DatasetError(f"{where} is {unknown[0]!r} for some sample; the training samples have {_some(values)}.")
+        raise DatasetError(
+            f"{where} is {unknown[0]!r} for some sample; the training samples have {_some(values)}. Drop such "
+            "samples, or train with some of that class."
+        )
     return np.array([index[value] for value in found], dtype=np.int64)
 
 
@@ -63,7 +71,10 @@ def values_of(column: NDArray[Any], where: str) -> list[str]:
     label."""
     if column.dtype.kind == "f":
         if (missing := np.flatnonzero(~np.isfinite(column))).size:
-            raise DatasetError(f"{where} is {column[missing[0]]} in sample {missing[0]}: every sample needs a label.")
+            raise DatasetError(
+                f"{where} is {column[missing[0]]} in sample {missing[0]}: every sample needs a label. Drop that "
+                "sample, or fill it in."
+            )
         if (broken := np.flatnonzero(column != np.floor(column))).size:
             raise DatasetError(
                 f"{where} is {column[broken[0]]} in sample {broken[0]}, which is no class. A number to be learnt is "
@@ -76,7 +87,8 @@ def values_of(column: NDArray[Any], where: str) -> list[str]:
     for index, value in enumerate(values):
         if not isinstance(value, str | int | bool) or not str(value).strip():
             raise DatasetError(
-                f"{where} is {value!r} in sample {index}: every sample needs a label, an integer or text."
+                f"{where} is {value!r} in sample {index}: every sample needs a label, an integer or text. Drop that "
+                "sample, or fill it in."
             )
     return [str(value).strip() for value in values]
 

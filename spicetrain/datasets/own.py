@@ -83,7 +83,8 @@ def _parts(settings: DatasetSettings, file: Path) -> tuple[_Samples, _Samples, d
     if train.names != test.names or train.image_shape != test.image_shape:
         raise DatasetError(
             f"The test samples of {settings.name} have {len(test.names)} features ({_some(test.names)}), the training "
-            f"samples {len(train.names)} ({_some(train.names)}): they must be the same."
+            f"samples {len(train.names)} ({_some(train.names)}): they must be the same. Leave the "
+            "others out, or name those of both in dataset.features."
         )
     return train, test, sums
 
@@ -129,7 +130,10 @@ def _of_table(settings: DatasetSettings, table: Tabular) -> _Samples:
             f"{table.path}: {both[0]!r} is a feature and what is to be learnt: drop it from one of them."
         )
     if not names:
-        raise DatasetError(f"{table.path} has no columns but {', '.join(learnt)}: there are no features.")
+        raise DatasetError(
+            f"{table.path} has no columns but {', '.join(learnt)}: there are no features. Give the inputs as further "
+            "columns."
+        )
     pictures = [
         table.image_shapes[name] for name, part in table.parts.items() if name in table.image_shapes and part == names
     ]
@@ -185,10 +189,10 @@ def _targets_of(train: _Samples, settings: DatasetSettings) -> Targets:
     names = given if len(given) == len(low) else tuple(f"target_{j}" for j in range(len(low)))
     with np.errstate(over="ignore"):
         flat = ~np.isfinite(high - low) | (high - low < np.finfo(np.float64).tiny)
-    for name, value in zip(np.array(names)[flat], low[flat], strict=True):
+    for name, value in zip(np.array(names)[flat].tolist(), low[flat], strict=True):
         raise DatasetError(
             f"{settings.name}: the target {name!r} is {value:g} for every training sample, or reaches beyond all "
-            "numbers: there is nothing to learn."
+            "numbers: there is nothing to learn. Leave it out of dataset.target, or give samples that differ."
         )
     return Targets(tuple(names), tuple(low.tolist()), tuple(high.tolist()), settings.output_share)
 

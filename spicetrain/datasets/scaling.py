@@ -38,6 +38,7 @@ def scaled(
     if by == "none":
         for values in (train, test):
             _require_unit(values, names, name)
+        _require_change(train, names, name)
         return Scaled(train.astype(np.float32), test.astype(np.float32), _constant_note(train, names, name))
     axis = 0 if by == "feature" else None
     low, high = train.min(axis=axis), train.max(axis=axis)
@@ -45,7 +46,10 @@ def scaled(
     with np.errstate(over="ignore"):
         span = high - low
     if not np.isfinite(span).all() or (span < np.finfo(np.float64).tiny).any():
-        raise DatasetError(f"{name}: features reach from {low.min():.3g} to {high.max():.3g}: no range to scale by.")
+        raise DatasetError(
+            f"{name}: features reach from {low.min():.3g} to {high.max():.3g}: no range to scale by. Give them in "
+            "another unit."
+        )
     outside = (test < low) | (test > high)
     if outside.any():
         notes += (_beyond(test, low, high, outside, names, beyond, name),)
@@ -63,11 +67,16 @@ def _require_range(train: NDArray[np.float64], names: tuple[str, ...], by: str, 
             f"samples ({_some(constant)}), so there is no range to scale by. Leave it out of dataset.features, or "
             "scale by one range of all (dataset.scaling = 'all'), as pixels are."
         )
-    if len(constant) == len(names) and len(set(train.min(axis=0))) == 1:
-        raise DatasetError(
-            f"{name}: all features of all training samples are {train.flat[0]:g}: nothing to learn from."
-        )
+    _require_change(train, names, name)
     return _constant_note(train, names, name)
+
+
+def _require_change(train: NDArray[np.float64], names: tuple[str, ...], name: str) -> None:
+    if len(_constant(train, names)) == len(names):
+        raise DatasetError(
+            f"{name}: no feature changes among the training samples, the first is {train.flat[0]:g} in all of them: "
+            "nothing to learn from. Give samples that differ."
+        )
 
 
 def _constant(train: NDArray[np.float64], names: tuple[str, ...]) -> list[str]:

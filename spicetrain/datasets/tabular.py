@@ -54,7 +54,13 @@ class Tabular:
         column = self.columns[name]
         if column.dtype.kind == "c":
             raise DatasetError(
-                f"{self.path}: the column {name!r} holds complex numbers, of which a row has no voltage."
+                f"{self.path}: the column {name!r} holds complex numbers, of which a row has no voltage. Give real and "
+                "imaginary part as columns of their own."
+            )
+        if column.dtype.kind in "mM":
+            raise DatasetError(
+                f"{self.path}: the column {name!r} holds times ({column.dtype}), which are no numbers without a unit "
+                "and a beginning. Leave it out of dataset.features, or write it as a number, such as days since a date."
             )
         if column.dtype.kind not in "biuf":
             column = self._converted(name, column)
@@ -100,7 +106,10 @@ def read_tabular(path: Path, separator: str = ",") -> dict[str, Tabular]:
         raise DatasetError(f"Cannot read {path}: {error.strerror or error}.") from error
     for table in found.values():
         if not table.columns or not table.samples:
-            raise DatasetError(f"{path} is empty: it has {len(table.columns)} columns and {table.samples} samples.")
+            raise DatasetError(
+                f"{path} is empty: it has {len(table.columns)} columns and {table.samples} samples. Give a file with a "
+                "row a sample."
+            )
     return found
 
 
@@ -123,17 +132,22 @@ def _checked_header(path: Path, separator: str) -> list[str]:
             rows = csv.reader(stream, delimiter=separator, skipinitialspace=True, strict=True)
             header = [name.strip() for name in next(rows, [])]
             if not header:
-                raise DatasetError(f"{path} is empty: its first line has no names of columns.")
+                raise DatasetError(
+                    f"{path} is empty: its first line has no names of columns. Give a file with a row a sample."
+                )
             for row in rows:
                 if row and len(row) != len(header):
                     raise DatasetError(
                         f"{path}, line {rows.line_num}: {len(row)} values, but the first line names {len(header)} "
-                        "columns. Likely a line that was cut off, or a separator within a value."
+                        "columns. Likely a line that was cut off, or a separator within a value: correct it, or put "
+                        "quotes around such a value."
                     )
     except UnicodeDecodeError as error:
-        raise DatasetError(f"{path} is no text in UTF-8 ({error.reason} at byte {error.start}).") from error
+        raise DatasetError(
+            f"{path} is no text in UTF-8 ({error.reason} at byte {error.start}). Save it as CSV in UTF-8."
+        ) from error
     except (csv.Error, ValueError) as error:
-        raise DatasetError(f"{path} is no CSV: {error}.") from error
+        raise DatasetError(f"{path} is no CSV: {error}. Correct it, or save it as CSV again.") from error
     _require_names(path, header)
     if len(header) == 1:
         raise DatasetError(
@@ -164,6 +178,13 @@ def _is_number(text: str) -> bool:
     return True
 
 
+def _one_line(error: Exception) -> str:
+    """What a library says, cut where it says much, with a point at its end."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in str(error))
+    text = " ".join(printable.split())[:200].rstrip(".")
+    return f"{text}."
+
+
 def _parquet(path: Path) -> dict[str, Tabular]:
     try:
         import pyarrow  # noqa: F401
@@ -172,7 +193,10 @@ def _parquet(path: Path) -> dict[str, Tabular]:
     try:
         frame = pd.read_parquet(path)
     except (ValueError, OSError) as error:  # ArrowInvalid is a ValueError
-        raise DatasetError(f"{path} is no parquet file that can be read: {error}") from error
+        raise DatasetError(
+            f"{path} is no parquet file that can be read: {_one_line(error)} Save it again, as "
+            "pandas.DataFrame.to_parquet does."
+        ) from error
     frame.columns = pd.Index([str(name) for name in frame.columns])
     _require_names(path, list(frame.columns))
     return {"": _of_frame(path, frame)}
@@ -189,7 +213,9 @@ def _npz(path: Path) -> dict[str, Tabular]:
                 raise DatasetError(f"{path} is one array (.npy): save inputs and labels by name with numpy.savez.")
             arrays = {name: stored[name] for name in stored.files}
     except (ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        raise DatasetError(f"{path} is no .npz of plain arrays: {error}.") from error
+        raise DatasetError(
+            f"{path} is no .npz of plain arrays: {_one_line(error)} Save inputs and labels by name with numpy.savez."
+        ) from error
     except TypeError as error:  # of an array, which is no context manager
         raise DatasetError(f"{path} is one array (.npy): save inputs and labels by name with numpy.savez.") from error
     split = ("x_train", "y_train", "x_test", "y_test")
@@ -203,12 +229,19 @@ def _npz(path: Path) -> dict[str, Tabular]:
 
 def _of_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> Tabular:
     """Arrays of one axis are columns, of two axes as many as they have; of three, pixels."""
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind == "V":
+            kind = array.dtype if isinstance(array, np.ndarray) else "no array"
+            raise DatasetError(
+                f"{path} is no .npz of plain arrays: {name} is {kind}. Save inputs and labels by name with "
+                "numpy.savez, each of numbers or of texts."
+            )
     lengths = {name: array.shape[0] if array.ndim else None for name, array in arrays.items()}
     if len(set(lengths.values())) > 1 or None in lengths.values():
         told = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
         raise DatasetError(
-            f"{path}: its arrays do not have a row a sample each: {told}. Training and test samples are arrays "
-            "x_train, y_train, x_test, y_test, or two files (dataset.test_file)."
+            f"{path}: its arrays do not have a row a sample each: {told}. Give training and test samples as "
+            "arrays x_train, y_train, x_test, y_test, or as two files (dataset.test_file)."
         )
     columns: dict[str, NDArray[Any]] = {}
     parts: dict[str, tuple[str, ...]] = {}
@@ -220,7 +253,10 @@ def _of_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> Tabular:
         if array.ndim == 3:
             shapes[name] = (array.shape[1], array.shape[2])
         elif array.ndim > 3:
-            raise DatasetError(f"{path}: {name} is {list(array.shape)}; images are [samples, rows, columns], grey.")
+            raise DatasetError(
+                f"{path}: {name} is {list(array.shape)}; images are [samples, rows, columns], grey. "
+                "Take the mean of their colours, of one shape a sample."
+            )
         flat = array.reshape(len(array), int(np.prod(array.shape[1:])))
         parts[name] = tuple(f"{name}_{index}" for index in range(flat.shape[1]))
         columns |= dict(zip(parts[name], flat.T, strict=True))
