@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -25,6 +26,7 @@ myst_heading_anchors = 3
 nb_custom_formats = {".py": ["tutorials.read", {}]}
 nb_execution_mode, nb_execution_in_temp, nb_execution_raise_on_error = "force", True, True
 nb_execution_timeout, nb_merge_streams = 300, True
+logging.getLogger("traitlets").setLevel(logging.WARNING)  # not a line a notebook
 
 autodoc_member_order, autodoc_typehints = "bysource", "signature"
 autodoc_default_options = {"members": True, "show-inheritance": True}

@@ -22,6 +22,7 @@ from test_readme import (  # noqa: F401  # own_folder: a fixture, of every test 
     split,
 )
 
+from spicetrain.arguments import VERBS
 from spicetrain.array.devices import DEVICES
 from spicetrain.schema import parse
 from spicetrain.spiking.circuit import Neuron
@@ -65,6 +66,18 @@ def check_page(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("page", "block"), BLOCKS, ids=[f"{page.name}, {block}" for page, block in BLOCKS])
 def test_every_block_of_the_pages(page: Path, block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     check_page(block, monkeypatch)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "paper.md"], ids=lambda path: path.name)
+def test_every_command_in_the_text(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In order, as they are read; with a word in capitals they are not meant to be typed."""
+    shell = ShellOfDocs(monkeypatch)
+    for command in re.findall(r"`(spicetrain\s[^`]+)`", text_of(page)):
+        words = command.split()
+        if not any(word.isupper() for word in words):
+            assert words[1] in VERBS, command
+            if len(words) > 2:
+                shell.run(" ".join(words))
 
 
 WRONG = {
