@@ -100,7 +100,7 @@ def _take_over(source: RunFolder, files: RunFolder) -> None:
         for folder in (TABLES, CONDITIONS):
             if (source / folder).is_dir():
                 shutil.copytree(source / folder, files / folder, dirs_exist_ok=True)
-        for path in (*(source / name for name in (SURROGATES, FIT, METRICS)), *source.folder.glob("*.png")):
+        for path in (*(source / name for name in (SURROGATES, FIT, METRICS)), *source.folder.glob("surrogates-*.svg")):
             if path.is_file():
                 shutil.copy2(path, files / path.name)
     manifest = source.manifest
