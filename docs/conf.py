@@ -15,9 +15,9 @@ project, author, copyright = "spicetrain", "The spicetrain authors", "The spicet
 version = release = __version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "plain_docstrings", "mathml", "repository_links"]
-exclude_patterns = ["_build", "_ext", "conf.py", "devices.py", "synthetic_device.py"]
+exclude_patterns = ["_build", "_ext", "_static", "conf.py", "devices.py", "synthetic_device.py"]
 html_theme, html_title, html_math_renderer = "furo", f"spicetrain {__version__}", "mathml"
-html_copy_source = False
+html_copy_source, html_static_path, html_css_files = False, ["_static"], ["site.css"]
 
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3

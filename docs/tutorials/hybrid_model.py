@@ -16,6 +16,7 @@ from torch import nn
 
 from spicetrain import Run
 from spicetrain.datasets import load_dataset
+from spicetrain.exporting import EXPORTS, Export
 from spicetrain.nn import InverterCrossbar, OutputInverters, inverter_network
 
 Path("plan.toml").write_text("""
@@ -110,12 +111,13 @@ figure.savefig("training.png")
 # %% [markdown]
 # ## Export, and simulate
 #
-# `inverter_network` says what is programmed: siemens, in the device's range. ngspice gets the features of the test
-# images, as a chip behind the digital part would.
+# `inverter_network` says what is programmed: siemens, in the device's range. It is written as a programming map, a row
+# a memristor, and ngspice gets the features of the test images, as a chip behind the digital part would.
 
 # %%
 network = inverter_network(analog, dataset="digits, 12 features")
 network.save(Path("analog.safetensors"))
+EXPORTS["csv"].write(Export(run, run.system, network, run.surrogates), Path("programming.csv"))
 torch.save(digital.state_dict(), "digital.pt")
 with torch.no_grad():
     np.savez(
@@ -125,6 +127,7 @@ with torch.no_grad():
         x_test=digital(test_inputs).numpy(),
         y_test=digits.test_labels,
     )
+print(*Path("programming.csv").read_text().splitlines()[:3], sep="\n")
 summary = run.verify_network(network)
 print(f"{summary.images} images: {summary.accuracy_model:.1%} in the model, {summary.accuracy_spice:.1%} in ngspice")
 print(f"same class for {summary.agreement:.1%}, outputs off by {1e6 * summary.error_mean_V:.1f} uV in the mean")
