@@ -1,5 +1,4 @@
-"""The network as a SPICE subcircuit, the models beside it, and a deck of one test image that runs as it is, in a dialect of
-SPICE."""
+"""The network as a SPICE subcircuit, the models beside it, and a deck of one test image that runs as it is."""
 
 from __future__ import annotations
 
