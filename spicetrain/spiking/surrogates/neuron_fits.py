@@ -129,9 +129,7 @@ def fit_threshold(
     bend = np.append(0.0, of_bend / largest**bend_powers)
     laws = replace(laws, trip=of_slope / largest**powers, trip_bend=bend, domains=domains)
     curves = [
-        Curve(
-            "a ramp" if one == 0 else f"settling in {-1 / one:.2g} s", *(a[rate == one] for a in (slope, trip, model))
-        )
+        Curve("a ramp" if one == 0 else f"settling in {-1 / one:.2g} s", *(a[rate == one] for a in (slope, trip, model)))
         for one in np.unique(rate)[::-1]
         for model in (basis @ found,)
     ]
