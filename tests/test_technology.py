@@ -108,8 +108,8 @@ def test_a_library_that_includes_nothing_keeps_its_fingerprint(ptm90: Technology
     definition = ptm90.model_dump(exclude={"folder", "description", "mismatch", "corners", "wires"})
     for later in ("package", "includes", "osdi", "params", "setup", "geometry_unit_m"):
         del definition["transistors"][later]
-    for statistics in ("programming", "levels", "stuck", "read_noise", "drift"):
-        del definition["memristor"][statistics]
+    for later in ("programming", "levels", "stuck", "read_noise", "drift", "pitch_m"):
+        del definition["memristor"][later]
     assert ptm90.fingerprint == content_hash(definition, sha256_of_file(ptm90.library))
 
 
@@ -121,8 +121,8 @@ def test_wires_without_a_capacitance_by_length_keep_their_fingerprint(ptm90: Tec
         del definition["wires"][later]
     for later in ("package", "includes", "osdi", "params", "setup", "geometry_unit_m"):
         del definition["transistors"][later]
-    for statistics in ("programming", "levels", "stuck", "read_noise", "drift"):
-        del definition["memristor"][statistics]
+    for later in ("programming", "levels", "stuck", "read_noise", "drift", "pitch_m"):
+        del definition["memristor"][later]
     assert wired.fingerprint == content_hash(definition, sha256_of_file(ptm90.library))
     wires = Wires(row_ohm=5.0, column_ohm=5.0, pitch_m=1e-6, row_F_per_m=1e-10)
     assert ptm90.changed(wires=wires).fingerprint != wired.fingerprint
