@@ -31,7 +31,7 @@ def convert_dense(
     mapped = crossbars_of(as_tanh(layers, inputs, bipolar), gain, technology.memristor)
     for module, crossbar in zip(modules[:-1], mapped, strict=True):
         cast(Any, module).conductances.assign(crossbar)
-    mid_V, logit_V = technology.rails.mid_V, TrainingSettings().logit_V
+    mid_V, logit_V = technology.rails.mid_V, TrainingSettings().logit(technology.rails)
 
     def logits(x: Tensor) -> Tensor:
         return cast(Tensor, (found(x) - mid_V) / logit_V)
