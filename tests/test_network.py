@@ -240,7 +240,7 @@ def test_numbers_of_half_the_length_are_numbers(tmp_path: Path) -> None:
 
 def test_numbers_that_numpy_has_not_are_an_error_of_ours(tmp_path: Path) -> None:
     torch_file({"0.pos_S": torch.ones(2, 2, dtype=torch.bfloat16)}, tmp_path / "n.safetensors", {"format": FORMAT})
-    with pytest.raises(StorageError, match="Cannot read the network.*bfloat16"):
+    with pytest.raises(StorageError, match="network.*bfloat16"):
         Network.load(tmp_path / "n.safetensors")
 
 

@@ -32,7 +32,7 @@ def result_section(page: Page, blocks: Callable[[Any, str], list[Block]]) -> Sec
     verify = page.command("verify")
     shown = blocks(page.summary, verify)
     if page.summary.accuracy_spice is not None:  # of a regression chips are not verified
-        shown.insert(0, verdict(page.summary, page.summary.chips, verify))
+        shown.insert(0, verdict(page.summary, getattr(page.summary, "chips", None), verify))  # not of every system
     if _is_of_another_network(page):
         text = "network.safetensors has changed since it was verified: these figures belong to the network before."
         shown.insert(0, Notice(text, verify))

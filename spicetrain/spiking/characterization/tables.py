@@ -25,6 +25,6 @@ TABLES = {
     "leak_current": _Kind(plans.MembraneCurrentPlan, currents.leak_sweeps),
     "reset_current": _Kind(plans.MembraneCurrentPlan, currents.reset_sweeps),
     "neuron_capacitance": _Kind(plans.NeuronCapacitancePlan, transients.neuron_capacitance_sweeps),
-    "threshold": _Kind(plans.ThresholdPlan, transients.threshold_sweeps, version=5),
+    "threshold": _Kind(plans.ThresholdPlan, transients.threshold_sweeps, version=6),
     "reset_residue": _Kind(plans.ResetResiduePlan, transients.residue_sweeps, version=4),
 }

@@ -32,7 +32,7 @@ from spicetrain.spiking.netlists.cells import (
 )
 from spicetrain.technology import Technology
 
-_POINTS = 2000  # of a ramp
+_POINTS = 1000  # of a ramp
 _TRIP = ("slope_V_per_s", "rate_per_s", "trip_V")
 _ANSWER = 0.25  # of integrate_s: how long a foreign neuron may take to answer
 _LEAST_SWING = 0.25  # of ramp_V: of a membrane that settles, how far its end is beyond the threshold
@@ -50,58 +50,72 @@ class ThresholdSweep(SpikingSweep[ThresholdPlan]):
     slope_V_per_s: float
     settling_s: float | None = None
 
+    @property
+    def _signs(self) -> tuple[int, ...]:
+        """Up and down are two neurons side by side."""
+        return (1, -1) if self.slope_V_per_s else (1,)
+
     def deck(self) -> Deck:
         circuit, threshold_V = self.new(), self.circuit.threshold_V(0)
         add_threshold_supplies(circuit, 0, threshold_V, self.circuit)
-        add_membrane_transistors(circuit, 0, "", VSS, self.circuit, self.technology)
-        start, stop = threshold_V - self._ramp_V, threshold_V + self._ramp_V
-        saves = ("v(m)", "v(q)")
+        saves = tuple(f"v({node}{k})" for k in range(len(self._signs)) for node in "mq")
+        for k in range(len(self._signs)):
+            add_membrane_transistors(circuit, 0, str(k), VSS, self.circuit, self.technology)
         if self.slope_V_per_s == 0:
-            circuit.V("m", "m", circuit.gnd, 0.0)
-            analysis = f".dc vm {start!r} {stop!r} {(stop - start) / _POINTS!r}"
+            start, stop = threshold_V - self._ramp_V, threshold_V + self._ramp_V
+            circuit.V("m0", "m0", circuit.gnd, 0.0)
+            analysis = f".dc vm0 {start!r} {stop!r} {(stop - start) / _POINTS!r}"
             return self.answer(circuit, analysis, saves, _POINTS + 1)
-        if self.settling_s is None:
-            seconds = (stop - start) / self.slope_V_per_s
-            add_pwl(circuit, "m", [(0.0, start), (seconds, stop)])
-        else:
-            there = (self._end_V - start) / (self._end_V - threshold_V)
-            seconds = self.settling_s * (1 + float(np.log(there)))
-            way = f"{start!r} {self._end_V!r} 0 {self.settling_s!r} {2 * seconds!r} 1"
-            circuit.raw_spice += f"Vm m 0 exp({way})\n"
+        seconds = 2 * self._ramp_V / self.slope_V_per_s
+        if self.settling_s is not None:
+            swing_V = self.slope_V_per_s * self.settling_s
+            seconds = self.settling_s * (1 + float(np.log(1 + self._ramp_V / swing_V)))
+        for k, sign in enumerate(self._signs):
+            start, node = threshold_V - sign * self._ramp_V, f"m{k}"
+            if self.settling_s is None:
+                add_pwl(circuit, node, [(0.0, start), (seconds, start + 2 * sign * self._ramp_V)])
+            else:
+                way = f"{start!r} {self._end_V(sign)!r} 0 {self.settling_s!r} {2 * seconds!r} 1"
+                circuit.raw_spice += f"V{node} {node} 0 exp({way})\n"
         step = seconds / _POINTS
         deck = self.answer(circuit, f".tran {step!r} {seconds!r} 0 {step!r}", saves, None)
         return replace(deck, options=_OPTIONS)
 
-    @property
-    def _end_V(self) -> float:
+    def _end_V(self, sign: int) -> float:
         """Where a membrane that settles goes."""
         assert self.settling_s is not None
-        return self.circuit.threshold_V(0) + self.slope_V_per_s * self.settling_s
+        return self.circuit.threshold_V(0) + sign * self.slope_V_per_s * self.settling_s
 
     @property
     def _ramp_V(self) -> float:
-        """Signed as the slope."""
         ramp_V = self.plan.ramp_V
         if self.circuit.neuron.foreign is not None:  # it may trip further off, and later
-            way_V = abs(self.slope_V_per_s) * _ANSWER * self.circuit.clock.integrate_s
+            way_V = self.slope_V_per_s * _ANSWER * self.circuit.clock.integrate_s
             ramp_V = max(ramp_V, min(way_V, self.circuit.rails.vdd_V - self.circuit.rest_V))
-        return ramp_V if self.slope_V_per_s >= 0 else -ramp_V
+        return ramp_V
 
     def columns(self, values: Mapping[str, NDArray]) -> Columns:
-        v, output = values["v(m)"], values["v(q)"]
+        found = [
+            row
+            for k, sign in enumerate(self._signs)
+            if (row := self._tripped(sign, values[f"v(m{k})"], values[f"v(q{k})"])) is not None
+        ]
+        return {name: np.array([row[k] for row in found]) for k, name in enumerate(_TRIP)}
+
+    def _tripped(self, sign: int, v: NDArray, output: NDArray) -> tuple[float, float, float] | None:
+        """(slope, rate, trip); None where the membrane settles before it trips."""
         threshold_V, foreign = self.circuit.threshold_V(0), self.circuit.neuron.foreign is not None
         level_V = self.circuit.latch_level_V(threshold_V) if foreign else threshold_V
         if self.settling_s is not None and not output.min() < level_V < output.max():
-            return {name: np.array([]) for name in _TRIP}  # it trips beyond the membrane's end
+            return None
         if foreign:
             trip = crossing_V(v, output, level_V) - threshold_V
         else:
             order = np.argsort(output)
-            trip = np.interp(threshold_V, output[order], v[order]) - threshold_V
-        slope, rate = self.slope_V_per_s, 0.0
-        if self.settling_s is not None:
-            slope, rate = (self._end_V - threshold_V - trip) / self.settling_s, -1 / self.settling_s
-        return {name: np.array([x]) for name, x in zip(_TRIP, (slope, rate, trip), strict=True)}
+            trip = float(np.interp(threshold_V, output[order], v[order])) - threshold_V
+        if self.settling_s is None:
+            return sign * self.slope_V_per_s, 0.0, trip
+        return (self._end_V(sign) - threshold_V - trip) / self.settling_s, -1 / self.settling_s, trip
 
 
 @dataclass(frozen=True)
@@ -297,9 +311,9 @@ def _charge(time: NDArray, current: NDArray) -> NDArray[np.float64]:
 
 def threshold_sweeps(plan: ThresholdPlan, subject: Subject, parts: int) -> list[ThresholdSweep]:
     settling_s = [steps * subject.circuit.clock.step_s for steps in plan.settling_steps]
-    both = [slope * sign for sign in (1, -1) for slope in plan.slopes_V_per_s]
-    settling = [(v, t) for t in settling_s for v in both if abs(v) * t >= _LEAST_SWING * plan.ramp_V]
-    cases = [(0.0, None), *((slope, None) for slope in both), *settling]
+    slopes = plan.slopes_V_per_s
+    settling = [(v, t) for t in settling_s for v in slopes if v * t >= _LEAST_SWING * plan.ramp_V]
+    cases = [(0.0, None), *((slope, None) for slope in slopes), *settling]
     return [
         ThresholdSweep(plan, subject.technology, k, len(cases), subject.circuit, *case) for k, case in enumerate(cases)
     ]
