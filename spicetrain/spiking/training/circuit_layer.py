@@ -18,22 +18,19 @@ with the conductances (columns.py). Rows that are driven by transistors couple t
 
 from __future__ import annotations
 
-import math
-
 import torch
 from snntorch import surrogate
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.array.wired_ports import Ports, ports
-from spicetrain.spiking.surrogates.laws import SpikingLaws
 from spicetrain.spiking.training.charge import NeuronCharge
 from spicetrain.spiking.training.columns import Columns
 from spicetrain.spiking.training.coupled import CoupledColumns
 from spicetrain.spiking.training.drawn import Deviation
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.layers import LayerResponse
-from spicetrain.spiking.training.membrane import current, resting, steepness
+from spicetrain.spiking.training.membrane import resting
 from spicetrain.spiking.training.rows import DrivenColumns
 from spicetrain.spiking.training.simple_columns import SimpleColumns
 from spicetrain.spiking.training.wired_columns import WiredColumns
@@ -61,22 +58,18 @@ def circuit_layer(
     Differentiable in spikes and g; through the spike itself with snntorch's fast_sigmoid. A neuron that fired does not
     pass its gradient through its own reset, as in snntorch.
     """
-    laws, rest_V = fitted.laws, fitted.circuit.rest_V
+    rest_V = fitted.circuit.rest_V
     scale = threshold_V - rest_V
     moved: float | Tensor = 0.0 if deviation is None else deviation.trip_V
     trip = scale + moved
     charge = NeuronCharge.of(fitted, layer, threshold_V - fitted.circuit.threshold_V(layer) + moved)
     columns = _columns(spikes, g, layer, fitted, deviation, charge, correction)
-    fire, early_s = surrogate.fast_sigmoid(fitted.slope), fitted.circuit.clock.latch_early_s
+    fire, may_fire = surrogate.fast_sigmoid(fitted.slope), layer != fitted.integrator
     u = resting(columns.silent_rows).expand(spikes.shape[1], g.bias_pos.shape[0])
     fires, latched = [], []
     for step in range(len(spikes)):
-        u, slope, rate = columns.integrate(u, step)
-        if layer == fitted.integrator:
-            fired = torch.zeros_like(u)
-        else:
-            late = late_V(slope, rate, laws) + early_s * slope
-            fired = fire((u - trip - late) / scale).to(u.dtype)
+        u, slope, late_V = columns.integrate(u, step)
+        fired = fire((u - trip - late_V) / scale).to(u.dtype) if may_fire else torch.zeros_like(u)
         fires.append(fired)
         latched.append(u)
         u = columns.rest(u + slope * columns.phases.after_s, fired.detach(), step)
@@ -85,15 +78,6 @@ def circuit_layer(
     if columns.reached is not None:
         asked = asked + outside("membrane", membranes, columns.reached)
     return LayerResponse(torch.stack(fires), membranes + rest_V, asked)
-
-
-def late_V(slope: Tensor, rate: Tensor, laws: SpikingLaws) -> Tensor:
-    """By how much beyond its threshold a neuron trips whose membrane moves with `slope`, V/s, which changes at `rate`,
-    1/s; beyond the slopes that were measured along the tangent."""
-    low, high = laws.domains.get("slope", (-math.inf, math.inf))
-    held = slope.clamp(low, high)
-    ramp, bend = laws.trip.tolist(), laws.trip_bend.tolist()
-    return current(held, ramp) + steepness(held, ramp) * (slope - held) + rate * current(held, bend)
 
 
 def _columns(

@@ -16,6 +16,7 @@ from spicetrain.spiking.training.cells import advance_cells, volts_of
 from spicetrain.spiking.training.charge import NeuronCharge
 from spicetrain.spiking.training.drawn import Deviation
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
+from spicetrain.spiking.training.latch import late_V
 from spicetrain.spiking.training.membrane import advance, current, steepness
 from spicetrain.spiking.training.phases import Phases
 from spicetrain.surrogates.extrapolation import NONE
@@ -41,7 +42,7 @@ class Columns:
         deviation: Deviation | None = None,
         charge: NeuronCharge | None = None,
     ) -> None:
-        self.charge = charge
+        self.charge, self.fitted = charge, fitted
         self.phases, self.laws = Phases.of(fitted.circuit, fitted.laws), fitted.laws
         cells = fitted.circuit.array == "1t1r"
         change = None if deviation is None else deviation.cells
@@ -60,18 +61,19 @@ class Columns:
         self.parts = 1 if fitted.coarse else EXACT_PARTS
 
     def integrate(self, u: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """(u at the latch, its slope there in V/s, and the rate at which that changes, 1/s)."""
+        """(u at the latch, its slope there in V/s, and by how much beyond its threshold a neuron trips, V)."""
         a = [a[step] if isinstance(a, tuple) else a for a in self.driven]
         if self.volts is None:
             u, slope = self._advanced(u, a, self.phases.driven_s)
-            return u, slope, steepness(u, a) / self.C
+            return u, slope, late_V(slope, steepness(u, a) / self.C, self.fitted)
         # Cells that conduct are more capacitance than silent ones: they share the membrane's charge.
         pairs = self.spiking_pairs[step]
         share = self.C / (self.C + pairs * self.laws.cell_spiking_F)
         u, a = share * (u + pairs * (self.laws.cell_on_C / self.C)), [share * value for value in a]
         shares, t = share[..., None] * self.shares[step], self.phases.driven_s
         end, i, steep = advance_cells(u, shares, self.volts, a, self.C, t, self.domain, self.parts)
-        return *self._charged(u, end, i / self.C, t), steep / self.C
+        u, slope = self._charged(u, end, i / self.C, t)
+        return u, slope, late_V(slope, steep / self.C, self.fitted)
 
     def rest(self, u: Tensor, fired: Tensor, step: int) -> Tensor:
         """u after the rest phase; `fired` [samples, columns], 0 or 1."""

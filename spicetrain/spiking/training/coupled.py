@@ -22,6 +22,7 @@ from spicetrain.spiking.training.charge import NeuronCharge
 from spicetrain.spiking.training.columns import Fired, Reset, added, leaving
 from spicetrain.spiking.training.drawn import Deviation
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
+from spicetrain.spiking.training.latch import late_V
 from spicetrain.spiking.training.membrane import advance, current, steepness
 from spicetrain.spiking.training.phases import Phases
 from spicetrain.surrogates.extrapolation import NONE, Extrapolation
@@ -56,6 +57,7 @@ class CoupledColumns(ABC):
         extrapolation: Extrapolation = NONE,
     ) -> None:
         self.phases, self.C, self.charge = Phases.of(fitted.circuit, fitted.laws), C, charge
+        self.fitted = fitted
         self.extrapolation = extrapolation
         leak = leaving(layer, fitted, deviation)
         self.fastest_S, self.corrections = float(own_S.detach().max()), 1 if fitted.coarse else 2
@@ -75,10 +77,10 @@ class CoupledColumns(ABC):
         """R while all rows are silent."""
 
     def integrate(self, u: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """(u at the latch, its slope there in V/s, and the rate at which that changes, nearly, 1/s)."""
+        """(u at the latch, its slope there in V/s, and by how much beyond its threshold a neuron trips, V, nearly)."""
         a = [self.pull[step], *self.silent_rows[1:]]
         u, slope = self._advanced(u, a, self.driven(step), self.phases.driven_s)
-        return u, slope, steepness(u, a) / self.C
+        return u, slope, late_V(slope, steepness(u, a) / self.C, self.fitted)
 
     def rest(self, u: Tensor, fired: Tensor, step: int) -> Tensor:
         """u after the rest phase; `fired` [samples, columns], 0 or 1."""

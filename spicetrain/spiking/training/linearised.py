@@ -26,7 +26,6 @@ from spicetrain.spiking.circuit import SpikingCircuit
 from spicetrain.spiking.inputs import Inputs
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.surrogates.laws import SpikingLaws
-from spicetrain.spiking.training.circuit_layer import late_V
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
 from spicetrain.spiking.training.membrane import resting
 from spicetrain.spiking.training.neuron_bias import untuned
@@ -96,8 +95,8 @@ def _linear_layer(
         """(membranes at the latch, d, p of the next step, and where it fires at d), [columns], of p [columns] and s
         [columns, rows]."""
         columns = SimpleColumns(s[None], g, layer, fitted)
-        u, slope, rate = columns.integrate(p.expand(len(p), -1), 0)
-        late = late_V(slope, rate, fitted.laws) + fitted.circuit.clock.latch_early_s * slope if fires else 0 * slope
+        u, slope, late = columns.integrate(p.expand(len(p), -1), 0)
+        late = late if fires else torch.zeros_like(late)
         after, none = slope * columns.phases.after_s, torch.zeros_like(u)
         both = columns.rest(u + after, none, 0), columns.rest(trip_V + late + after, none + 1, 0)
         return u.diagonal(), (u - late).diagonal(), both[0].diagonal(), both[1].diagonal()

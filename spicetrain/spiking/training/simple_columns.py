@@ -4,7 +4,7 @@
 
 whose answers (membrane.py) are prepared for all steps and samples at once, before the first. Leaks and cells are those
 of simple_laws.py; a driven row gives way to its own column as its driver does, and not to the others of its array; what
-a reset leaves is a straight line of the membrane at the latch.
+a reset leaves is a straight line of the membrane at the latch, and what its inverter is late by one of its slope.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from spicetrain.spiking.circuit import SIDES
 from spicetrain.spiking.training.columns import Fired, Reset, added, ideal_row_currents, leaving, product
 from spicetrain.spiking.training.drawn import Deviation
 from spicetrain.spiking.training.fitted import FittedSpikingCircuit
+from spicetrain.spiking.training.latch import simple_delay
 from spicetrain.spiking.training.phases import Phases
 from spicetrain.spiking.training.rows import rows_of
 from spicetrain.surrogates.extrapolation import NONE
@@ -44,6 +45,7 @@ class SimpleColumns:
     ) -> None:
         laws = fitted.laws
         self.phases, self.extrapolation = Phases.of(fitted.circuit, laws), NONE
+        self.offset_V, self.delay_s = simple_delay(fitted)
         self.C = fitted.column_F(layer, spikes.shape[2])
         cells = fitted.circuit.array == "1t1r"
         self.reached = fitted.domain("cell" if cells else "leak")
@@ -70,10 +72,11 @@ class SimpleColumns:
             self.drives = Exponential(driven, self.C, self.phases.driven_s)
 
     def integrate(self, u: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """(u at the latch, its slope there in V/s, and the rate at which that changes, 1/s)."""
+        """(u at the latch, its slope there in V/s, and by how much beyond its threshold a neuron trips, V)."""
         if self.pairs:  # see Columns.integrate
             u = self.shares[step] * (u + self.pairs[step] * self.on_V)
-        return self.drives(u, step)
+        u, slope = self.drives(u, step)
+        return u, slope, self.delay_s * slope + self.offset_V
 
     def rest(self, u: Tensor, fired: Tensor, step: int) -> Tensor:
         """u after the rest phase; `fired` [samples, columns], 0 or 1."""
@@ -118,10 +121,10 @@ class Exponential:
         self.brought, self.charged = brought.unbind(), (a[0] / C).unbind()
         self.rate = a[1] / C
 
-    def __call__(self, u: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """(u, its slope in V/s, the rate at which that changes, 1/s) at the end."""
+    def __call__(self, u: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """(u, its slope in V/s) at the end."""
         u = torch.addcmul(self.brought[step], u, self.left)
-        return u, torch.addcmul(self.charged[step], u, self.rate), self.rate
+        return u, torch.addcmul(self.charged[step], u, self.rate)
 
 
 class Riccati:
@@ -132,14 +135,14 @@ class Riccati:
         self.r = _tanh_ratio(b1.square() - 4 * b0 * b2).unbind()
         self.b, self.t = [b0.unbind(), b1.unbind(), b2.unbind()], t
 
-    def __call__(self, u: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
+    def __call__(self, u: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """Likewise."""
         (b0, b1, b2), r = (b[step] for b in self.b), self.r[step]
         square = b2 * u
         linear = b1 + square
         at_start, steep = torch.addcmul(b0, linear, u), linear + square
         end = u + 2 * at_start * r / (1 - steep * r)
-        return end, torch.addcmul(b0, torch.addcmul(b1, b2, end), end) / self.t, (b1 + 2 * b2 * end) / self.t
+        return end, torch.addcmul(b0, torch.addcmul(b1, b2, end), end) / self.t
 
 
 def _tanh_ratio(square: Tensor) -> Tensor:
