@@ -114,11 +114,10 @@ def _doctor(options: argparse.Namespace) -> int:
 
     raise_at_ctrl_c()
     findings = examine(options.ngspice)
+    if not options.json:
+        return print_findings(findings)
     exit_code = exit_code_of(findings)
-    if options.json:
-        _print_json({"exit_code": exit_code, "findings": [asdict(one) for one in findings]})
-    else:
-        print_findings(findings)
+    _print_json({"exit_code": exit_code, "findings": [asdict(one) for one in findings]})
     return exit_code
 
 
@@ -244,12 +243,12 @@ def _train(run: Run, options: argparse.Namespace) -> None:
             network = run.network()
         else:
             network = train_further(run, source)
+    path = run.folder / "network.safetensors"
     if options.json:
         lines = run.files.metrics(run.system.metrics, run.experiment.training.last_epoch)
         last = lines[-1] if lines else None
-        path = run.folder / "network.safetensors"
         return _print_json({"folder": run.folder, "network": path, "layers": network.layers, "last_epoch": last})
-    print(f"{'-'.join(map(str, network.layers))} in {run.folder / 'network.safetensors'}")
+    print(f"{'-'.join(map(str, network.layers))} in {path}")
 
 
 def _verify(run: Run, options: argparse.Namespace) -> None:

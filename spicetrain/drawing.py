@@ -122,16 +122,11 @@ def _svg_text(figure: Figure) -> str:
     return re.sub(r"\n\s*", "\n", text).strip()
 
 
-def png(content: bytes, alt: str, css: str = "") -> Markup:
-    """A PNG file as an image element that carries it."""
-    coded = base64.b64encode(content).decode()
-    return Markup('<img class="{}" alt="{}" src="data:image/png;base64,{}">').format(css, alt, coded)
-
-
 def thumbnail(image: ArrayLike, alt: str) -> Markup:
-    """A grey image [height, width] in 0..1, dark ink on light."""
+    """A grey image [height, width] in 0..1, dark ink on light, as an element that carries it."""
     from matplotlib.image import imsave
 
     stream = io.BytesIO()
     imsave(stream, np.asarray(image), cmap="gray_r", vmin=0, vmax=1, format="png")
-    return png(stream.getvalue(), alt, "thumbnail")
+    coded = base64.b64encode(stream.getvalue()).decode()
+    return Markup('<img class="thumbnail" alt="{}" src="data:image/png;base64,{}">').format(alt, coded)

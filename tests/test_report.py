@@ -492,6 +492,8 @@ def test_hostile_names_stay_text(run_folder: Path) -> None:
         ("chips-worst.parquet", b"PAR1 not at all"),
         ("characterization/loaded_vtc.parquet", b"PAR1 not at all"),
         ("network.safetensors", b"\x00\x01"),
+        ("surrogates-current_surface.svg", b"\xff\xfe"),
+        ("surrogates-current_surface.svg", b"no drawing"),
     ],
 )
 def test_damaged_artefacts_are_named(run_folder: Path, name: str, content: bytes) -> None:

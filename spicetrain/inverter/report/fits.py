@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from spicetrain.drawing import svg_element
 from spicetrain.errors import StorageError
 from spicetrain.report.blocks import Block, Drawing, Gallery, Notice, Paragraph, Section, Table
+from spicetrain.report.fits import fit_drawing
 from spicetrain.report.page import Page
 from spicetrain.report.units import quantity, seconds
 
@@ -97,9 +97,5 @@ def _certificate(found: dict[str, Any]) -> str:
 
 
 def _plots(page: Page) -> list[Drawing]:
-    drawings = []
-    for name, caption in _PLOTS.items():
-        if path := page.files.path(f"surrogates-{name}.svg"):
-            picture = svg_element(path.read_text("utf-8"), f"Measured against fitted: {name.replace('_', ' ')}")
-            drawings.append(Drawing(picture, caption, wide=True))
-    return drawings
+    paths = {page.files.path(f"surrogates-{name}.svg"): caption for name, caption in _PLOTS.items()}
+    return [fit_drawing(path, caption) for path, caption in paths.items() if path is not None]

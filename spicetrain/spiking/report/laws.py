@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from spicetrain.drawing import svg_element
 from spicetrain.errors import StorageError
 from spicetrain.report.blocks import Block, Drawing, Gallery, Notice, Paragraph, Section, Table
+from spicetrain.report.fits import fit_drawing
 from spicetrain.report.page import Page
 from spicetrain.report.units import percent, quantity
 
@@ -53,11 +53,9 @@ def _figure(value: float, unit: str) -> str:
 
 
 def _plots(page: Page) -> list[Drawing]:
-    drawings = []
-    for path in sorted(page.files.folder.glob("surrogates-*.svg")):
-        name = path.stem.removeprefix("surrogates-").replace("_", " ")
-        picture = svg_element(path.read_text("utf-8"), f"Measured against fitted: {name}")
-        drawings.append(
-            Drawing(picture, f"{name[0].upper()}{name[1:]}: measured, fitted, and what is left.", wide=True)
-        )
-    return drawings
+    paths = sorted(page.files.folder.glob("surrogates-*.svg"))
+    names = [path.stem.removeprefix("surrogates-").replace("_", " ").capitalize() for path in paths]
+    return [
+        fit_drawing(path, f"{name}: measured, fitted, and what is left.")
+        for path, name in zip(paths, names, strict=True)
+    ]
