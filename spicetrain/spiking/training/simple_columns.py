@@ -93,8 +93,9 @@ def left_by_reset(silent: Currents, layer: int, C: float, fitted: FittedSpikingC
     columns = silent[1].shape[-1]
     reset = Reset([a.expand(columns) for a in silent], layer, C, fitted)
     low = fitted.circuit.threshold_V(layer) - fitted.circuit.rest_V
-    where = torch.arange(columns, device=silent[1].device)
-    ends = [reset.after(Fired((where, where), torch.full_like(reset.on[1], u))) for u in (low, 2 * low)]
+    where = torch.arange(columns, device=silent[1].device).repeat(2)
+    starts = reset.on[1].new_tensor([low, 2 * low]).repeat_interleave(columns)
+    ends = reset.after(Fired((where, where), starts)).view(2, columns)
     ratio = (ends[1] - ends[0]) / low
     return ends[0] - ratio * low, ratio
 
