@@ -8,12 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PySpice.Spice.Netlist import Circuit
 
 from inverter.netlists.test_network_deck import drawn, random_network
 from spicetrain.inverter.netlists.network import inverter_outputs, network_deck, saved_nodes
 from spicetrain.inverter.netlists.start import Start
 from spicetrain.inverter.network import Network
-from spicetrain.netlists.cells import Form
+from spicetrain.netlists.cells import Form, text_of
+from spicetrain.netlists.index_source import add_index, add_lookup, sweep
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
@@ -71,3 +73,14 @@ def test_a_chip_and_one_image(ptm90: Technology, ngspice: Ngspice) -> None:
         plain, _, start = from_scratch(network, ptm90, inputs, "reduced", ngspice, mismatch=of)
         deck = network_deck(network, ptm90, inputs, "reduced", hidden=True, mismatch=of, start=start)
         np.testing.assert_allclose(solved(deck, ngspice)[0], plain, rtol=0, atol=SAME_V)
+
+
+def test_a_lookup_takes_one_iteration_more_than_a_source(ngspice: Ngspice) -> None:
+    circuit = Circuit("lookups")
+    add_index(circuit)
+    table = np.random.default_rng(5).uniform(-0.25, 0.25, 400)
+    add_lookup(circuit, "t", table)
+    circuit.R("load", "t", circuit.gnd, 1000.0)
+    found, iterations = solved(Deck(text_of(circuit), sweep(400), ("v(t)",), points=400), ngspice)
+    np.testing.assert_array_equal(found[:, 0], table)
+    assert iterations <= 3
