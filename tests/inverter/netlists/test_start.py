@@ -41,7 +41,7 @@ def from_scratch(
     return found, iterations, {node: of[node] for node in inverter_outputs(network.layers)}
 
 
-@pytest.mark.parametrize("layers", [(7, 5, 4, 3), (4, 3, 3), (2, 1, 1), (3, 2)])
+@pytest.mark.parametrize("layers", [(7, 5, 4, 3), (9, 24, 3), (2, 1, 1), (3, 2)])
 @pytest.mark.parametrize("form", ["reduced", "flat"])
 def test_a_good_start_takes_five_iterations_to_the_same_answer(
     layers: tuple[int, ...], form: Form, ptm90: Technology, ngspice: Ngspice
@@ -52,7 +52,7 @@ def test_a_good_start_takes_five_iterations_to_the_same_answer(
     found, fewer = solved(network_deck(network, ptm90, inputs, form, hidden=True, start=start), ngspice)
     assert np.ptp(plain, axis=0).max() > 1e-3  # images differ
     np.testing.assert_allclose(found, plain, rtol=0, atol=SAME_V)
-    assert fewer <= 5.5 and fewer < iterations - 0.5
+    assert fewer <= 5.05 < iterations - 1
 
 
 @pytest.mark.parametrize("off_V", [1e-3, 0.5])
@@ -82,5 +82,5 @@ def test_a_lookup_takes_one_iteration_more_than_a_source(ngspice: Ngspice) -> No
     add_lookup(circuit, "t", table)
     circuit.R("load", "t", circuit.gnd, 1000.0)
     found, iterations = solved(Deck(text_of(circuit), sweep(400), ("v(t)",), points=400), ngspice)
-    np.testing.assert_array_equal(found[:, 0], table)
+    np.testing.assert_allclose(found[:, 0], table, rtol=0, atol=1e-15)
     assert iterations <= 3
