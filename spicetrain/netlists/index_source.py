@@ -5,6 +5,8 @@ Altering every source and asking for one .op per sample makes ngspice order its 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike
 from PySpice.Spice.Netlist import Circuit
@@ -31,14 +33,25 @@ def add_lookup(circuit: Circuit, node: str, voltages: ArrayLike) -> None:
     code model: that lets its input move by 0.3 of a segment an iteration, so the lookups alone take nine iterations a
     sample, and searches its table from the beginning.
     """
+    circuit.raw_spice += lookup(node, voltages)
+
+
+def lookup(node: str, voltages: ArrayLike) -> str:
+    """The line of it. Circuits of many: adding their lines one by one to a circuit copies its text each time."""
     values = np.asarray(voltages, dtype=np.float64)
     if np.all(values == values[0]):
-        circuit.V(node, node, circuit.gnd, float(values[0]))
-        return
+        return f"V{node} {node} 0 {float(values[0])!r}\n"
     starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
     ends = np.r_[starts[1:] - 1, len(values) - 1]
+    low, high = _edges(len(values))
     points = ",".join(
-        f"{a - _PLATEAU},{v!r},{b + _PLATEAU},{v!r}"
-        for a, b, v in zip(starts.tolist(), ends.tolist(), values[starts].tolist(), strict=True)
+        f"{low[a]},{v},{high[b]},{v}"
+        for a, b, v in zip(starts.tolist(), ends.tolist(), map(repr, values[starts].tolist()), strict=True)
     )
-    circuit.raw_spice += f"B{node} {node} 0 v=pwl(v({INDEX}),{points})\n"
+    return f"B{node} {node} 0 v=pwl(v({INDEX}),{points})\n"
+
+
+@lru_cache(maxsize=4)
+def _edges(samples: int) -> tuple[list[str], list[str]]:
+    """Where the plateau of each sample begins and ends, as text: a deck has hundreds of lookups of the same samples."""
+    return [repr(k - _PLATEAU) for k in range(samples)], [repr(k + _PLATEAU) for k in range(samples)]

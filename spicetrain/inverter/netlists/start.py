@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from numpy.typing import NDArray
 from PySpice.Spice.Netlist import Circuit
 
-from spicetrain.netlists.index_source import INDEX, add_lookup
+from spicetrain.netlists.index_source import INDEX, lookup
 
 Start = Mapping[str, NDArray]
 """Voltages [samples] by the names of nodes."""
@@ -35,7 +35,7 @@ def add_start(circuit: Circuit, start: Start) -> None:
         source = late
     lines.append(f".model hold sw(vt=0.5 vh=0.0 ron={_CLOSED!r} roff={_OPEN!r})\n")
     for node, voltages in start.items():
-        add_lookup(circuit, f"hold_{node}", voltages)
+        lines.append(lookup(f"hold_{node}", voltages))
         lines.append(f"Shold_{node} {node} hold_{node} {INDEX} {source} hold\n")
         lines.append(f".nodeset v({node})={float(voltages[0])!r}\n")
     circuit.raw_spice += "".join(lines)

@@ -2,7 +2,8 @@
 the iterations.
 
 The first images are always simulated from scratch, too. Where the model is far from them, so are all; where an answer
-depended on its start, all are simulated again from scratch and it is said.
+depended on its start, all are simulated again from scratch and it is said. Flat netlists are what others are compared
+with, and always simulated from scratch.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def simulate_near(
     """What `simulate_network` gives, with all that it raises; `model_V` [images] by node, of at least every inverter's
     output: what a model says of these images."""
     simulate = partial(simulate_network, network, technology, form=form, simulator=simulator, mismatch=mismatch)
-    if len(inputs) < FEWEST:
+    if form == "flat" or len(inputs) < FEWEST:
         return simulate(inputs, hidden=hidden, power=power)
     start = {node: np.asarray(model_V[node], dtype=np.float64) for node in inverter_outputs(network.layers)}
     first = simulate(inputs[:CHECKED], hidden=True)
