@@ -26,21 +26,17 @@ def sweep(samples: int) -> str:
 
 
 def add_lookup(circuit: Circuit, node: str, voltages: ArrayLike) -> None:
-    """Hold `node` at voltages[index]: a plain source when they are all equal, else a B source of ngspice's
-    pwl function.
+    """Hold `node` at voltages[index]: a plain source when they are all equal, else a B source of
+    ngspice's pwl function.
 
     The curve has a plateau around each index (one around a run of equal voltages), where it is exact. Not XSPICE's pwl
     code model: that lets its input move by 0.3 of a segment an iteration, so the lookups alone take nine iterations a
     sample, and searches its table from the beginning.
     """
-    circuit.raw_spice += lookup(node, voltages)
-
-
-def lookup(node: str, voltages: ArrayLike) -> str:
-    """The line of it. Circuits of many: adding their lines one by one to a circuit copies its text each time."""
     values = np.asarray(voltages, dtype=np.float64)
     if np.all(values == values[0]):
-        return f"V{node} {node} 0 {float(values[0])!r}\n"
+        circuit.V(node, node, circuit.gnd, float(values[0]))
+        return
     starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
     ends = np.r_[starts[1:] - 1, len(values) - 1]
     low, high = _edges(len(values))
@@ -48,7 +44,7 @@ def lookup(node: str, voltages: ArrayLike) -> str:
         f"{low[a]},{v},{high[b]},{v}"
         for a, b, v in zip(starts.tolist(), ends.tolist(), map(repr, values[starts].tolist()), strict=True)
     )
-    return f"B{node} {node} 0 v=pwl(v({INDEX}),{points})\n"
+    circuit.raw_spice += f"B{node} {node} 0 v=pwl(v({INDEX}),{points})\n"
 
 
 @lru_cache(maxsize=4)
