@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PySpice.Spice.Netlist import Circuit
 
 from inverter.netlists.test_network_deck import drawn, random_network
+from spicetrain.array.crossbar import Crossbar
 from spicetrain.inverter.netlists.network import inverter_outputs, network_deck, saved_nodes
 from spicetrain.inverter.netlists.start import Start
 from spicetrain.inverter.network import Network
@@ -53,6 +54,29 @@ def test_a_good_start_takes_five_iterations_to_the_same_answer(
     assert np.ptp(plain, axis=0).max() > 1e-3  # images differ
     np.testing.assert_allclose(found, plain, rtol=0, atol=SAME_V)
     assert fewer <= 5.05 < iterations - 1
+
+
+def steep(technology: Technology, *layers: int) -> Network:
+    """Every device at one end of its range, so that outputs are steep in the inputs."""
+    network, rng = random_network(technology, *layers), np.random.default_rng(1)
+    ends = technology.memristor.g_min_S, technology.memristor.g_max_S
+    boxes = []
+    for box in network.crossbars:
+        up, bias_up = rng.random(box.pos.shape) < 0.5, rng.random(box.columns) < 0.5
+        both = [(np.where(which, *ends), np.where(which, *ends[::-1])) for which in (up, bias_up)]
+        boxes.append(Crossbar(*both[0], *both[1]))
+    sizes = tuple(np.full_like(of, 8.0) for of in network.sizes)
+    return replace(network, crossbars=tuple(boxes), sizes=sizes, encoding="bipolar")
+
+
+def test_inner_nodes_of_transistors_are_settled_before_the_start_is_let_go(ptm90: Technology, ngspice: Ngspice) -> None:
+    """Held for one iteration instead of two, this takes 6.0."""
+    network = steep(ptm90, 5, 6, 6, 4)
+    inputs = np.random.default_rng(0).random((30, 5))
+    plain, iterations, start = from_scratch(network, ptm90, inputs, "reduced", ngspice)
+    found, fewer = solved(network_deck(network, ptm90, inputs, "reduced", hidden=True, start=start), ngspice)
+    np.testing.assert_allclose(found, plain, rtol=0, atol=SAME_V)
+    assert fewer < 5.5 and iterations > 15
 
 
 @pytest.mark.parametrize("off_V", [1e-3, 0.5])
