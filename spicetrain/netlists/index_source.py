@@ -5,12 +5,14 @@ Altering every source and asking for one .op per sample makes ngspice order its 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike
 from PySpice.Spice.Netlist import Circuit
 
 INDEX = "index"
-_PLATEAU, _ROUNDED = 0.25, 0.125  # half a plateau; how far from a corner pwl rounds it
+_PLATEAU = 0.25  # half of it
 
 
 def add_index(circuit: Circuit) -> None:
@@ -24,10 +26,12 @@ def sweep(samples: int) -> str:
 
 
 def add_lookup(circuit: Circuit, node: str, voltages: ArrayLike) -> None:
-    """Hold `node` at voltages[index]: a plain source when they are all equal, else XSPICE's pwl code model.
+    """Hold `node` at voltages[index]: a plain source when they are all equal, else a B source of
+    ngspice's pwl function.
 
-    The curve has a plateau around each index (one around a run of equal voltages), so no sample lies on a corner: there
-    pwl rounds with a parabola about x = 0, and loses index^2 / (4 input_domain) units in the last place.
+    The curve has a plateau around each index (one around a run of equal voltages), where it is exact. Not XSPICE's pwl
+    code model: that lets its input move by 0.3 of a segment an iteration, so the lookups alone take nine iterations a
+    sample, and searches its table from the beginning.
     """
     values = np.asarray(voltages, dtype=np.float64)
     if np.all(values == values[0]):
@@ -35,9 +39,15 @@ def add_lookup(circuit: Circuit, node: str, voltages: ArrayLike) -> None:
         return
     starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
     ends = np.r_[starts[1:] - 1, len(values) - 1]
-    xs = " ".join(f"{a - _PLATEAU} {b + _PLATEAU}" for a, b in zip(starts, ends, strict=True))
-    ys = " ".join(f"{v!r} {v!r}" for v in values[starts].tolist())
-    circuit.raw_spice += (
-        f"A{node} %v({INDEX}) %v({node}) t_{node}\n"
-        f".model t_{node} pwl(x_array=[{xs}] y_array=[{ys}] input_domain={_ROUNDED} fraction=FALSE)\n"
+    low, high = _edges(len(values))
+    points = ",".join(
+        f"{low[a]},{v},{high[b]},{v}"
+        for a, b, v in zip(starts.tolist(), ends.tolist(), map(repr, values[starts].tolist()), strict=True)
     )
+    circuit.raw_spice += f"B{node} {node} 0 v=pwl(v({INDEX}),{points})\n"
+
+
+@lru_cache(maxsize=4)
+def _edges(samples: int) -> tuple[list[str], list[str]]:
+    """Where the plateau of each sample begins and ends, as text: a deck has hundreds of lookups of the same samples."""
+    return [repr(k - _PLATEAU) for k in range(samples)], [repr(k + _PLATEAU) for k in range(samples)]

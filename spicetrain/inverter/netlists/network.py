@@ -21,6 +21,7 @@ from spicetrain.array.open_column import open_column_voltage, sinh_sums
 from spicetrain.array.wires import SegmentFarads
 from spicetrain.inverter.chip import InverterMismatch
 from spicetrain.inverter.netlists.cells import MID, Of, add_ground_resistor, add_inverter, new_circuit
+from spicetrain.inverter.netlists.start import Start, add_start
 from spicetrain.inverter.network import Network, encode
 from spicetrain.netlists.cells import VDD, VSS, Form, text_of
 from spicetrain.netlists.forms import form_of
@@ -40,9 +41,10 @@ def network_deck(
     *,
     hidden: bool = False,
     mismatch: Sequence[InverterMismatch] | None = None,
+    start: Start | None = None,
 ) -> Deck:
     """A deck that sweeps over `inputs` [samples, rows] (0..1) and saves the outputs, with `hidden` all inner voltages;
-    `mismatch` of the inverters behind every crossbar.
+    `mismatch` of the inverters behind every crossbar; `start`: where Newton starts, see `add_start`.
 
     reduced: the first crossbar as what it is when ideal sources hold its rows, exactly. A column of ohmic devices is
     one source behind one resistor (Thevenin); of (g / b) sinh(b v), one current of two sums over its rows; of any other
@@ -54,6 +56,8 @@ def network_deck(
     circuit = new_circuit(technology, mismatched=mismatch is not None)
     add_index(circuit)
     add_network(circuit, network, technology, inputs, form, add_lookup, mismatch)
+    if start is not None:
+        add_start(circuit, start)
     saves = tuple(f"v({node})" for node in saved_nodes(network, hidden=hidden))
     return Deck(
         text_of(circuit),
@@ -118,6 +122,12 @@ def saved_nodes(network: Network, *, hidden: bool) -> list[str]:
             kinds = "c" if layer == last else "cnp"
             nodes += [f"{kind}{layer}_{j}" for kind in kinds for j in range(crossbar.columns)]
     return nodes
+
+
+def inverter_outputs(layers: Sequence[int]) -> list[str]:
+    """The nodes behind all inverters of a network of these layers, without the columns."""
+    hidden = [f"{kind}{i}_{j}" for i, columns in enumerate(layers[1:-1]) for kind in "np" for j in range(columns)]
+    return hidden + [f"o_{j}" for j in range(layers[-1])]
 
 
 def _add_reduced_first(

@@ -30,6 +30,17 @@ class LayerVoltages:
         return LayerVoltages(self.v_col.to(device, dtype), self.v_n.to(device, dtype), v_p)
 
 
+def named_voltages(layers: list[LayerVoltages]) -> dict[str, NDArray]:
+    """Voltages by the netlist's node names (c0_3, n0_3, p0_3, o_2), each [images]."""
+    named: dict[str, NDArray] = {}
+    for index, layer in enumerate(layers):
+        kinds = {"c": layer.v_col} | ({"o": layer.v_n} if layer.v_p is None else {"n": layer.v_n, "p": layer.v_p})
+        for kind, voltages in kinds.items():
+            prefix = "o" if kind == "o" else f"{kind}{index}"
+            named |= {f"{prefix}_{j}": column for j, column in enumerate(voltages.numpy().T)}
+    return named
+
+
 @dataclass(frozen=True)
 class Convergence:
     """How near a solver came: the largest last Newton step of a sample (V), Newton steps taken, samples that did not

@@ -24,7 +24,9 @@ from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import predict
 from spicetrain.inverter.training.newton import EXACT
+from spicetrain.inverter.training.voltages import Prediction, named_voltages
 from spicetrain.inverter.verification.figures import compare
+from spicetrain.inverter.verification.near_model import simulate_near
 from spicetrain.inverter.verification.simulate_network import simulate_network
 from spicetrain.keyed import Recipe
 from spicetrain.netlists.cells import Form
@@ -90,8 +92,12 @@ class Population:
 
     def outputs(self, chip: Chip, *, exact: bool = False) -> NDArray[np.float64]:
         """Of a chip in the model, [images, outputs] volts; exact: in float64, to the last nanovolt."""
+        return self.prediction(chip, exact=exact).outputs.double().numpy()
+
+    def prediction(self, chip: Chip, *, exact: bool = False) -> Prediction:
+        """Likewise, of every node."""
         circuit = self._exact if exact else self.circuit
-        return predict(chip.network, self.inputs, circuit, "kcl", mismatch=chip.mismatch).outputs.double().numpy()
+        return predict(chip.network, self.inputs, circuit, "kcl", mismatch=chip.mismatch)
 
     def accuracy(self, chip: Chip) -> float:
         """Of a chip in the model."""
@@ -101,8 +107,12 @@ class Population:
         """Figures of a chip in ngspice against the model, see `compare`; seconds of ngspice; of the first flat_images
         the largest difference between `form` and a flat netlist."""
         simulate = partial(simulate_network, chip.network, self.conditions.simulated, mismatch=chip.mismatch)
-        spice = simulate(inputs=self.inputs, form=form, simulator=simulator)
-        figures = compare(self.outputs(chip, exact=True), spice.voltages, self.labels)
+        model = self.prediction(chip, exact=True)
+        spice = simulate_near(
+            chip.network, self.conditions.simulated, self.inputs, form, simulator,
+            model_V=named_voltages(model.layers), mismatch=chip.mismatch,
+        )  # fmt: skip
+        figures = compare(model.outputs.numpy(), spice.voltages, self.labels)
         figures["seconds"] = spice.seconds_ngspice
         if flat_images:
             flat = simulate(inputs=self.inputs[:flat_images], form="flat", simulator=simulator)

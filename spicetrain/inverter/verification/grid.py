@@ -24,10 +24,11 @@ from spicetrain.inverter.network import Network
 from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import predict
 from spicetrain.inverter.training.newton import EXACT
+from spicetrain.inverter.training.voltages import named_voltages
 from spicetrain.inverter.verification.energy import ENERGY, measure_energy
 from spicetrain.inverter.verification.figures import compare
 from spicetrain.inverter.verification.fitting import Fitting
-from spicetrain.inverter.verification.simulate_network import simulate_network
+from spicetrain.inverter.verification.near_model import simulate_near
 from spicetrain.inverter.verification.summary import ConditionFigures, GridFigures
 from spicetrain.keyed import Recipe, cached_json
 from spicetrain.netlists.forms import form_of
@@ -107,9 +108,10 @@ def _row(grid: Grid, condition: Condition, simulator: Simulator) -> dict[str, An
     circuit = FittedCircuit(technology, surrogates, torch.float64, tolerance=EXACT)
     method, own = str(network.about["method"]), own_settings(network.about)
     model = predict(network, grid.inputs, circuit, method, own)
-    spice = simulate_network(
-        network, technology, grid.inputs, form_of(technology, grid.settings.netlist), simulator, power=True
-    )
+    spice = simulate_near(
+        network, technology, grid.inputs, form_of(technology, grid.settings.netlist), simulator,
+        model_V=named_voltages(model.layers), power=True,
+    )  # fmt: skip
     assert spice.power_W is not None
     row = condition.facts() | compare(model.outputs.numpy(), spice.voltages, grid.labels)
     row |= {

@@ -21,13 +21,14 @@ from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.goal import Regression
 from spicetrain.inverter.training.model import predict
 from spicetrain.inverter.training.newton import EXACT
-from spicetrain.inverter.training.voltages import LayerVoltages, Prediction
+from spicetrain.inverter.training.voltages import Prediction, named_voltages
 from spicetrain.inverter.verification.area import area_of
 from spicetrain.inverter.verification.chips import WORST, Population, forget_chips, verify_chips
 from spicetrain.inverter.verification.energy import ENERGY, Energy, measure_energy, require_energy, require_energy_size
 from spicetrain.inverter.verification.figures import compare, output_errors
 from spicetrain.inverter.verification.fitting import Fitting
 from spicetrain.inverter.verification.grid import TABLE, Grid, forget_grid, verify_grid
+from spicetrain.inverter.verification.near_model import simulate_near
 from spicetrain.inverter.verification.regression import regression_figures, require_task
 from spicetrain.inverter.verification.simulate_network import SimulatedVoltages, simulate_network
 from spicetrain.inverter.verification.summary import FlatFigures, GridFigures, InverterSummary
@@ -206,9 +207,10 @@ def verify(asked: Verification, simulator: Simulator, files: RunFolder) -> Inver
     require_energy_size(asked.energy, asked.conditions.simulated, asked.network.layers, simulator)
     network, settings, technology = asked.network, asked.settings, asked.conditions.simulated
     simulate = partial(simulate_network, network, technology, simulator=simulator)
-    spice = simulate(asked.inputs, asked.form, hidden=settings.hidden)
     prediction = asked.predict()
     model_V, outputs = named_voltages(prediction.layers), [f"o_{j}" for j in range(network.layers[-1])]
+    near = partial(simulate_near, network, technology, simulator=simulator, model_V=model_V)
+    spice = near(asked.inputs, asked.form, hidden=settings.hidden)
     spice_out = spice.voltages[:, : len(outputs)]
     flat, flat_left_out = None, asked.flat_left_out(simulator)
     if flat_images := asked.flat_images(simulator):
@@ -272,17 +274,6 @@ def require_images(
         raise ConfigurationError(
             f"{table}.images = {settings.images}, but {dataset.name} has {len(dataset.test_inputs)} test images."
         )
-
-
-def named_voltages(layers: list[LayerVoltages]) -> dict[str, NDArray]:
-    """Voltages by the netlist's node names (c0_3, n0_3, p0_3, o_2), each [images]."""
-    named: dict[str, NDArray] = {}
-    for index, layer in enumerate(layers):
-        kinds = {"c": layer.v_col} | ({"o": layer.v_n} if layer.v_p is None else {"n": layer.v_n, "p": layer.v_p})
-        for kind, voltages in kinds.items():
-            prefix = "o" if kind == "o" else f"{kind}{index}"
-            named |= {f"{prefix}_{j}": column for j, column in enumerate(voltages.numpy().T)}
-    return named
 
 
 def _flat(flat: SimulatedVoltages, reduced_V: NDArray) -> FlatFigures:

@@ -73,7 +73,7 @@ def test_the_figures_are_those_of_the_table(verified: Path) -> None:
     assert found["simulated_error_mean_V"] == pytest.approx(simulated["error_mean_V"].mean())
     assert 0 < found["simulated_error_mean_V"] < 1e-3  # the tiny run's surfaces are coarse
     assert found["simulated_error_max_V"] == pytest.approx(simulated["error_max_V"].max())
-    assert 0 < found["simulated_flat_max_V"] < 1e-6  # of the first chip
+    assert found["simulated_flat_max_V"] < 1e-6  # of the first chip; may be 0: gate sources make ngspice round alike
     assert found["variation"]["mismatch"]["nmos"]["A_VT_Vm"] == 3.5e-9
     assert InverterSummary.of(summary_of(verified)) is not None
 
