@@ -74,5 +74,7 @@ def _described(ngspice: Ngspice) -> str:
 def _code() -> str:
     root, found = Path(__file__).resolve().parents[1], sha256()
     for file in sorted(root.rglob("*.py")):
+        if "_assets" in file.parts:  # of a wheel; a checkout has them elsewhere
+            continue
         found.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return found.hexdigest()
