@@ -93,6 +93,7 @@ def test_the_same_bits_as_from_the_pool(cluster: Cluster, ngspice: Ngspice, tmp_
     there = results(Simulator(ngspice, 3, cluster), asked)
     ran_in = {process for _, process in began(tmp_path)}
     assert len(ran_in) > 1 and os.getpid() not in ran_in
+    assert began(tmp_path)[0][0] in ("w0", "w1", "w2")  # in order, and no worker has a heap of them
     require_equal(there, results(Simulator(ngspice, 2), asked))
 
 
