@@ -18,7 +18,7 @@ from spicetrain.errors import ConfigurationError
 from spicetrain.include_tree import ModelFiles
 from spicetrain.progress import say
 from spicetrain.spice.carried import carried
-from spicetrain.spice.dask_parts import distributed, local_cluster, silence
+from spicetrain.spice.dask_parts import distributed, end, local_cluster, silence
 from spicetrain.spice.installed import installed, require_same
 from spicetrain.spice.jobs import Jobs, load_jobs
 from spicetrain.spice.ngspice import find_ngspice
@@ -87,7 +87,7 @@ class Cluster(Executor):
                         f"No scheduler answers at {self._asked} ({error}). Likely: another address, none was started "
                         "(dask scheduler), or a firewall."
                     ) from error
-            stack.callback(self._close_client)
+            stack.callback(end, self._client)
             self._await_worker()
             self._require_workers()
             self._seen_s = time.monotonic()
@@ -129,6 +129,8 @@ class Cluster(Executor):
         worker counts as begun when that one dies."""
         async with self._turn:
             await self._turn.wait_for(lambda: self._begun < self.present or self._is_deserted)
+            if self._is_deserted:
+                raise self._deserted()
             self._begun += 1
         try:
             return await self._result(function, item, models)
@@ -146,7 +148,7 @@ class Cluster(Executor):
         try:
             while not (await asyncio.wait({answer}, timeout=_LOOK_S))[0]:
                 if self._is_deserted:
-                    raise Lost(f"No worker is left at {self._asked}", "Start some, and run it again.")
+                    raise self._deserted()
             return answer.result()
         except self._dask.CancelledError as error:
             raise self._cut_off() from error
@@ -160,18 +162,22 @@ class Cluster(Executor):
         finally:
             if not answer.done():
                 answer.cancel()
-                await self._client.cancel([asked], force=True)
+                with suppress(Exception):
+                    await asyncio.wait_for(self._client.cancel([asked], force=True), _CONNECT_S)
             asked.release()
 
     def _cut_off(self) -> Lost:
         what = f"The scheduler at {self._asked} is gone, or was cut off"
         return Lost(what, "Start it again if it is not there, then the same command.")
 
+    def _deserted(self) -> Lost:
+        return Lost(f"No worker is left at {self._asked}", "Start some, and run it again.")
+
     async def _watch(self) -> None:
         """Look how many workers there are, and when there was one."""
         while True:
             with suppress(Exception):  # a scheduler that is gone ends its futures itself
-                self.present = len(await self._client.nthreads())
+                self.present = len(await asyncio.wait_for(self._client.nthreads(), _CONNECT_S))
                 self._seen_s = time.monotonic() if self.present else self._seen_s
             async with self._turn:
                 self._turn.notify_all()
@@ -185,7 +191,7 @@ class Cluster(Executor):
         """What a client connects to."""
         if self._jobs is not None:
             made = self._jobs.submit()
-            stack.callback(made.close, timeout=_CONNECT_S)
+            stack.callback(end, made)
             return made
         return local_cluster(self.workers, stack) if self._asked == LOCAL else self._asked
 
@@ -221,7 +227,3 @@ class Cluster(Executor):
                 ) from answer
         if len(threads) > self.workers:
             say(f"{len(threads)} workers, and work is cut for {self.workers} at a time: --workers {len(threads)}")
-
-    def _close_client(self) -> None:
-        with suppress(Exception):  # its scheduler may be gone
-            self._client.close(timeout=_CONNECT_S)

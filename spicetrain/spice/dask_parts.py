@@ -6,7 +6,8 @@ import asyncio
 import logging
 import shutil
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from importlib import import_module
 from typing import Any
 
@@ -41,9 +42,18 @@ def local_cluster(workers: int, stack: ExitStack) -> Any:
         env={"TMPDIR": folder},
         silence_logs=logging.CRITICAL,
     )
-    stack.callback(made.close, timeout=_CLOSE_S)
-    stack.callback(made.sync, _end_workers, made)
+    stack.callback(end, made)
+    stack.callback(end, made, _end_workers)
     return made
+
+
+def end(made: Any, how: Callable[[Any], Any] | None = None) -> None:
+    """A client or cluster, within seconds: what does not end so is left to the end of this process."""
+    with suppress(Exception):
+        if how is None:
+            made.close(timeout=_CLOSE_S)
+        else:
+            made.sync(how, made, callback_timeout=_CLOSE_S)
 
 
 async def _end_workers(local: Any) -> None:

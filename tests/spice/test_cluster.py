@@ -262,7 +262,10 @@ def test_an_interrupt_ends_a_local_cluster(ngspice: Ngspice, temporary: Path, ow
     command = [sys.executable, "-m", "spicetrain", *words, "--workers", "1", "--ngspice", str(outside / "ngspice")]
     run = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True, cwd=outside)
     try:
-        assert eventually(lambda: any("/spicetrain-run-" in path for path in working(temporary)), 60.0)
+        assert eventually(
+            lambda: any("/spicetrain-cluster-" in path and "/spicetrain-run-" in path for path in working(temporary)),
+            60.0,
+        )
         os.killpg(run.pid, signal.SIGINT)
         message = run.communicate(timeout=60)[1]
     finally:
