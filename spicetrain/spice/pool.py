@@ -124,8 +124,8 @@ def _results(
                 yield index, future.result()
     except BrokenExecutor as error:
         lost = error if isinstance(error, Lost) else _KILLED
-        done = f"{len(items) - len(pending) - 1} of {len(items)} pieces had finished and are kept"
-        raise SimulationError(f"{lost.what}; {done}. {lost.advice}") from error
+        finished = f"{len(items) - len(pending) - 1} of {len(items)} pieces had finished and are kept"
+        raise SimulationError(f"{lost.what}; {finished}. {lost.advice}") from error
     finally:
         for future in pending if cancel else ():
             future.cancel()

@@ -46,8 +46,8 @@ def namespace() -> Iterator[str]:
             ip(f"-n {name} {words}")
         yield name
     finally:
-        for words in (["link", "del", cable], ["netns", "del", name]):
-            subprocess.run(["ip", *words], check=False, capture_output=True)
+        for made in (["link", "del", cable], ["netns", "del", name]):
+            subprocess.run(["ip", *made], check=False, capture_output=True)
 
 
 def test_a_worker_that_is_cut_off(namespace: str, ngspice: Ngspice, tmp_path: Path) -> None:
