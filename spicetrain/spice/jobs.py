@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,7 @@ class Jobs(Definition):
     def submit(self) -> Any:
         """The cluster, its jobs asked for. ConfigurationError: dask-jobqueue is not installed, has no such class, or
         does not take these keywords."""
-        try:
-            package = import_module("dask_jobqueue")
-        except ImportError as error:
-            raise ConfigurationError(
-                f"Jobs of a {self.cluster} need the package dask-jobqueue, which cannot be imported ({error}): "
-                "pip install dask-jobqueue."
-            ) from error
+        package = jobqueue()
         known = [name for name in dir(package) if name.endswith("Cluster") and name != "JobQueueCluster"]
         if self.cluster not in known:
             raise ConfigurationError(f"dask_jobqueue has no {self.cluster!r}.{nearest(self.cluster, known)}")
@@ -46,6 +41,21 @@ class Jobs(Definition):
             raise ConfigurationError(f"dask_jobqueue.{self.cluster} refuses [keywords]: {error}") from error
         made.scale(jobs=self.jobs)
         return made
+
+
+def jobqueue() -> Any:
+    """The package. ConfigurationError when it is not installed."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return import_module("dask_jobqueue")
+    except ImportError as error:
+        raise ConfigurationError(
+            f"Jobs of a batch system need the package dask-jobqueue, which cannot be imported ({error}): pip install "
+            "dask-jobqueue."
+        ) from error
+    finally:
+        for number, handler in handlers.items():  # imported, it makes a plain exit of Ctrl-C
+            signal.signal(number, handler)
 
 
 def load_jobs(path: Path) -> Jobs:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from spicetrain.include_tree import ModelFiles
 from spicetrain.netlists.cells import models_only, text_of
 from spicetrain.spice.carried import carried, moved, reading
 from spicetrain.spice.deck import Deck, setup_of
-from spicetrain.spice.jobs import load_jobs
+from spicetrain.spice.jobs import jobqueue, load_jobs
 from spicetrain.spice.parcel import pack
 from spicetrain.spiking.circuit import load_circuit
 from spicetrain.technology import Technology
@@ -71,7 +73,11 @@ def test_a_neuron_of_ones_own_travels() -> None:
 def test_the_jobs_that_are_shipped() -> None:
     jobs = load_jobs(ROOT / "deploy" / "slurm.toml")
     assert jobs.workers == 64
-    package = pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed")
+    if find_spec("dask_jobqueue") is None:
+        pytest.skip("dask-jobqueue is not installed")
+    handler = signal.getsignal(signal.SIGINT)
+    package = jobqueue()
+    assert signal.getsignal(signal.SIGINT) is handler
     with getattr(package, jobs.cluster)(**jobs.keywords) as cluster:
         script = cluster.job_script()
     assert "--nthreads 1 " in script and "--nworkers 16 " in script and "#SBATCH -p short" in script
