@@ -84,6 +84,15 @@ class Processes:
         local = ("--local-directory", str(self.folder), "--nthreads", "1", "--no-nanny")
         return self._start("worker", self.address, *local, *words, before=before)
 
+    def staff(self, count: int) -> None:
+        """So many workers, whoever was killed before: others are started, or those too many killed."""
+        alive = [process for process in self.running[1:] if process.poll() is None]
+        for process in alive[count:]:
+            process.kill()
+            process.wait()
+        for _ in range(count - len(alive)):
+            self.worker()
+
     def _start(self, kind: str, *words: str, before: Sequence[str] = ()) -> subprocess.Popen[bytes]:
         paths = os.pathsep.join([str(TESTS.parent), str(TESTS), os.environ.get("PYTHONPATH", "")])
         environment = {**os.environ, "PYTHONPATH": paths, "TMPDIR": str(self.folder), **self.settings}

@@ -61,6 +61,11 @@ def cluster(processes: Processes) -> Iterator[Cluster]:
         yield begun
 
 
+def staff(processes: Processes, cluster: Cluster, count: int) -> None:
+    processes.staff(count)
+    until(lambda: cluster.present == count)
+
+
 def divider(number: int) -> Deck:
     return replace(DIVIDER, circuit=DIVIDER.circuit.replace("3000.0", f"{1000.0 * (number + 1) / 7}"))
 
@@ -187,7 +192,10 @@ def test_other_versions_are_refused(
         pass
 
 
-def test_a_killed_worker_costs_what_was_under_way(cluster: Cluster, ngspice: Ngspice, tmp_path: Path) -> None:
+def test_a_killed_worker_costs_what_was_under_way(
+    processes: Processes, cluster: Cluster, ngspice: Ngspice, tmp_path: Path
+) -> None:
+    staff(processes, cluster, 3)
     asked = works(tmp_path, 8)
     held = hold(tmp_path, asked, "w2 w4 w5")
     simulator, found = Simulator(ngspice, 3, cluster), {}
@@ -206,13 +214,17 @@ def test_a_killed_worker_costs_what_was_under_way(cluster: Cluster, ngspice: Ngs
 def test_a_piece_that_kills_its_worker_is_given_up(
     processes: Processes, cluster: Cluster, ngspice: Ngspice, tmp_path: Path
 ) -> None:
+    staff(processes, cluster, 2)
     asked = [Work(tmp_path, "deadly", DIVIDER, deadly=True)]
     with pytest.raises(SimulationError, match="begun 2 times, and every time its worker died; 0 of 1") as caught:
         results(Simulator(ngspice, 3, cluster), asked)
     assert caught.value.exit_code == 4 and len(began(tmp_path)) == 2
 
 
-def test_no_worker_is_left(cluster: Cluster, ngspice: Ngspice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_worker_is_left(
+    processes: Processes, cluster: Cluster, ngspice: Ngspice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staff(processes, cluster, 0)
     monkeypatch.setattr(cluster, "_patience_s", 2.5)
     with pytest.raises(SimulationError, match="No worker is left at tcp.*; 0 of 2 pieces"):
         results(Simulator(ngspice, 3, cluster), works(tmp_path, 2))
@@ -221,7 +233,7 @@ def test_no_worker_is_left(cluster: Cluster, ngspice: Ngspice, tmp_path: Path, m
 def test_a_killed_scheduler_costs_what_was_under_way(
     processes: Processes, cluster: Cluster, ngspice: Ngspice, tmp_path: Path
 ) -> None:
-    processes.worker()
+    staff(processes, cluster, 1)
     asked = works(tmp_path, 5)
     held = hold(tmp_path, asked, "w3")
     pieces = [Piece(work, f"{work.name:0>32}") for work in asked]
