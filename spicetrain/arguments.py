@@ -84,6 +84,7 @@ _OUT: dict[str, dict[str, Any]] = {"export": {"metavar": "FILE", "help": "what t
 
 _EXECUTOR = "what gives a concurrent.futures executor, as of a cluster, to simulate on instead of processes here"
 
+_CLUSTER = "simulate on dask.distributed: local, the address of a scheduler (tcp://HOST:8786), or a TOML of jobs"
 
 QUICK = ("run", "characterize", "fit-surrogates", "train", "verify", "show")
 _QUICK = "the short form: fewer images and epochs, coarser fits, relaxed gates, in runs/TARGET-quick"
@@ -116,6 +117,7 @@ def parser_of_verbs() -> argparse.ArgumentParser:
         if verb in _SIMULATING:
             one.add_argument("--workers", type=int, metavar="N", help="processes at a time (default: one a core)")
             one.add_argument("--executor", metavar="MODULE:CALLABLE", help=_EXECUTOR)
+            one.add_argument("--cluster", metavar="WHERE", help=_CLUSTER)
         if verb == "train":
             one.add_argument("--further", type=int, metavar="N", help=_FURTHER)
         if verb in QUICK:

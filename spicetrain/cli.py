@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,7 +95,7 @@ def _dispatch(arguments: list[str]) -> int:
     elif not (options.verb == "report" and _report_of_comparison(options)):
         run = _open(options, rest, arguments)
         raise_at_ctrl_c()
-        with _speaking(options):
+        with _speaking(options), _on_cluster(options):
             _ACTIONS[options.verb](run, options)
     return 0
 
@@ -202,11 +202,24 @@ def _speaking(options: argparse.Namespace) -> AbstractContextManager[None]:
 def _simulating(options: argparse.Namespace) -> dict[str, Any]:
     """What a Run is reason of how to simulate."""
     given = {key: getattr(options, key) for key in ("ngspice", "workers", "executor") if hasattr(options, key)}
+    cluster = getattr(options, "cluster", None)
     if given.get("executor") is not None:
+        if cluster is not None:
+            raise ConfigurationError(f"--cluster {cluster} and --executor {options.executor}: give one of them.")
         from spicetrain.spice.pool import executor_named
 
         given["executor"] = executor_named(given["executor"])
+    if cluster is not None:
+        from spicetrain.spice.cluster import Cluster
+
+        options.cluster = Cluster(cluster, workers=options.workers, ngspice=options.ngspice)
+        given |= {"executor": options.cluster, "workers": options.cluster.workers}
     return given
+
+
+def _on_cluster(options: argparse.Namespace) -> AbstractContextManager[Any]:
+    """The workers of --cluster, from here to its end; without one nothing."""
+    return nullcontext() if getattr(options, "cluster", None) is None else options.cluster
 
 
 def _characterize(run: Run, options: argparse.Namespace) -> None:
@@ -352,7 +365,7 @@ def _compare(options: argparse.Namespace) -> None:
     folder = options.out or default_folder(options.target)
     compare = Compare(load_comparison(options.target), folder, **chosen, **_simulating(options))
     raise_at_ctrl_c()
-    with _speaking(options):
+    with _speaking(options), _on_cluster(options):
         cells = compare.run_missing()
     results = Results.read(folder)
     if options.json:
@@ -381,7 +394,7 @@ def _technology(options: argparse.Namespace) -> None:
     given = _simulating(options)
     ngspice = find_ngspice(given.pop("ngspice", None))
     raise_at_ctrl_c()
-    with _speaking(options):
+    with _speaking(options), _on_cluster(options):
         rows, page = look(technology, Simulator(ngspice, **given), folder)
     if options.json:
         return _print_json({"page": page, "rows": [asdict(row) for row in rows]})

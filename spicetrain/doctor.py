@@ -73,6 +73,7 @@ def examine(executable: str | Path | None = None) -> list[Finding]:
         lambda: _ngspice(executable),
         _pyspice,
         _torch,
+        _cluster,
         _machine,
         _cache,
         _runs,
@@ -177,6 +178,15 @@ def _torch() -> list[Finding]:
     if torch.version.cuda is None:
         return [found, Finding("GPU", "ok", "not used: this torch is built for the CPU, which is enough")]
     return [found, Finding("GPU", "ok", "none found, and none is needed")]
+
+
+def _cluster() -> list[Finding]:
+    """An extra, so nothing lacks without it."""
+    try:
+        return [Finding("--cluster", "ok", f"distributed {metadata.version('distributed')}")]
+    except metadata.PackageNotFoundError:
+        value = "not installed: only simulating on several machines needs it, pip install 'spicetrain[cluster]'"
+        return [Finding("--cluster", "ok", value)]
 
 
 def _reinstall(package: str) -> str:

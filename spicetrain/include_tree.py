@@ -19,11 +19,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import takewhile
+from itertools import chain, takewhile
 from os import fsdecode
 from pathlib import Path
 
 from spicetrain.errors import TechnologyError, nearest
+from spicetrain.storage import sha256_of_file
 
 # A line and those that continue it, comments in between.
 _CARD = re.compile(
@@ -38,6 +39,33 @@ _DEFINED = re.compile(
 )
 _COMMENT = re.compile(r";.*|//.*|(?<=[ \t,])\$.*")
 _INCLUDED = re.compile(r"\"([^\"]*)\"|'([^']*)'|(\S+)")
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """What decks read: libraries and a section of each (None: the whole), compiled models, which include nothing, and
+    the checksums of all of it, as they were when it was looked at."""
+
+    libraries: tuple[tuple[Path, str | None], ...]
+    compiled: tuple[Path, ...]
+    checksums: tuple[str, ...]
+
+    @classmethod
+    def read(cls, libraries: Iterable[tuple[Path, str | None]], compiled: Iterable[Path] = ()) -> ModelFiles:
+        """As they are now. Raises as `checksums`."""
+        libraries, compiled = tuple(libraries), tuple(compiled)
+        included = (checksums(library, section) for library, section in libraries)
+        return cls(libraries, compiled, (*map(sha256_of_file, compiled), *chain.from_iterable(included)))
+
+    def below(self, root: Path) -> ModelFiles:
+        """The same of copies below another root, as they are now. Raises as `read`."""
+        there = [(root / str(path).lstrip("/"), section) for path, section in self.libraries]
+        return ModelFiles.read(there, [root / str(path).lstrip("/") for path in self.compiled])
+
+    @property
+    def named(self) -> tuple[Path, ...]:
+        """Those that decks name."""
+        return (*(library for library, _ in self.libraries), *self.compiled)
 
 
 def checksums(library: Path, section: str | None) -> tuple[str, ...]:

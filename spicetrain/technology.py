@@ -8,23 +8,23 @@ from __future__ import annotations
 import importlib.util
 import re
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator
 
-from spicetrain import assets, include_tree
+from spicetrain import assets
 from spicetrain.array.device import STATISTICS
 from spicetrain.array.devices import AnyDevice
 from spicetrain.array.devices.presets import DEVICE_PRESETS
 from spicetrain.array.wire_presets import WIRE_PRESETS
 from spicetrain.array.wires import Segments, Wires
 from spicetrain.errors import TechnologyError, nearest
+from spicetrain.include_tree import ModelFiles
 from spicetrain.mismatch import Mismatch
 from spicetrain.rails import Rails
 from spicetrain.schema import Definition, find_toml, parse, read_toml
-from spicetrain.storage import content_hash, sha256_of_file
+from spicetrain.storage import content_hash
 
 Setup = Literal["ngbehavior", "ng_nomodcheck", "skywaterpdk"]
 """Of ngspice's variables, those that change how it reads a library."""
@@ -171,15 +171,15 @@ class Technology(Definition):
         return content_hash(nominal, *self.model_files)
 
     @cached_property
+    def read_by_decks(self) -> ModelFiles:
+        """The model files with all that they include. TechnologyError when one is missing."""
+        wholes = [(path, None) for path in self.includes]
+        return ModelFiles.read([*wholes, (self.library, self.transistors.section)], self.osdi)
+
+    @property
     def model_files(self) -> tuple[str, ...]:
-        """Checksums of the model files and of all that they include. TechnologyError when one is missing."""
-        wholes = (include_tree.checksums(path, None) for path in self.includes)
-        compiled = (sha256_of_file(path) for path in self.osdi)
-        return (
-            *compiled,
-            *chain.from_iterable(wholes),
-            *include_tree.checksums(self.library, self.transistors.section),
-        )
+        """Checksums of all of them. TechnologyError when one is missing."""
+        return self.read_by_decks.checksums
 
 
 def load_technology(name: str | Path) -> Technology:

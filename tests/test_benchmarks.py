@@ -20,6 +20,7 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = (
     "characterization_share",
     "chips",
+    "cluster",
     "mesh",
     "spiking_exploration",
     "spiking_flat",
@@ -120,6 +121,14 @@ def test_altering_and_sweeping_give_the_same_voltages(tmp_path: Path) -> None:
     for form in ("reduced", "flat"):
         assert 0 < result[form]["difference_V"] < 1e-6
         assert result[form]["ratio"] > 0
+
+
+def test_a_cluster_against_the_pool(tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="the extra [cluster] is not installed")
+    tiny = ("--layers", "6", "5", "3", "--images", "7", "--workers", "2", "--rounds", "1")
+    result = result_of("cluster", tmp_path, *tiny)
+    assert result["same_bits"] and result["start_s"] > 0
+    assert result["ratio"] == pytest.approx(result["seconds"]["cluster"][0] / result["seconds"]["pool"][0])
 
 
 def test_every_cell_of_a_spiking_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

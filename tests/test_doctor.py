@@ -42,6 +42,7 @@ def test_this_machine_can_run_the_tests(own_folders: Path, capsys: pytest.Captur
     assert found["PySpice"].value == metadata.version("PySpice")
     assert found["torch"].value.split("+")[0] == metadata.version("torch").split("+")[0]
     assert found["cache folder"].value == str(own_folders / "cache")
+    assert found["--cluster"].state == "ok"
     assert print_findings(findings) == 0
     printed = capsys.readouterr().out
     assert all(name in printed for name in found)
@@ -140,6 +141,7 @@ def test_packages_that_are_missing_are_findings(monkeypatch: pytest.MonkeyPatch)
     assert print_findings([found["torch"], Finding("ngspice", "lack", "not usable")]) == 3
     assert "pip install torch" in found["torch"].advice
     assert "GPU" not in found
+    assert found["--cluster"].state == "ok" and "spicetrain[cluster]" in found["--cluster"].value
 
 
 def test_data_are_looked_for_where_they_would_be_read(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,21 @@ Result = TypeVar("Result")
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[tuple[int, Any]]]
 
 
+class Lost(BrokenExecutor):
+    """What an executor cannot do any more: what happened, and what is likely and to be done."""
+
+    def __init__(self, what: str, advice: str) -> None:
+        super().__init__(what)
+        self.what, self.advice = what, advice
+
+
+_KILLED = Lost(
+    "A worker process was killed",
+    "Likely: the machine ran out of memory, or somebody killed it. Run it again, with fewer workers if memory was "
+    "short.",
+)
+
+
 def map_unordered(
     function: Callable[[Item], Result],
     items: Iterable[Item],
@@ -100,7 +115,7 @@ def _results(
 ) -> Iterator[tuple[int, Result]]:
     pending: dict[Future[Result], int] = {}
     try:
-        with _interrupts_held():  # workers start here and inherit it: Ctrl-C is the parent's alone
+        with interrupts_held():  # workers start here and inherit it: Ctrl-C is the parent's alone
             pending = {executor.submit(function, item): index for index, item in enumerate(items)}
         while pending:
             done, _ = wait(pending, return_when=FIRST_COMPLETED)
@@ -108,11 +123,9 @@ def _results(
                 index = pending.pop(future)
                 yield index, future.result()
     except BrokenExecutor as error:
-        raise SimulationError(
-            f"A worker process was killed; {len(items) - len(pending) - 1} of {len(items)} pieces had "
-            "finished and are kept. Likely: the machine ran out of memory, or somebody killed it. Run it "
-            "again, with fewer workers if memory was short."
-        ) from error
+        lost = error if isinstance(error, Lost) else _KILLED
+        finished = f"{len(items) - len(pending) - 1} of {len(items)} pieces had finished and are kept"
+        raise SimulationError(f"{lost.what}; {finished}. {lost.advice}") from error
     finally:
         for future in pending if cancel else ():
             future.cancel()
@@ -152,7 +165,7 @@ def _start_worker(parent: int, folder: str) -> None:
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
+def interrupts_held() -> Iterator[None]:
     """Hold back Ctrl-C in this thread; processes started meanwhile hold it back for good."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 from spicetrain import assets
 from spicetrain.array.device import Device
 from spicetrain.errors import ConfigurationError
+from spicetrain.include_tree import ModelFiles
 from spicetrain.rails import Rails
 from spicetrain.schema import Definition, find_toml, parse, read_toml
 from spicetrain.spiking.foreign import ForeignNeuron, read_neuron
@@ -109,6 +110,11 @@ class Neuron(Definition):
         """What its file says; None: leak, reset and inverter are transistors of the circuit. ConfigurationError when
         the file is not such a neuron."""
         return None if self.subcircuit is None else read_neuron(self.subcircuit)
+
+    @property
+    def read_by_decks(self) -> ModelFiles | None:
+        """Its file with all that it includes; None: there is none."""
+        return None if self.foreign is None else ModelFiles(((self.foreign.path, None),), (), self.foreign.checksums)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
