@@ -2,7 +2,7 @@
 
 In a cell, with x, y in 0..1 along v_in and v_out,
 
-    i = sum_mn c_mn x^m y^n,   m, n = 0..3
+    i = sum_nm c_nm y^n x^m,   n, m = 0..3
 
 whose value, slopes and mixed second derivative at the four corners are the surface's, in float64: i is continuous with
 its slopes, and they are exactly its slopes. Beyond the table it goes on straight.
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spicetrain.inverter.surrogates.current_surface import Currents, CurrentSurface, Mismatch, transistor_currents
+from spicetrain.inverter.training.cubics import cubics
 
 _STEP_V = 5e-3  # a fifth of kT/q, on which currents rise: off by less than what float32 loses in the surface's MLP
 _MOST_CELLS = 250  # of an axis
@@ -30,24 +31,33 @@ _NEAR_V = 1e-5  # for the mixed derivative
 # Coefficients of 1, x, x^2, x^3 [4], from value and slope [2] at x = 0 and 1 [2].
 _CUBIC = np.array([[[1.0, 0], [0, 0]], [[0, 0], [1, 0]], [[-3, 3], [-2, -1]], [[2, -2], [1, 1]]])
 
+Table = tuple[Any, ...]
+"""As numba takes it, of one current: its coefficients in a row, cells and lowest volts of both axes, cells a volt."""
+
 
 @dataclass(frozen=True)
 class HermiteTables:
-    """Of several currents over the same voltages. coefficients [currents, cells in, cells out, 16] float32, low_V and
-    step_V of both axes."""
+    """Of several currents over the same voltages. coefficients [currents, cells in, cells out, 16 (n, m)] float32,
+    low_V and step_V of both axes."""
 
     coefficients: NDArray[np.float32]
     low_V: tuple[float, float]
     step_V: tuple[float, float]
 
+    def above(self, mid_V: float) -> tuple[Table, ...]:
+        """Each current's, of voltages from mid_V."""
+        lowest = (np.float32(low - mid_V) for low in self.low_V)
+        cells = (np.int32(count) for count in self.coefficients.shape[1:3])
+        axes = (*cells, *lowest, *(np.float32(1 / step) for step in self.step_V))
+        return tuple((of.reshape(-1), *axes) for of in self.coefficients)
+
     def __call__(self, v_in: Tensor, v_out: Tensor) -> Currents:
         """[currents, ...] each, at v_in [currents, ...] and v_out [...]."""
-        found = np.empty((3, *v_in.shape), np.float32)
-        low_in, low_out, per_in, per_out = np.array([*self.low_V, *(1 / step for step in self.step_V)], np.float32)
+        found = np.empty((len(v_in), 3, v_out.numel()), np.float32)
         gates, outputs = v_in.contiguous().view(len(v_in), -1).numpy(), v_out.contiguous().view(-1).numpy()
-        into = found.reshape(3, len(v_in), -1)
-        _evaluate(self.coefficients, low_in, low_out, per_in, per_out, gates, outputs, into)
-        i, di_in, di_out = torch.from_numpy(found)
+        for table, gate, into in zip(self.above(0.0), gates, found, strict=True):
+            _evaluate_all(table, gate, outputs, into)
+        i, di_in, di_out = torch.from_numpy(found).view(len(v_in), 3, *v_out.shape).unbind(1)
         return i, di_in, di_out
 
 
@@ -122,48 +132,50 @@ def _tables(
     nodes = torch.stack((i, di_in * step_in, di_out * step_out, mixed)).numpy()  # in units of a cell
     # [value or slope of either axis, currents, low or high end of either axis, cells in, cells out]
     corners = sliding_window_view(nodes.reshape(2, 2, *i.shape), (2, 2), (3, 4))
-    coefficients = np.einsum("mek,nfl,fetijkl->tijmn", _CUBIC, _CUBIC, corners)
+    coefficients = np.einsum("mek,nfl,fetijkl->tijnm", _CUBIC, _CUBIC, corners)
     tables = np.ascontiguousarray(coefficients.reshape(len(i), cells_in, cells_out, 16), dtype=np.float32)
     return HermiteTables(tables, (over_in[0], over_out[0]), (step_in, step_out))
 
 
 _ZERO, _ONE, _TWO, _THREE = (np.float32(n) for n in range(4))  # numba would make a product with 2 one of float64
+POINTS = 64  # evaluated in one go, in the first cache
 
 
 @njit(cache=True, nogil=True)
-def _cubic(c0: Any, c1: Any, c2: Any, c3: Any, x: Any) -> Any:
-    return ((c3 * x + c2) * x + c1) * x + c0
+def workspace() -> Any:
+    """What `evaluate` writes on."""
+    return np.empty((4, POINTS), np.float32), np.empty(POINTS, np.int32), np.empty((POINTS, 8), np.float32)
 
 
-@njit(cache=True, nogil=True)
-def _slope(c1: Any, c2: Any, c3: Any, x: Any) -> Any:
-    return (_THREE * c3 * x + _TWO * c2) * x + c1
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def evaluate(table: Any, v_in: Any, v_out: Any, points: Any, work: Any, found: Any) -> None:
+    """found[:, :points] = i, di/dv_in, di/dv_out [3, POINTS] at v_in, v_out [POINTS]."""
+    c, cells_in, cells_out, low_in, low_out, per_in, per_out = table
+    (x, y, beyond_x, beyond_y), start, rows = work
+    for k in range(points):
+        from_a, from_b = (v_in[k] - low_in) * per_in, (v_out[k] - low_out) * per_out
+        a = min(max(np.int32(from_a), np.int32(0)), cells_in - np.int32(1))
+        b = min(max(np.int32(from_b), np.int32(0)), cells_out - np.int32(1))
+        from_a, from_b = from_a - np.float32(a), from_b - np.float32(b)
+        x[k], y[k] = min(max(from_a, _ZERO), _ONE), min(max(from_b, _ZERO), _ONE)
+        beyond_x[k], beyond_y[k] = from_a - x[k], from_b - y[k]
+        start[k] = (a * cells_out + b) * np.int32(16)
+    for k in range(points):
+        cubics(c, start[k], y[k], rows, k)
+    for k in range(points):
+        p_0, p_1, p_2, p_3, q_0, q_1, q_2, q_3 = rows[k]
+        dx = (_THREE * p_3 * x[k] + _TWO * p_2) * x[k] + p_1
+        dy = ((q_3 * x[k] + q_2) * x[k] + q_1) * x[k] + q_0
+        i = ((p_3 * x[k] + p_2) * x[k] + p_1) * x[k] + p_0
+        found[0, k] = i + dx * beyond_x[k] + dy * beyond_y[k]
+        found[1, k], found[2, k] = dx * per_in, dy * per_out
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _evaluate(
-    coefficients: Any, low_in: Any, low_out: Any, per_in: Any, per_out: Any, v_in: Any, v_out: Any, found: Any
-) -> None:
-    """found [3, tables, points]: i, di/dv_in, di/dv_out; per_in, per_out cells a volt."""
-    tables, cells_in, cells_out, _ = coefficients.shape
-    c = coefficients.reshape(-1)
-    for table in range(tables):
-        for k in range(len(v_out)):
-            from_a, from_b = (v_in[table, k] - low_in) * per_in, (v_out[k] - low_out) * per_out
-            a = min(max(np.int32(from_a), 0), cells_in - 1)
-            b = min(max(np.int32(from_b), 0), cells_out - 1)
-            from_a, from_b = from_a - np.float32(a), from_b - np.float32(b)
-            x, y = min(max(from_a, _ZERO), _ONE), min(max(from_b, _ZERO), _ONE)
-            o = ((table * cells_in + a) * cells_out + b) * 16
-            p0 = _cubic(c[o], c[o + 1], c[o + 2], c[o + 3], y)
-            p1 = _cubic(c[o + 4], c[o + 5], c[o + 6], c[o + 7], y)
-            p2 = _cubic(c[o + 8], c[o + 9], c[o + 10], c[o + 11], y)
-            p3 = _cubic(c[o + 12], c[o + 13], c[o + 14], c[o + 15], y)
-            q0 = _slope(c[o + 1], c[o + 2], c[o + 3], y)
-            q1 = _slope(c[o + 5], c[o + 6], c[o + 7], y)
-            q2 = _slope(c[o + 9], c[o + 10], c[o + 11], y)
-            q3 = _slope(c[o + 13], c[o + 14], c[o + 15], y)
-            dx, dy = _slope(p1, p2, p3, x), _cubic(q0, q1, q2, q3, x)
-            found[0, table, k] = _cubic(p0, p1, p2, p3, x) + dx * (from_a - x) + dy * (from_b - y)
-            found[1, table, k] = dx * per_in
-            found[2, table, k] = dy * per_out
+def _evaluate_all(table: Any, v_in: Any, v_out: Any, found: Any) -> None:
+    """found [3, points] at v_in, v_out [points]."""
+    work, some = workspace(), np.empty((3, POINTS), np.float32)
+    for start in range(0, len(v_out), POINTS):
+        stop = min(start + POINTS, len(v_out))
+        evaluate(table, v_in[start:stop], v_out[start:stop], stop - start, work, some)
+        found[:, start:stop] = some[:, : stop - start]
