@@ -142,40 +142,50 @@ POINTS = 64  # evaluated in one go, in the first cache
 
 
 @njit(cache=True, nogil=True)
-def workspace() -> Any:
+def scratch() -> Any:
     """What `evaluate` writes on."""
-    return np.empty((4, POINTS), np.float32), np.empty(POINTS, np.int32), np.empty((POINTS, 8), np.float32)
+    return np.empty(4 * POINTS, np.float32), np.empty(POINTS, np.int32), np.empty((POINTS, 8), np.float32)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def evaluate(table: Any, v_in: Any, v_out: Any, points: Any, work: Any, found: Any) -> None:
-    """found[:, :points] = i, di/dv_in, di/dv_out [3, POINTS] at v_in, v_out [POINTS]."""
+def evaluate(table: Any, w: Any, v_in: Any, v_out: Any, found: Any, points: Any, on: Any) -> None:
+    """i, di/dv_in, di/dv_out at w[found:], w[found + POINTS:], w[found + 2 POINTS:], of the voltages at w[v_in:] and
+    w[v_out:], up to POINTS of them.
+
+    Places in one array, not slices: a slice costs as much as sixteen points, and of several arrays the compiler cannot
+    know that they do not overlap.
+    """
     c, cells_in, cells_out, low_in, low_out, per_in, per_out = table
-    (x, y, beyond_x, beyond_y), start, rows = work
+    at, start, q = on
+    last_in, last_out = cells_in - np.int32(1), cells_out - np.int32(1)
     for k in range(points):
-        from_a, from_b = (v_in[k] - low_in) * per_in, (v_out[k] - low_out) * per_out
-        a = min(max(np.int32(from_a), np.int32(0)), cells_in - np.int32(1))
-        b = min(max(np.int32(from_b), np.int32(0)), cells_out - np.int32(1))
+        from_a, from_b = (w[v_in + k] - low_in) * per_in, (w[v_out + k] - low_out) * per_out
+        a = min(max(np.int32(from_a), np.int32(0)), last_in)
+        b = min(max(np.int32(from_b), np.int32(0)), last_out)
         from_a, from_b = from_a - np.float32(a), from_b - np.float32(b)
-        x[k], y[k] = min(max(from_a, _ZERO), _ONE), min(max(from_b, _ZERO), _ONE)
-        beyond_x[k], beyond_y[k] = from_a - x[k], from_b - y[k]
+        x, y = min(max(from_a, _ZERO), _ONE), min(max(from_b, _ZERO), _ONE)
+        at[k], at[POINTS + k], at[2 * POINTS + k], at[3 * POINTS + k] = x, y, from_a - x, from_b - y
         start[k] = (a * cells_out + b) * np.int32(16)
     for k in range(points):
-        cubics(c, start[k], y[k], rows, k)
+        cubics(c, start[k], at[POINTS + k], q, k)
     for k in range(points):
-        p_0, p_1, p_2, p_3, q_0, q_1, q_2, q_3 = rows[k]
-        dx = (_THREE * p_3 * x[k] + _TWO * p_2) * x[k] + p_1
-        dy = ((q_3 * x[k] + q_2) * x[k] + q_1) * x[k] + q_0
-        i = ((p_3 * x[k] + p_2) * x[k] + p_1) * x[k] + p_0
-        found[0, k] = i + dx * beyond_x[k] + dy * beyond_y[k]
-        found[1, k], found[2, k] = dx * per_in, dy * per_out
+        x = at[k]
+        dx = (_THREE * q[k, 3] * x + _TWO * q[k, 2]) * x + q[k, 1]
+        dy = ((q[k, 7] * x + q[k, 6]) * x + q[k, 5]) * x + q[k, 4]
+        i = ((q[k, 3] * x + q[k, 2]) * x + q[k, 1]) * x + q[k, 0]
+        w[found + k] = i + dx * at[2 * POINTS + k] + dy * at[3 * POINTS + k]
+        w[found + POINTS + k], w[found + 2 * POINTS + k] = dx * per_in, dy * per_out
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _evaluate_all(table: Any, v_in: Any, v_out: Any, found: Any) -> None:
     """found [3, points] at v_in, v_out [points]."""
-    work, some = workspace(), np.empty((3, POINTS), np.float32)
+    on, w = scratch(), np.empty(5 * POINTS, np.float32)
     for start in range(0, len(v_out), POINTS):
-        stop = min(start + POINTS, len(v_out))
-        evaluate(table, v_in[start:stop], v_out[start:stop], stop - start, work, some)
-        found[:, start:stop] = some[:, : stop - start]
+        points = min(POINTS, len(v_out) - start)
+        for k in range(points):
+            w[k], w[POINTS + k] = v_in[start + k], v_out[start + k]
+        evaluate(table, w, 0, POINTS, 2 * POINTS, points, on)
+        for n in range(3):
+            for k in range(points):
+                found[n, start + k] = w[(2 + n) * POINTS + k]

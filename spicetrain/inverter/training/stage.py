@@ -37,12 +37,15 @@ from torch import Tensor
 from spicetrain.array.conductances import Conductances
 from spicetrain.array.coupling import coupling
 from spicetrain.array.device import Device
+from spicetrain.array.linear_coupling import Ohmic, Wired
 from spicetrain.array.tangent import Coupling, Tangent
 from spicetrain.array.wired import WiredCrossbar
 from spicetrain.array.wired_bent import BentCrossbar
 from spicetrain.inverter.surrogates.current_surface import Mismatch
+from spicetrain.inverter.training.compiled_stage import Compiled, newton
 from spicetrain.inverter.training.inverters import Inverters
 from spicetrain.inverter.training.newton import Tolerance, convergence_of, iterate, mismatch_gradient, unshifted
+from spicetrain.inverter.training.small_systems import solve_systems
 from spicetrain.inverter.training.tabulated import Current
 from spicetrain.inverter.training.voltages import Convergence
 
@@ -89,13 +92,19 @@ class _Linear:
     rough: bool
 
     @cached_property
+    def A(self) -> Tensor:
+        return self.s.matrix(self.a, self.b, self.t, rough=self.rough)
+
+    @cached_property
     def factors(self) -> tuple[Tensor, Tensor]:
         """LU of A, which the last step and its gradient share."""
-        lu, pivots = torch.linalg.lu_factor(self.s.matrix(self.a, self.b, self.t, rough=self.rough))
+        lu, pivots = torch.linalg.lu_factor(self.A)
         return lu, pivots
 
     def solve(self, right: Tensor, *, transposed: bool = False) -> Tensor:
         """A^-1 right, or A'^-1 right, [samples, columns]."""
+        if right.dtype == torch.float32 and right.device.type == "cpu":
+            return solve_systems(self.A, right, transposed=transposed)
         found: Tensor = torch.linalg.lu_solve(*self.factors, right[..., None], adjoint=transposed)
         return found[..., 0]
 
@@ -123,10 +132,12 @@ def _newton(
     stage: _Stage, inverters: Inverters, v_in: Tensor, tolerance: Tolerance
 ) -> tuple[tuple[Tensor, Tensor, Tensor], _Linear, tuple[Tensor, int]]:
     """(v_n, v_p, v_col) of the solution, the last linearization, the last step [samples] and how many there were."""
-    low, high = inverters.low, inverters.high
+    low, high, crossbar = inverters.low, inverters.high, stage.crossbar
+    if inverters.tables is not None and stage.beyond is None and isinstance(crossbar, Ohmic | Wired):
+        return _compiled_newton(stage, crossbar, inverters, v_in, tolerance)
     v_n = inverters.vtc(unshifted(v_in, *(mismatch.of(0) for mismatch in stage.mismatch)))
     v_p = inverters.vtc(unshifted(v_n, *(mismatch.of(1) for mismatch in stage.mismatch)))
-    v_col = stage.crossbar.floating(v_n, v_p)
+    v_col = crossbar.floating(v_n, v_p)
     linear: _Linear | None = None
 
     def step(current: Current) -> Tensor:
@@ -140,6 +151,22 @@ def _newton(
     taken = iterate(step, inverters, tolerance)
     assert linear is not None  # a tolerance takes one step at least
     return (v_n, v_p, v_col), linear, taken
+
+
+def _compiled_newton(
+    stage: _Stage, crossbar: Ohmic | Wired, inverters: Inverters, v_in: Tensor, tolerance: Tolerance
+) -> tuple[tuple[Tensor, Tensor, Tensor], _Linear, tuple[Tensor, int]]:
+    """What `_newton` gives."""
+    assert inverters.tables is not None and inverters.loaded is not None
+    compiled, m = Compiled.of(crossbar, stage.ground_S), torch.stack((stage.m_n, stage.m_p))
+    mismatch, rails = stage.mismatch[0] if stage.mismatch else None, (inverters.low, inverters.high)
+    known = inverters.tables, mismatch, v_in, inverters.loaded, rails, tolerance
+    solution, point, taken = newton(compiled, m, *known)
+    i_n, i_p = point.i.tensor_split(2, 1)
+    a, b, t = point.abt.tensor_split(3, 1)
+    linear = _Linear(i_n, i_p, point.dn_in, a, b, t, crossbar, rough=False)
+    linear.A = point.A
+    return solution, linear, taken
 
 
 class _SolveStage(torch.autograd.Function):
