@@ -6,6 +6,7 @@ those of both rows of a pair lie side by side: x = (x_n, x_p) [samples, 2 rows].
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from spicetrain.array.linear_coupling import Ohmic, Wired
 from spicetrain.inverter.surrogates.current_surface import Mismatch
-from spicetrain.inverter.training.hermite import POINTS, HermiteTables, evaluate, scratch
+from spicetrain.inverter.training.hermite import POINTS, Table, evaluate, scratch
 from spicetrain.inverter.training.loaded_start import LoadedVtc
 from spicetrain.inverter.training.newton import Tolerance, unshifted
 from spicetrain.inverter.training.small_systems import solve_systems
@@ -73,13 +74,13 @@ class Point:
 
 
 def newton(
-    stage: Compiled, m: Tensor, tables: HermiteTables, mismatch: Mismatch | None,
+    stage: Compiled, m: Tensor, tables: Sequence[Table], mismatch: Mismatch | None,
     v_in: Tensor, loaded: LoadedVtc, rails: tuple[float, float], tolerance: Tolerance,
 ) -> tuple[tuple[Tensor, Tensor, Tensor], Point, tuple[Tensor, int]]:  # fmt: skip
     """(v_n, v_p, v_col) of the solution, the last step's point, its size [samples] in volts and how many there were.
 
     m       [2, rows]: fingers of the first and of the second inverters
-    tables  of the inverter's current; with mismatch of its nMOS's and its pMOS's
+    tables  of the inverter's current; with mismatch of its nMOS's and its pMOS's; of voltages from mid-rail
     loaded  to start from
     """
     samples, rows = v_in.shape
@@ -92,11 +93,11 @@ def newton(
     i, from_rows, moved, size = torch.empty_like(x), torch.empty_like(x), torch.empty_like(x), x.new_empty(samples)
     of_stage = (*_transistors(mismatch), m.detach().contiguous().numpy(), stage.G.numpy())
     arrays = [of.numpy() for of in (x_in, x, abt, i, dn_in, from_rows, moved)]
-    above, half, columns = tables.above(mid), np.float32((high - low) / 2), len(stage.S)
+    half, columns = np.float32((high - low) / 2), len(stage.S)
     taken = 0
     while taken < tolerance.coarse_iterations + tolerance.iterations:
         into = stage.into_rows(x, x_col)
-        _linearize(above[0], above[-1], *of_stage, into.numpy(), *arrays)
+        _linearize(tables[0], tables[-1], *of_stage, into.numpy(), *arrays)
         A = (abt @ stage.outer).neg_().view(samples, columns, columns)
         A.diagonal(dim1=1, dim2=2).add_(stage.S)
         right = torch.addmm(stage.i_columns, moved, stage.T).addcmul_(stage.S, x_col, value=-1)

@@ -58,7 +58,11 @@ class FittedCircuit:
             return found
         table = hermite_inverter(self._exact_surface)
         return replace(
-            found, current=table, coarse=replace(table), tables=table.tables, loaded=loaded_vtc(table, self.rails)
+            found,
+            current=table,
+            coarse=replace(table),
+            tables=table.tables.above(self.rails.mid_V),
+            loaded=loaded_vtc(table, self.rails),
         )
 
     @property
@@ -98,7 +102,7 @@ class FittedCircuit:
             current=table.current,
             coarse=replace(table).current,
             transistors=table,
-            tables=table.tables,
+            tables=table.tables.above(self.rails.mid_V),
             loaded=self.inverters.loaded,
         )
 

@@ -167,7 +167,7 @@ def evaluate(table: Any, w: Any, v_in: Any, v_out: Any, found: Any, points: Any,
         at[k], at[POINTS + k], at[2 * POINTS + k], at[3 * POINTS + k] = x, y, from_a - x, from_b - y
         start[k] = (a * cells_out + b) * np.int32(16)
     for k in range(points):
-        cubics(c, start[k], at[POINTS + k], q, k)
+        cubics(c, start[k], at[POINTS + k], q, k)  # type: ignore[call-arg]  # the compiler brings the first
     for k in range(points):
         x = at[k]
         dx = (_THREE * q[k, 3] * x + _TWO * q[k, 2]) * x + q[k, 1]

@@ -36,7 +36,7 @@ class LoadedVtc:
         siemens a finger."""
         low, high = self.log_g
         loads = self.values.shape[1] - 1
-        at = ((g.log() - low) * (loads / (high - low))).clamp(0, loads - 1e-3)
+        at = ((g.log() - low) * (loads / (high - low))).clamp(0, loads)
         found = x_in.new_empty(len(x_in), len(g))
         _start(self.values, np.float32(self.half_V), at.numpy(), x_in.numpy(), found.numpy())
         return found
@@ -71,9 +71,10 @@ def _start(values: Any, half: Any, at: Any, x_in: Any, found: Any) -> None:
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _between(values: Any, half: Any, x_in: Any, at: Any) -> Any:
     """Bilinear."""
-    inputs = len(values)
+    inputs, loads = values.shape
     x = (x_in + half) * (np.float32(0.5) * np.float32(inputs - 1) / half)
-    a, b = min(max(np.int32(x), np.int32(0)), np.int32(inputs - 2)), np.int32(at)
+    a = min(max(np.int32(x), np.int32(0)), np.int32(inputs - 2))
+    b = min(max(np.int32(at), np.int32(0)), np.int32(loads - 2))  # at may be no number
     x, y = x - np.float32(a), at - np.float32(b)
     v_0 = values[a, b] + y * (values[a, b + 1] - values[a, b])
     v_1 = values[a + 1, b] + y * (values[a + 1, b + 1] - values[a + 1, b])

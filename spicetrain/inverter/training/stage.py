@@ -133,10 +133,9 @@ def _newton(
 ) -> tuple[tuple[Tensor, Tensor, Tensor], _Linear, tuple[Tensor, int]]:
     """(v_n, v_p, v_col) of the solution, the last linearization, the last step [samples] and how many there were."""
     low, high, crossbar = inverters.low, inverters.high, stage.crossbar
-    if inverters.tables is not None and stage.beyond is None and isinstance(crossbar, Ohmic | Wired):
+    if inverters.tables and stage.beyond is None and isinstance(crossbar, Ohmic | Wired):
         return _compiled_newton(stage, crossbar, inverters, v_in, tolerance)
-    v_n = inverters.vtc(unshifted(v_in, *(mismatch.of(0) for mismatch in stage.mismatch)))
-    v_p = inverters.vtc(unshifted(v_n, *(mismatch.of(1) for mismatch in stage.mismatch)))
+    v_n, v_p = _start(stage, inverters, v_in)
     v_col = crossbar.floating(v_n, v_p)
     linear: _Linear | None = None
 
@@ -153,11 +152,24 @@ def _newton(
     return (v_n, v_p, v_col), linear, taken
 
 
+def _start(stage: _Stage, inverters: Inverters, v_in: Tensor) -> tuple[Tensor, Tensor]:
+    first, second = ([mismatch.of(which) for mismatch in stage.mismatch] for which in (0, 1))
+    if inverters.loaded is None:
+        v_n = inverters.vtc(unshifted(v_in, *first))
+        return v_n, inverters.vtc(unshifted(v_n, *second))
+    mid = inverters.rails.mid_V
+    rows_at = v_in.new_full((1, v_in.shape[1]), mid)
+    s = stage.crossbar.tangent(rows_at, rows_at, stage.crossbar.floating(rows_at, rows_at))
+    g = torch.cat((s.G_n.flatten() / stage.m_n, s.G_p.flatten() / stage.m_p))
+    v_n, v_p = inverters.loaded.start(unshifted(v_in - mid, *first), g).add_(mid).tensor_split(2, 1)
+    return v_n, v_p
+
+
 def _compiled_newton(
     stage: _Stage, crossbar: Ohmic | Wired, inverters: Inverters, v_in: Tensor, tolerance: Tolerance
 ) -> tuple[tuple[Tensor, Tensor, Tensor], _Linear, tuple[Tensor, int]]:
     """What `_newton` gives."""
-    assert inverters.tables is not None and inverters.loaded is not None
+    assert inverters.loaded is not None
     compiled, m = Compiled.of(crossbar, stage.ground_S), torch.stack((stage.m_n, stage.m_p))
     mismatch, rails = stage.mismatch[0] if stage.mismatch else None, (inverters.low, inverters.high)
     known = inverters.tables, mismatch, v_in, inverters.loaded, rails, tolerance
