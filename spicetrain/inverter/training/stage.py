@@ -208,6 +208,7 @@ class _SolveStage(torch.autograd.Function):
         ctx.stage, ctx.inverters, ctx.v_in, ctx.linear = stage, inverters, v_in.detach(), linear
         ctx.save_for_backward(*solution)
         ctx.mark_non_differentiable(taken[0])
+        ctx.set_materialize_grads(False)
         return *solution, *taken
 
     @staticmethod
@@ -217,21 +218,27 @@ class _SolveStage(torch.autograd.Function):
         stage, linear = ctx.stage, ctx.linear
         a, b, t, s = linear.a, linear.b, linear.t, linear.s.adjoint
         # Adjoint of the Newton system: J' (l_n, l_p, l_c) = upstream; then d/dtheta = -l . dF/dtheta.
-        right = -up_c - s.to_columns(a * up_n + t * up_p, b * up_p)
+        right = torch.zeros_like(v_col) if up_c is None else -up_c
+        of_rows = up_n is not None or up_p is not None
+        if of_rows:  # as a rule the loss sees the columns alone
+            up_n, up_p = (torch.zeros_like(v_n) if up is None else up for up in (up_n, up_p))
+            right -= s.to_columns(a * up_n + t * up_p, b * up_p)
         l_c = linear.solve(right, transposed=True)
-        pull_n, pull_p = s.to_rows(l_c)
-        from_p = pull_p - up_p
+        from_n, from_p = s.to_rows(l_c)
+        if of_rows:
+            from_n, from_p = from_n - up_n, from_p - up_p
         l_p = b * from_p
-        l_n = a * (pull_n - up_n) + t * from_p
+        l_n = (a * from_n).addcmul_(t, from_p)
         of_mismatch: tuple[Tensor | None, Tensor | None] = None, None
         for mismatch in stage.mismatch:
             l_m = torch.stack((l_n * stage.m_n, l_p * stage.m_p))
             at = torch.stack((ctx.v_in, v_n)), torch.stack((v_n, v_p))
             of_mismatch = mismatch_gradient(ctx.inverters, l_m, *at, mismatch)
+        of_sizes = zip(ctx.needs_input_grad[1:3], (l_n, l_p), (linear.i_n, linear.i_p), strict=True)
+        sizes = (-(of * i).sum(0) if needed else None for needed, of, i in of_sizes)
         return (
             -l_n * linear.dn_in,
-            -(l_n * linear.i_n).sum(0),
-            -(l_p * linear.i_p).sum(0),
+            *sizes,
             *of_mismatch,
             *(None,) * 5,
             *linear.s.gradients(l_n, l_p, l_c, v_n, v_p, v_col),
