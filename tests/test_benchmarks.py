@@ -68,7 +68,7 @@ def test_the_fit_is_timed_step_by_step(tmp_path: Path) -> None:
 def test_the_shares_of_a_training_step(tmp_path: Path) -> None:
     tiny = ("--layers", "6", "5", "3", "--batch", "8", "--warm-up", "1", "--rounds", "2")
     result = result_of("training_step", tmp_path, *tiny)
-    clocked = {"surface", "coarse surface", "linear solves", "Newton matrices", "conductance products", "optimizer"}
+    clocked = {"inverters and rows", "linear solves", "moving", "conductance products", "optimizer"}
     shares = result["shares"]
     assert set(shares) == clocked | {"first crossbar", "other"} and result["bound_by"] in shares
     assert all(shares[part] > 0 for part in clocked) and sum(shares.values()) == pytest.approx(1)

@@ -13,6 +13,7 @@ from spicetrain.inverter.surrogates.current_surface import CurrentSurface, Misma
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.hermite import hermite_inverter, hermite_transistors
 from spicetrain.inverter.training.inverters import Inverters, inverters_of, mismatched_inverters_of
+from spicetrain.inverter.training.loaded_start import loaded_vtc
 from spicetrain.inverter.training.newton import Tolerance
 from spicetrain.inverter.training.threshold import Threshold, threshold_of
 from spicetrain.inverter.training.walk import Offsets
@@ -56,7 +57,13 @@ class FittedCircuit:
         if not self._tabulates:
             return found
         table = hermite_inverter(self._exact_surface)
-        return replace(found, current=table, coarse=replace(table))
+        return replace(
+            found,
+            current=table,
+            coarse=replace(table),
+            tables=table.tables.above(self.rails.mid_V),
+            loaded=loaded_vtc(table, self.rails),
+        )
 
     @property
     def _tabulates(self) -> bool:
@@ -90,7 +97,14 @@ class FittedCircuit:
         if not self._tabulates:
             return found
         table = hermite_transistors(surface.to(torch.float64))
-        return replace(found, current=table.current, coarse=replace(table).current, transistors=table)
+        return replace(
+            found,
+            current=table.current,
+            coarse=replace(table).current,
+            transistors=table,
+            tables=table.tables.above(self.rails.mid_V),
+            loaded=self.inverters.loaded,
+        )
 
     @cached_property
     def threshold(self) -> Threshold:

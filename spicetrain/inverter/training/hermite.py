@@ -2,7 +2,7 @@
 
 In a cell, with x, y in 0..1 along v_in and v_out,
 
-    i = sum_mn c_mn x^m y^n,   m, n = 0..3
+    i = sum_nm c_nm y^n x^m,   n, m = 0..3
 
 whose value, slopes and mixed second derivative at the four corners are the surface's, in float64: i is continuous with
 its slopes, and they are exactly its slopes. Beyond the table it goes on straight.
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spicetrain.inverter.surrogates.current_surface import Currents, CurrentSurface, Mismatch, transistor_currents
+from spicetrain.inverter.training.cubics import cubics
 
 _STEP_V = 5e-3  # a fifth of kT/q, on which currents rise: off by less than what float32 loses in the surface's MLP
 _MOST_CELLS = 250  # of an axis
@@ -30,24 +31,33 @@ _NEAR_V = 1e-5  # for the mixed derivative
 # Coefficients of 1, x, x^2, x^3 [4], from value and slope [2] at x = 0 and 1 [2].
 _CUBIC = np.array([[[1.0, 0], [0, 0]], [[0, 0], [1, 0]], [[-3, 3], [-2, -1]], [[2, -2], [1, 1]]])
 
+Table = tuple[Any, ...]
+"""As numba takes it, of one current: its coefficients in a row, cells and lowest volts of both axes, cells a volt."""
+
 
 @dataclass(frozen=True)
 class HermiteTables:
-    """Of several currents over the same voltages. coefficients [currents, cells in, cells out, 16] float32, low_V and
-    step_V of both axes."""
+    """Of several currents over the same voltages. coefficients [currents, cells in, cells out, 16 (n, m)] float32,
+    low_V and step_V of both axes."""
 
     coefficients: NDArray[np.float32]
     low_V: tuple[float, float]
     step_V: tuple[float, float]
 
+    def above(self, mid_V: float) -> tuple[Table, ...]:
+        """Each current's, of voltages from mid_V."""
+        lowest = (np.float32(low - mid_V) for low in self.low_V)
+        cells = (np.int32(count) for count in self.coefficients.shape[1:3])
+        axes = (*cells, *lowest, *(np.float32(1 / step) for step in self.step_V))
+        return tuple((of.reshape(-1), *axes) for of in self.coefficients)
+
     def __call__(self, v_in: Tensor, v_out: Tensor) -> Currents:
         """[currents, ...] each, at v_in [currents, ...] and v_out [...]."""
-        found = np.empty((3, *v_in.shape), np.float32)
-        low_in, low_out, per_in, per_out = np.array([*self.low_V, *(1 / step for step in self.step_V)], np.float32)
+        found = np.empty((len(v_in), 3, v_out.numel()), np.float32)
         gates, outputs = v_in.contiguous().view(len(v_in), -1).numpy(), v_out.contiguous().view(-1).numpy()
-        into = found.reshape(3, len(v_in), -1)
-        _evaluate(self.coefficients, low_in, low_out, per_in, per_out, gates, outputs, into)
-        i, di_in, di_out = torch.from_numpy(found)
+        for table, gate, into in zip(self.above(0.0), gates, found, strict=True):
+            _evaluate_all(table, gate, outputs, into)
+        i, di_in, di_out = torch.from_numpy(found).view(len(v_in), 3, *v_out.shape).unbind(1)
         return i, di_in, di_out
 
 
@@ -122,48 +132,60 @@ def _tables(
     nodes = torch.stack((i, di_in * step_in, di_out * step_out, mixed)).numpy()  # in units of a cell
     # [value or slope of either axis, currents, low or high end of either axis, cells in, cells out]
     corners = sliding_window_view(nodes.reshape(2, 2, *i.shape), (2, 2), (3, 4))
-    coefficients = np.einsum("mek,nfl,fetijkl->tijmn", _CUBIC, _CUBIC, corners)
+    coefficients = np.einsum("mek,nfl,fetijkl->tijnm", _CUBIC, _CUBIC, corners)
     tables = np.ascontiguousarray(coefficients.reshape(len(i), cells_in, cells_out, 16), dtype=np.float32)
     return HermiteTables(tables, (over_in[0], over_out[0]), (step_in, step_out))
 
 
 _ZERO, _ONE, _TWO, _THREE = (np.float32(n) for n in range(4))  # numba would make a product with 2 one of float64
+POINTS = 64  # evaluated in one go, in the first cache
 
 
 @njit(cache=True, nogil=True)
-def _cubic(c0: Any, c1: Any, c2: Any, c3: Any, x: Any) -> Any:
-    return ((c3 * x + c2) * x + c1) * x + c0
+def scratch() -> Any:
+    """What `evaluate` writes on."""
+    return np.empty(4 * POINTS, np.float32), np.empty(POINTS, np.int32), np.empty((POINTS, 8), np.float32)
 
 
-@njit(cache=True, nogil=True)
-def _slope(c1: Any, c2: Any, c3: Any, x: Any) -> Any:
-    return (_THREE * c3 * x + _TWO * c2) * x + c1
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def evaluate(table: Any, w: Any, v_in: Any, v_out: Any, found: Any, points: Any, on: Any) -> None:
+    """i, di/dv_in, di/dv_out at w[found:], w[found + POINTS:], w[found + 2 POINTS:], of the voltages at w[v_in:] and
+    w[v_out:], up to POINTS of them.
+
+    Places in one array, not slices: a slice costs as much as sixteen points, and of several arrays the compiler cannot
+    know that they do not overlap.
+    """
+    c, cells_in, cells_out, low_in, low_out, per_in, per_out = table
+    at, start, q = on
+    last_in, last_out = cells_in - np.int32(1), cells_out - np.int32(1)
+    for k in range(points):
+        from_a, from_b = (w[v_in + k] - low_in) * per_in, (w[v_out + k] - low_out) * per_out
+        a = min(max(np.int32(from_a), np.int32(0)), last_in)
+        b = min(max(np.int32(from_b), np.int32(0)), last_out)
+        from_a, from_b = from_a - np.float32(a), from_b - np.float32(b)
+        x, y = min(max(from_a, _ZERO), _ONE), min(max(from_b, _ZERO), _ONE)
+        at[k], at[POINTS + k], at[2 * POINTS + k], at[3 * POINTS + k] = x, y, from_a - x, from_b - y
+        start[k] = (a * cells_out + b) * np.int32(16)
+    for k in range(points):
+        cubics(c, start[k], at[POINTS + k], q, k)  # type: ignore[call-arg]  # the compiler brings the first
+    for k in range(points):
+        x = at[k]
+        dx = (_THREE * q[k, 3] * x + _TWO * q[k, 2]) * x + q[k, 1]
+        dy = ((q[k, 7] * x + q[k, 6]) * x + q[k, 5]) * x + q[k, 4]
+        i = ((q[k, 3] * x + q[k, 2]) * x + q[k, 1]) * x + q[k, 0]
+        w[found + k] = i + dx * at[2 * POINTS + k] + dy * at[3 * POINTS + k]
+        w[found + POINTS + k], w[found + 2 * POINTS + k] = dx * per_in, dy * per_out
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _evaluate(
-    coefficients: Any, low_in: Any, low_out: Any, per_in: Any, per_out: Any, v_in: Any, v_out: Any, found: Any
-) -> None:
-    """found [3, tables, points]: i, di/dv_in, di/dv_out; per_in, per_out cells a volt."""
-    tables, cells_in, cells_out, _ = coefficients.shape
-    c = coefficients.reshape(-1)
-    for table in range(tables):
-        for k in range(len(v_out)):
-            from_a, from_b = (v_in[table, k] - low_in) * per_in, (v_out[k] - low_out) * per_out
-            a = min(max(np.int32(from_a), 0), cells_in - 1)
-            b = min(max(np.int32(from_b), 0), cells_out - 1)
-            from_a, from_b = from_a - np.float32(a), from_b - np.float32(b)
-            x, y = min(max(from_a, _ZERO), _ONE), min(max(from_b, _ZERO), _ONE)
-            o = ((table * cells_in + a) * cells_out + b) * 16
-            p0 = _cubic(c[o], c[o + 1], c[o + 2], c[o + 3], y)
-            p1 = _cubic(c[o + 4], c[o + 5], c[o + 6], c[o + 7], y)
-            p2 = _cubic(c[o + 8], c[o + 9], c[o + 10], c[o + 11], y)
-            p3 = _cubic(c[o + 12], c[o + 13], c[o + 14], c[o + 15], y)
-            q0 = _slope(c[o + 1], c[o + 2], c[o + 3], y)
-            q1 = _slope(c[o + 5], c[o + 6], c[o + 7], y)
-            q2 = _slope(c[o + 9], c[o + 10], c[o + 11], y)
-            q3 = _slope(c[o + 13], c[o + 14], c[o + 15], y)
-            dx, dy = _slope(p1, p2, p3, x), _cubic(q0, q1, q2, q3, x)
-            found[0, table, k] = _cubic(p0, p1, p2, p3, x) + dx * (from_a - x) + dy * (from_b - y)
-            found[1, table, k] = dx * per_in
-            found[2, table, k] = dy * per_out
+def _evaluate_all(table: Any, v_in: Any, v_out: Any, found: Any) -> None:
+    """found [3, points] at v_in, v_out [points]."""
+    on, w = scratch(), np.empty(5 * POINTS, np.float32)
+    for start in range(0, len(v_out), POINTS):
+        points = min(POINTS, len(v_out) - start)
+        for k in range(points):
+            w[k], w[POINTS + k] = v_in[start + k], v_out[start + k]
+        evaluate(table, w, 0, POINTS, 2 * POINTS, points, on)
+        for n in range(3):
+            for k in range(points):
+                found[n, start + k] = w[(2 + n) * POINTS + k]

@@ -14,6 +14,8 @@ from spicetrain.inverter.surrogates.current_surface import (
     inverter_current,
     transistor_currents,
 )
+from spicetrain.inverter.training.hermite import Table
+from spicetrain.inverter.training.loaded_start import LoadedVtc
 from spicetrain.inverter.training.tabulated import Current, tabulate, tabulate_transistors, tabulate_vtc
 from spicetrain.rails import Rails
 
@@ -28,6 +30,8 @@ class Inverters:
     rails      no node can leave them
     ground_S   siemens from every inverter's output to mid-rail, whatever its size (RIM's resistors)
     transistors  (v_in, v_out, mismatch) -> the currents and slopes of nMOS and pMOS; None where no mismatch is taken
+    tables     those `current` is read from, if it is, from mid-rail: then a stage's Newton steps are compiled
+               ones, which start from `loaded`
     """
 
     current: Current
@@ -36,6 +40,8 @@ class Inverters:
     rails: Rails
     ground_S: float = 0.0
     transistors: Callable[..., tuple[Currents, Currents]] | None = None
+    tables: tuple[Table, ...] = ()
+    loaded: LoadedVtc | None = None
 
     @property
     def low(self) -> float:

@@ -37,12 +37,15 @@ from torch import Tensor
 from spicetrain.array.conductances import Conductances
 from spicetrain.array.coupling import coupling
 from spicetrain.array.device import Device
+from spicetrain.array.linear_coupling import Ohmic, Wired
 from spicetrain.array.tangent import Coupling, Tangent
 from spicetrain.array.wired import WiredCrossbar
 from spicetrain.array.wired_bent import BentCrossbar
 from spicetrain.inverter.surrogates.current_surface import Mismatch
+from spicetrain.inverter.training.compiled_stage import Compiled, newton
 from spicetrain.inverter.training.inverters import Inverters
 from spicetrain.inverter.training.newton import Tolerance, convergence_of, iterate, mismatch_gradient, unshifted
+from spicetrain.inverter.training.small_systems import solve_systems
 from spicetrain.inverter.training.tabulated import Current
 from spicetrain.inverter.training.voltages import Convergence
 
@@ -89,13 +92,19 @@ class _Linear:
     rough: bool
 
     @cached_property
+    def A(self) -> Tensor:
+        return self.s.matrix(self.a, self.b, self.t, rough=self.rough)
+
+    @cached_property
     def factors(self) -> tuple[Tensor, Tensor]:
         """LU of A, which the last step and its gradient share."""
-        lu, pivots = torch.linalg.lu_factor(self.s.matrix(self.a, self.b, self.t, rough=self.rough))
+        lu, pivots = torch.linalg.lu_factor(self.A)
         return lu, pivots
 
     def solve(self, right: Tensor, *, transposed: bool = False) -> Tensor:
         """A^-1 right, or A'^-1 right, [samples, columns]."""
+        if right.dtype == torch.float32 and right.device.type == "cpu":
+            return solve_systems(self.A, right, transposed=transposed)
         found: Tensor = torch.linalg.lu_solve(*self.factors, right[..., None], adjoint=transposed)
         return found[..., 0]
 
@@ -123,10 +132,11 @@ def _newton(
     stage: _Stage, inverters: Inverters, v_in: Tensor, tolerance: Tolerance
 ) -> tuple[tuple[Tensor, Tensor, Tensor], _Linear, tuple[Tensor, int]]:
     """(v_n, v_p, v_col) of the solution, the last linearization, the last step [samples] and how many there were."""
-    low, high = inverters.low, inverters.high
-    v_n = inverters.vtc(unshifted(v_in, *(mismatch.of(0) for mismatch in stage.mismatch)))
-    v_p = inverters.vtc(unshifted(v_n, *(mismatch.of(1) for mismatch in stage.mismatch)))
-    v_col = stage.crossbar.floating(v_n, v_p)
+    low, high, crossbar = inverters.low, inverters.high, stage.crossbar
+    if inverters.tables and stage.beyond is None and isinstance(crossbar, Ohmic | Wired):
+        return _compiled_newton(stage, crossbar, inverters, v_in, tolerance)
+    v_n, v_p = _start(stage, inverters, v_in)
+    v_col = crossbar.floating(v_n, v_p)
     linear: _Linear | None = None
 
     def step(current: Current) -> Tensor:
@@ -140,6 +150,35 @@ def _newton(
     taken = iterate(step, inverters, tolerance)
     assert linear is not None  # a tolerance takes one step at least
     return (v_n, v_p, v_col), linear, taken
+
+
+def _start(stage: _Stage, inverters: Inverters, v_in: Tensor) -> tuple[Tensor, Tensor]:
+    first, second = ([mismatch.of(which) for mismatch in stage.mismatch] for which in (0, 1))
+    if inverters.loaded is None:
+        v_n = inverters.vtc(unshifted(v_in, *first))
+        return v_n, inverters.vtc(unshifted(v_n, *second))
+    mid = inverters.rails.mid_V
+    rows_at = v_in.new_full((1, v_in.shape[1]), mid)
+    s = stage.crossbar.tangent(rows_at, rows_at, stage.crossbar.floating(rows_at, rows_at))
+    g = torch.cat((s.G_n.flatten() / stage.m_n, s.G_p.flatten() / stage.m_p))
+    v_n, v_p = inverters.loaded.start(unshifted(v_in - mid, *first), g).add_(mid).tensor_split(2, 1)
+    return v_n, v_p
+
+
+def _compiled_newton(
+    stage: _Stage, crossbar: Ohmic | Wired, inverters: Inverters, v_in: Tensor, tolerance: Tolerance
+) -> tuple[tuple[Tensor, Tensor, Tensor], _Linear, tuple[Tensor, int]]:
+    """What `_newton` gives."""
+    assert inverters.loaded is not None
+    compiled, m = Compiled.of(crossbar, stage.ground_S), torch.stack((stage.m_n, stage.m_p))
+    mismatch, rails = stage.mismatch[0] if stage.mismatch else None, (inverters.low, inverters.high)
+    known = inverters.tables, mismatch, v_in, inverters.loaded, rails, tolerance
+    solution, point, taken = newton(compiled, m, *known)
+    i_n, i_p = point.i.tensor_split(2, 1)
+    a, b, t = point.abt.tensor_split(3, 1)
+    linear = _Linear(i_n, i_p, point.dn_in, a, b, t, crossbar, rough=False)
+    linear.A = point.A
+    return solution, linear, taken
 
 
 class _SolveStage(torch.autograd.Function):
@@ -169,6 +208,7 @@ class _SolveStage(torch.autograd.Function):
         ctx.stage, ctx.inverters, ctx.v_in, ctx.linear = stage, inverters, v_in.detach(), linear
         ctx.save_for_backward(*solution)
         ctx.mark_non_differentiable(taken[0])
+        ctx.set_materialize_grads(False)
         return *solution, *taken
 
     @staticmethod
@@ -178,21 +218,27 @@ class _SolveStage(torch.autograd.Function):
         stage, linear = ctx.stage, ctx.linear
         a, b, t, s = linear.a, linear.b, linear.t, linear.s.adjoint
         # Adjoint of the Newton system: J' (l_n, l_p, l_c) = upstream; then d/dtheta = -l . dF/dtheta.
-        right = -up_c - s.to_columns(a * up_n + t * up_p, b * up_p)
+        right = torch.zeros_like(v_col) if up_c is None else -up_c
+        of_rows = up_n is not None or up_p is not None
+        if of_rows:  # as a rule the loss sees the columns alone
+            up_n, up_p = (torch.zeros_like(v_n) if up is None else up for up in (up_n, up_p))
+            right -= s.to_columns(a * up_n + t * up_p, b * up_p)
         l_c = linear.solve(right, transposed=True)
-        pull_n, pull_p = s.to_rows(l_c)
-        from_p = pull_p - up_p
+        from_n, from_p = s.to_rows(l_c)
+        if of_rows:
+            from_n, from_p = from_n - up_n, from_p - up_p
         l_p = b * from_p
-        l_n = a * (pull_n - up_n) + t * from_p
+        l_n = (a * from_n).addcmul_(t, from_p)
         of_mismatch: tuple[Tensor | None, Tensor | None] = None, None
         for mismatch in stage.mismatch:
             l_m = torch.stack((l_n * stage.m_n, l_p * stage.m_p))
             at = torch.stack((ctx.v_in, v_n)), torch.stack((v_n, v_p))
             of_mismatch = mismatch_gradient(ctx.inverters, l_m, *at, mismatch)
+        of_sizes = zip(ctx.needs_input_grad[1:3], (l_n, l_p), (linear.i_n, linear.i_p), strict=True)
+        sizes = (-(of * i).sum(0) if needed else None for needed, of, i in of_sizes)
         return (
             -l_n * linear.dn_in,
-            -(l_n * linear.i_n).sum(0),
-            -(l_p * linear.i_p).sum(0),
+            *sizes,
             *of_mismatch,
             *(None,) * 5,
             *linear.s.gradients(l_n, l_p, l_c, v_n, v_p, v_col),

@@ -77,7 +77,7 @@ def test_a_cell_is_its_polynomial_and_beyond_the_table_a_straight_line(cells: tu
         v = torch.tensor([[-1.0 + 0.5 * x]]), torch.tensor([2.0 + 0.25 * y])
         return [float(of) for of in tables(*v)]
 
-    last = c[0, -1, -1].reshape(4, 4)
+    last = c[0, -1, -1].reshape(4, 4).T
     x, y = 0.3, 0.6
     expected = polyval2d(x, y, last), polyval2d(x, y, np.arange(1, 4)[:, None] * last[1:]) / 0.5
     found = at(cells[0] - 1 + x, cells[1] - 1 + y)

@@ -1,0 +1,149 @@
+"""A stage's compiled Newton steps, in float32, against the solver in float64, of the same equations in torch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from spicetrain.array.conductances import Conductances
+from spicetrain.array.wired import WiredCrossbar, corrections, wired
+from spicetrain.array.wires import Wires
+from spicetrain.inverter.surrogates.current_surface import Mismatch
+from spicetrain.inverter.surrogates.store import Surrogates
+from spicetrain.inverter.training import compiled_stage
+from spicetrain.inverter.training.fitted import FittedCircuit
+from spicetrain.inverter.training.inverters import Inverters
+from spicetrain.inverter.training.loaded_start import loaded_vtc
+from spicetrain.inverter.training.newton import Tolerance
+from spicetrain.inverter.training.small_systems import solve_systems
+from spicetrain.inverter.training.stage import StageSolution, solve_stage
+from spicetrain.rails import Rails
+from spicetrain.technology import Technology
+
+from .circuits import EXACT, fitted_surface, random_crossbar, random_mismatch, shifted_surface
+
+SHAPES = [(1, 1), (5, 3), (3, 7), (70, 2), (9, 30)]
+SAMPLES = 19
+CLOSE = Tolerance(step_V=3e-4)
+
+
+@pytest.fixture(scope="module")
+def inverters(ptm90: Technology) -> dict[torch.dtype, tuple[Inverters, Inverters]]:
+    """Without and with mismatch."""
+    surrogates = Surrogates(fitted_surface(), shifted_surface=shifted_surface())
+    circuits = {dtype: FittedCircuit(ptm90, surrogates, dtype) for dtype in (torch.float32, torch.float64)}
+    return {dtype: (circuit.inverters, circuit.mismatched_inverters) for dtype, circuit in circuits.items()}
+
+
+def stage_of(technology: Technology, rows: int, columns: int) -> tuple[Tensor, Conductances, Tensor]:
+    random = np.random.default_rng(rows)
+    g = Conductances.of(random_crossbar(technology, rows, columns, seed=columns), torch.float64)
+    v_in, m = random.uniform(-0.25, 0.25, (SAMPLES, rows)), random.uniform(0.5, 4, (rows, 2))
+    v_in[0], v_in[1] = 0.25, np.linspace(-0.002, 0.002, rows)
+    return torch.from_numpy(v_in), g, torch.from_numpy(m)
+
+
+def solved(
+    v_in: Tensor, g: Conductances | WiredCrossbar, m: Tensor, inverters: Inverters, mismatch: Mismatch | None
+) -> tuple[StageSolution, list[Tensor]]:
+    """And the gradients of a sum of all voltages with weights of their own, in every tensor."""
+    leaves = [of.clone().requires_grad_() for of in (v_in, m, *g[:5])]
+    crossbar = type(g)(*leaves[2:], *g[5:])
+    exact = v_in.dtype == torch.float64
+    solution = solve_stage(leaves[0], crossbar, leaves[1], inverters, EXACT if exact else CLOSE, mismatch=mismatch)
+    random = torch.Generator().manual_seed(0)
+    voltages = solution.v_n, solution.v_p, solution.v_col
+    weighted = [(v * torch.randn(v.shape, generator=random, dtype=torch.float64).to(v)).sum() for v in voltages]
+    return solution, list(torch.autograd.grad(torch.stack(weighted).sum(), leaves))
+
+
+@pytest.mark.parametrize("what", ["ideal", "grounded", "wires", "mismatch", "shifts alone"])
+@pytest.mark.parametrize(("rows", "columns"), SHAPES)
+def test_voltages_and_gradients_are_those_of_the_solver_in_float64(
+    rows: int, columns: int, what: str, ptm90: Technology, inverters: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    v_in, g, m = stage_of(ptm90, rows, columns)
+    crossbar: Conductances | WiredCrossbar = g
+    if what == "wires":
+        segments = Wires(row_ohm=20.0, column_ohm=30.0).at(27.0)
+        crossbar = wired(g, segments, ptm90.rails, corrections([g], segments)[0])
+    mismatch = random_mismatch(2, SAMPLES, rows) if what in ("mismatch", "shifts alone") else None
+    if mismatch is not None and what == "shifts alone":
+        mismatch = Mismatch(mismatch.shift[:, :, :1], None)
+    answers, compiled, newton = [], [], compiled_stage.newton
+
+    def seen(*given: Any) -> Any:
+        compiled.append(given[4].dtype)
+        return newton(*given)
+
+    monkeypatch.setattr("spicetrain.inverter.training.stage.newton", seen)
+    for dtype in (torch.float64, torch.float32):
+        of = inverters[dtype][mismatch is not None]
+        of = replace(of, ground_S=2e-5) if what == "grounded" else of
+        box = type(crossbar)(*(part.to(dtype) for part in crossbar if part is not None))
+        drawn = None
+        if mismatch is not None:
+            factor = None if mismatch.factor is None else mismatch.factor.to(dtype)
+            drawn = Mismatch(mismatch.shift.to(dtype), factor)
+        answers.append(solved(v_in.to(dtype), box, m.to(dtype), of, drawn))
+    assert compiled == [torch.float32]
+    (exact, exact_gradients), (single, gradients) = answers
+    assert single.convergence.unconverged == 0
+    for x, y in ((exact.v_n, single.v_n), (exact.v_p, single.v_p), (exact.v_col, single.v_col)):
+        assert float((x - y).detach().abs().max()) < 50e-6
+    for x, y in zip(exact_gradients, gradients, strict=True):
+        assert float((x - y).norm()) < 5e-3 * float(x.norm())
+
+
+def test_it_starts_near_where_it_ends(ptm90: Technology, inverters: dict) -> None:
+    v_in, g, m = stage_of(ptm90, 40, 8)
+    single = inverters[torch.float32][0]
+    solution = solve_stage(v_in.float(), Conductances(*(x.float() for x in g)), m.float(), single, Tolerance())
+    assert solution.convergence.iterations <= 4
+    x_in = v_in.float() - ptm90.rails.mid_V
+    loads = torch.stack(g.row_sums()) / m.T
+    start = single.loaded.start(x_in, loads.flatten().float())
+    settled = torch.cat((solution.v_n, solution.v_p), 1) - ptm90.rails.mid_V
+    unloaded = single.vtc(v_in.float()) - ptm90.rails.mid_V
+    assert float((start - settled).abs().mean()) < 0.25 * float((unloaded - settled[:, :40]).abs().mean())
+
+
+def test_the_start_carries_its_load() -> None:
+    """i = s (high - v_out) of an inverter that is a conductance s to the upper rail: v_out = high s / (s + g)."""
+    s, rails = 1e-4, Rails(vdd_V=1.5, vss_V=0.5)
+
+    def current(v_in: Tensor, v_out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return s * (rails.vdd_V - v_out), torch.zeros_like(v_out), torch.full_like(v_out, -s)
+
+    g = torch.tensor([1e-7, 3e-5, 1e-4, 7e-4])
+    x_in = torch.tensor([[0.2, -0.5], [float("nan"), 0.7]])
+    found = loaded_vtc(current, rails).start(x_in, g)
+    expected = (rails.half_swing_V * s / (s + g)).expand(2, -1)
+    torch.testing.assert_close(found[0], expected[0], rtol=0, atol=2e-3)
+    assert bool(found[1, 0].isnan()) and bool(found[1, 1].isfinite())
+
+
+@pytest.mark.parametrize("n", [1, 3, 10, 24, 25])
+def test_small_systems(n: int) -> None:
+    """Also those that need pivots: a permutation of the columns puts what is large off the diagonal."""
+    random = np.random.default_rng(n)
+    A = random.normal(size=(37, n, n)) * 0.1 + np.eye(n) * np.sqrt(n)
+    right = random.normal(size=(37, n))
+    for matrices in (A, A[:, :, ::-1], np.where(np.arange(37)[:, None, None] % 5 == 2, A[:, ::-1], A)):
+        of, b = torch.from_numpy(matrices.copy()).float(), torch.from_numpy(right).float()
+        for transposed in (False, True):
+            expected = np.linalg.solve(matrices.transpose(0, 2, 1) if transposed else matrices, right[..., None])
+            found = solve_systems(of, b, transposed=transposed)
+            np.testing.assert_allclose(found.numpy(), expected[..., 0], rtol=0, atol=3e-5)
+
+
+def test_a_singular_system_stays_by_itself() -> None:
+    A = torch.eye(3).repeat(5, 1, 1)
+    A[2] = 0
+    found = solve_systems(A, torch.ones(5, 3))
+    assert found.isfinite().all(1).tolist() == [True, True, False, True, True]
