@@ -37,7 +37,7 @@ def local_cluster(workers: int, stack: ExitStack) -> Any:
         threads_per_worker=1,
         processes=True,
         memory_limit=None,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",  # else it would take port 8787, and say so when it cannot
         local_directory=folder,
         env={"TMPDIR": folder},
         silence_logs=logging.CRITICAL,
