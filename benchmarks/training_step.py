@@ -38,9 +38,9 @@ from spicetrain.technology import Technology
 TARGETS = {"kcl / mlp": 3.5, "bending / kcl": 1.25, "wires / kcl": 1.5}
 BEND_PER_V, BEND_PER_SQRT_V, SEGMENT_OHM = 4.0, 2.0, 5.0
 CLOCKED: dict[tuple[Any, str], str] = {
-    (compiled_stage, "_linearize"): "inverters and rows",
+    (compiled_stage, "linearize"): "inverters and rows",
     (compiled_stage, "solve_systems"): "linear solves",
-    (compiled_stage, "_move"): "moving",
+    (compiled_stage, "move"): "moving",
     (Ohmic, "__init__"): "conductance products",
 }
 Step = Callable[[], object]

@@ -13,26 +13,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from torch import Tensor
 
 from spicetrain.inverter.surrogates.current_surface import Currents, CurrentSurface, Mismatch, transistor_currents
-from spicetrain.inverter.training.cubics import cubics
+from spicetrain.inverter.training.kernels import Table, evaluate_all
 
 _STEP_V = 5e-3  # a fifth of kT/q, on which currents rise: off by less than what float32 loses in the surface's MLP
 _MOST_CELLS = 250  # of an axis
 _NEAR_V = 1e-5  # for the mixed derivative
 # Coefficients of 1, x, x^2, x^3 [4], from value and slope [2] at x = 0 and 1 [2].
 _CUBIC = np.array([[[1.0, 0], [0, 0]], [[0, 0], [1, 0]], [[-3, 3], [-2, -1]], [[2, -2], [1, 1]]])
-
-Table = tuple[Any, ...]
-"""As numba takes it, of one current: its coefficients in a row, cells and lowest volts of both axes, cells a volt."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +51,7 @@ class HermiteTables:
         found = np.empty((len(v_in), 3, v_out.numel()), np.float32)
         gates, outputs = v_in.contiguous().view(len(v_in), -1).numpy(), v_out.contiguous().view(-1).numpy()
         for table, gate, into in zip(self.above(0.0), gates, found, strict=True):
-            _evaluate_all(table, gate, outputs, into)
+            evaluate_all(table, gate, outputs, into)
         i, di_in, di_out = torch.from_numpy(found).view(len(v_in), 3, *v_out.shape).unbind(1)
         return i, di_in, di_out
 
@@ -135,57 +130,3 @@ def _tables(
     coefficients = np.einsum("mek,nfl,fetijkl->tijnm", _CUBIC, _CUBIC, corners)
     tables = np.ascontiguousarray(coefficients.reshape(len(i), cells_in, cells_out, 16), dtype=np.float32)
     return HermiteTables(tables, (over_in[0], over_out[0]), (step_in, step_out))
-
-
-_ZERO, _ONE, _TWO, _THREE = (np.float32(n) for n in range(4))  # numba would make a product with 2 one of float64
-POINTS = 64  # evaluated in one go, in the first cache
-
-
-@njit(cache=True, nogil=True)
-def scratch() -> Any:
-    """What `evaluate` writes on."""
-    return np.empty(4 * POINTS, np.float32), np.empty(POINTS, np.int32), np.empty((POINTS, 8), np.float32)
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def evaluate(table: Any, w: Any, v_in: Any, v_out: Any, found: Any, points: Any, on: Any) -> None:
-    """i, di/dv_in, di/dv_out at w[found:], w[found + POINTS:], w[found + 2 POINTS:], of the voltages at w[v_in:] and
-    w[v_out:], up to POINTS of them.
-
-    Places in one array, not slices: a slice costs as much as sixteen points, and of several arrays the compiler cannot
-    know that they do not overlap.
-    """
-    c, cells_in, cells_out, low_in, low_out, per_in, per_out = table
-    at, start, q = on
-    last_in, last_out = cells_in - np.int32(1), cells_out - np.int32(1)
-    for k in range(points):
-        from_a, from_b = (w[v_in + k] - low_in) * per_in, (w[v_out + k] - low_out) * per_out
-        a = min(max(np.int32(from_a), np.int32(0)), last_in)
-        b = min(max(np.int32(from_b), np.int32(0)), last_out)
-        from_a, from_b = from_a - np.float32(a), from_b - np.float32(b)
-        x, y = min(max(from_a, _ZERO), _ONE), min(max(from_b, _ZERO), _ONE)
-        at[k], at[POINTS + k], at[2 * POINTS + k], at[3 * POINTS + k] = x, y, from_a - x, from_b - y
-        start[k] = (a * cells_out + b) * np.int32(16)
-    for k in range(points):
-        cubics(c, start[k], at[POINTS + k], q, k)  # type: ignore[call-arg]  # the compiler brings the first
-    for k in range(points):
-        x = at[k]
-        dx = (_THREE * q[k, 3] * x + _TWO * q[k, 2]) * x + q[k, 1]
-        dy = ((q[k, 7] * x + q[k, 6]) * x + q[k, 5]) * x + q[k, 4]
-        i = ((q[k, 3] * x + q[k, 2]) * x + q[k, 1]) * x + q[k, 0]
-        w[found + k] = i + dx * at[2 * POINTS + k] + dy * at[3 * POINTS + k]
-        w[found + POINTS + k], w[found + 2 * POINTS + k] = dx * per_in, dy * per_out
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _evaluate_all(table: Any, v_in: Any, v_out: Any, found: Any) -> None:
-    """found [3, points] at v_in, v_out [points]."""
-    on, w = scratch(), np.empty(5 * POINTS, np.float32)
-    for start in range(0, len(v_out), POINTS):
-        points = min(POINTS, len(v_out) - start)
-        for k in range(points):
-            w[k], w[POINTS + k] = v_in[start + k], v_out[start + k]
-        evaluate(table, w, 0, POINTS, 2 * POINTS, points, on)
-        for n in range(3):
-            for k in range(points):
-                found[n, start + k] = w[(2 + n) * POINTS + k]

@@ -14,7 +14,7 @@ from spicetrain.inverter.surrogates.current_surface import (
     inverter_current,
     transistor_currents,
 )
-from spicetrain.inverter.training.hermite import Table
+from spicetrain.inverter.training.kernels import Table
 from spicetrain.inverter.training.loaded_start import LoadedVtc
 from spicetrain.inverter.training.tabulated import Current, tabulate, tabulate_transistors, tabulate_vtc
 from spicetrain.rails import Rails

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
-from spicetrain.array.wired import WiredCrossbar, corrections, wired
+from spicetrain.array.linear_coupling import Ohmic
+from spicetrain.array.wired import EXACTLY, WiredCrossbar, correction, wired
 from spicetrain.array.wires import Wires
 from spicetrain.inverter.surrogates.current_surface import Mismatch
 from spicetrain.inverter.surrogates.store import Surrogates
@@ -71,7 +72,7 @@ def test_voltages_and_gradients_are_those_of_the_solver_in_float64(
     crossbar: Conductances | WiredCrossbar = g
     if what == "wires":
         segments = Wires(row_ohm=20.0, column_ohm=30.0).at(27.0)
-        crossbar = wired(g, segments, ptm90.rails, corrections([g], segments)[0])
+        crossbar = wired(g, segments, ptm90.rails, correction(g, segments, loads=True, near=EXACTLY))
     mismatch = random_mismatch(2, SAMPLES, rows) if what in ("mismatch", "shifts alone") else None
     if mismatch is not None and what == "shifts alone":
         mismatch = Mismatch(mismatch.shift[:, :, :1], None)
@@ -98,6 +99,18 @@ def test_voltages_and_gradients_are_those_of_the_solver_in_float64(
         assert float((x - y).detach().abs().max()) < 50e-6
     for x, y in zip(exact_gradients, gradients, strict=True):
         assert float((x - y).norm()) < 5e-3 * float(x.norm())
+
+
+def test_rails_need_not_be_around_zero(ptm90: Technology) -> None:
+    """The currents of the coupling itself, of voltages from mid-rail."""
+    rails, random = Rails(vdd_V=1.8, vss_V=0.2), np.random.default_rng(0)
+    coupling = Ohmic(Conductances.of(random_crossbar(ptm90, 5, 3, seed=1), torch.float64), rails)
+    stage = compiled_stage.Compiled.of(coupling, 0.0)
+    v, v_col = torch.from_numpy(random.uniform(0.2, 1.8, (4, 10))), torch.from_numpy(random.uniform(0.2, 1.8, (4, 3)))
+    into_n, into_p, into_c = coupling.currents(v[:, :5], v[:, 5:], v_col)
+    x, x_col = v - rails.mid_V, v_col - rails.mid_V
+    torch.testing.assert_close(stage.into_rows(x, x_col) - stage.G * x, torch.cat((into_n, into_p), 1))
+    torch.testing.assert_close(x @ stage.T - stage.S * x_col + stage.i_columns, into_c)
 
 
 def test_it_starts_near_where_it_ends(ptm90: Technology, inverters: dict) -> None:
