@@ -17,9 +17,9 @@ from torch import Tensor
 from spicetrain.array.linear_coupling import Ohmic, Wired
 from spicetrain.inverter.surrogates.current_surface import Mismatch
 from spicetrain.inverter.training.kernels import Table, linearize, move
-from spicetrain.inverter.training.loaded_start import LoadedVtc
-from spicetrain.inverter.training.newton import Tolerance, unshifted
+from spicetrain.inverter.training.newton import Tolerance
 from spicetrain.inverter.training.small_systems import solve_systems
+from spicetrain.rails import Rails
 
 
 @dataclass(frozen=True)
@@ -72,26 +72,23 @@ class Point:
 
 def newton(
     stage: Compiled, m: Tensor, tables: Sequence[Table], mismatch: Mismatch | None,
-    v_in: Tensor, loaded: LoadedVtc, rails: tuple[float, float], tolerance: Tolerance,
+    v_in: Tensor, start: tuple[Tensor, Tensor], rails: Rails, tolerance: Tolerance,
 ) -> tuple[tuple[Tensor, Tensor, Tensor], Point, tuple[Tensor, int]]:  # fmt: skip
     """(v_n, v_p, v_col) of the solution, the last step's point, its size [samples] in volts and how many there were.
 
     m       [2, rows]: fingers of the first and of the second inverters
     tables  of the inverter's current; with mismatch of its nMOS's and its pMOS's; of voltages from mid-rail
-    loaded  to start from
+    start   v_n and v_p, [samples, rows] volts
     """
     samples, rows = v_in.shape
-    low, high = rails
-    mid = (low + high) / 2
-    x_in = v_in.detach() - mid
-    x = loaded.start(unshifted(x_in, None if mismatch is None else mismatch.of(0)), stage.G / m.detach().flatten())
+    mid, half = rails.mid_V, rails.half_swing_V
+    x_in, x = v_in.detach() - mid, torch.cat(start, 1).sub_(mid)
     x_col = torch.addmm(stage.i_columns, x, stage.T).div_(stage.S)
     abt, dn_in = x.new_empty(samples, 3 * rows), torch.empty_like(x_in)
     i, from_rows, moved, size = torch.empty_like(x), torch.empty_like(x), torch.empty_like(x), x.new_empty(samples)
     of_stage = (*_transistors(mismatch), m.detach().contiguous().numpy(), stage.G.numpy())
     arrays = [of.numpy() for of in (x_in, x, abt, i, dn_in, from_rows, moved)]
-    half, columns = np.float32((high - low) / 2), len(stage.S)
-    taken = 0
+    taken, columns = 0, len(stage.S)
     while taken < tolerance.coarse_iterations + tolerance.iterations:
         into = stage.into_rows(x, x_col)
         linearize(tables[0], tables[-1], *of_stage, into.numpy(), *arrays)
@@ -100,8 +97,8 @@ def newton(
         right = torch.addmm(stage.i_columns, moved, stage.T).addcmul_(stage.S, x_col, value=-1)
         dx_col = solve_systems(A, right)
         pull = dx_col @ stage.b.T
-        move(abt.numpy(), from_rows.numpy(), pull.numpy(), half, x.numpy(), size.numpy())
-        x_col.add_(dx_col).clamp_(low - mid, high - mid)
+        move(abt.numpy(), from_rows.numpy(), pull.numpy(), np.float32(half), x.numpy(), size.numpy())
+        x_col.add_(dx_col).clamp_(-half, half)
         taken += 1
         if bool(size.max() <= tolerance.step_V):
             break

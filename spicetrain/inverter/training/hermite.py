@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -46,11 +47,15 @@ class HermiteTables:
         axes = (*cells, *lowest, *(np.float32(1 / step) for step in self.step_V))
         return tuple((of.reshape(-1), *axes) for of in self.coefficients)
 
+    @cached_property
+    def _of_volts(self) -> tuple[Table, ...]:
+        return self.above(0.0)
+
     def __call__(self, v_in: Tensor, v_out: Tensor) -> Currents:
         """[currents, ...] each, at v_in [currents, ...] and v_out [...]."""
         found = np.empty((len(v_in), 3, v_out.numel()), np.float32)
         gates, outputs = v_in.contiguous().view(len(v_in), -1).numpy(), v_out.contiguous().view(-1).numpy()
-        for table, gate, into in zip(self.above(0.0), gates, found, strict=True):
+        for table, gate, into in zip(self._of_volts, gates, found, strict=True):
             evaluate_all(table, gate, outputs, into)
         i, di_in, di_out = torch.from_numpy(found).view(len(v_in), 3, *v_out.shape).unbind(1)
         return i, di_in, di_out

@@ -30,8 +30,8 @@ class Inverters:
     rails      no node can leave them
     ground_S   siemens from every inverter's output to mid-rail, whatever its size (RIM's resistors)
     transistors  (v_in, v_out, mismatch) -> the currents and slopes of nMOS and pMOS; None where no mismatch is taken
-    tables     those `current` is read from, if it is, from mid-rail: then a stage's Newton steps are compiled
-               ones, which start from `loaded`
+    tables     those `current` is read from, if it is, from mid-rail: then a stage's Newton steps are compiled ones
+    loaded     outputs under loads, where Newton starts in a stage; None: at outputs without
     """
 
     current: Current

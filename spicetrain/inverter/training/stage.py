@@ -133,9 +133,9 @@ def _newton(
 ) -> tuple[tuple[Tensor, Tensor, Tensor], _Linear, tuple[Tensor, int]]:
     """(v_n, v_p, v_col) of the solution, the last linearization, the last step [samples] and how many there were."""
     low, high, crossbar = inverters.low, inverters.high, stage.crossbar
-    if inverters.tables and stage.beyond is None and isinstance(crossbar, Ohmic | Wired):
-        return _compiled_newton(stage, crossbar, inverters, v_in, tolerance)
     v_n, v_p = _start(stage, inverters, v_in)
+    if inverters.tables and stage.beyond is None and isinstance(crossbar, Ohmic | Wired):
+        return _compiled_newton(stage, crossbar, inverters, v_in, (v_n, v_p), tolerance)
     v_col = crossbar.floating(v_n, v_p)
     linear: _Linear | None = None
 
@@ -160,19 +160,23 @@ def _start(stage: _Stage, inverters: Inverters, v_in: Tensor) -> tuple[Tensor, T
     mid = inverters.rails.mid_V
     rows_at = v_in.new_full((1, v_in.shape[1]), mid)
     s = stage.crossbar.tangent(rows_at, rows_at, stage.crossbar.floating(rows_at, rows_at))
-    g = torch.cat((s.G_n.flatten() / stage.m_n, s.G_p.flatten() / stage.m_p))
+    g = torch.cat((s.G_n.flatten(), s.G_p.flatten())).add_(stage.ground_S).div_(torch.cat((stage.m_n, stage.m_p)))
     v_n, v_p = inverters.loaded.start(unshifted(v_in - mid, *first), g).add_(mid).tensor_split(2, 1)
     return v_n, v_p
 
 
 def _compiled_newton(
-    stage: _Stage, crossbar: Ohmic | Wired, inverters: Inverters, v_in: Tensor, tolerance: Tolerance
+    stage: _Stage,
+    crossbar: Ohmic | Wired,
+    inverters: Inverters,
+    v_in: Tensor,
+    start: tuple[Tensor, Tensor],
+    tolerance: Tolerance,
 ) -> tuple[tuple[Tensor, Tensor, Tensor], _Linear, tuple[Tensor, int]]:
-    """What `_newton` gives."""
-    assert inverters.loaded is not None
+    """What `_newton` gives, from the same start."""
     compiled, m = Compiled.of(crossbar, stage.ground_S), torch.stack((stage.m_n, stage.m_p))
-    mismatch, rails = stage.mismatch[0] if stage.mismatch else None, (inverters.low, inverters.high)
-    known = inverters.tables, mismatch, v_in, inverters.loaded, rails, tolerance
+    mismatch = stage.mismatch[0] if stage.mismatch else None
+    known = inverters.tables, mismatch, v_in, start, inverters.rails, tolerance
     solution, point, taken = newton(compiled, m, *known)
     i_n, i_p = point.i.tensor_split(2, 1)
     a, b, t = point.abt.tensor_split(3, 1)

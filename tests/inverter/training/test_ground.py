@@ -10,7 +10,7 @@ import pytest
 from spicetrain.inverter.netlists.network import network_deck, saved_nodes
 from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.model import predict
-from spicetrain.inverter.verification.verify import named_voltages
+from spicetrain.inverter.training.voltages import named_voltages
 from spicetrain.netlists.cells import Form
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate

@@ -20,9 +20,8 @@ from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training import loop
-from spicetrain.inverter.training.voltages import LayerVoltages, Simulate
+from spicetrain.inverter.training.voltages import LayerVoltages, Simulate, named_voltages
 from spicetrain.inverter.verification.spice_forward import spice_forward
-from spicetrain.inverter.verification.verify import named_voltages
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
 from spicetrain.technology import Technology
