@@ -72,6 +72,8 @@ def test_the_shares_of_a_training_step(tmp_path: Path) -> None:
     shares = result["shares"]
     assert set(shares) == clocked | {"first crossbar", "other"} and result["bound_by"] in shares
     assert all(shares[part] > 0 for part in clocked) and sum(shares.values()) == pytest.approx(1)
+    off = result["off_float64"]
+    assert 0 < off["gradient"] < 1e-2 and 0 < off["mean_V"] <= off["largest_V"] < 20e-6
 
 
 def test_what_a_spiking_circuits_values_buy(tmp_path: Path) -> None:
