@@ -192,6 +192,17 @@ def test_other_versions_are_refused(
         pass
 
 
+def test_a_worker_of_two_threads_is_refused(tmp_path: Path) -> None:
+    made = Processes(tmp_path)
+    try:
+        made.scheduler()
+        made.worker("--nthreads", "2")
+        with pytest.raises(ConfigurationError, match="has 2 threads. Start one with a thread for every core"):
+            Cluster(made.address).__enter__()
+    finally:
+        made.end()
+
+
 def test_a_killed_worker_costs_what_was_under_way(
     processes: Processes, cluster: Cluster, ngspice: Ngspice, tmp_path: Path
 ) -> None:

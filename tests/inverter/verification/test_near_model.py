@@ -17,6 +17,7 @@ from spicetrain.inverter.verification import near_model
 from spicetrain.inverter.verification import simulate_network as module
 from spicetrain.inverter.verification.near_model import CHECKED, same_V, simulate_near
 from spicetrain.inverter.verification.simulate_network import SimulatedVoltages, simulate_network
+from spicetrain.netlists.cells import Form
 from spicetrain.spice.deck import Deck
 from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import Simulation, simulate
@@ -31,11 +32,13 @@ class Told:
 
     def __init__(self, lie_V: float = 0.0) -> None:
         self.decks: list[Deck] = []
+        self.seconds: list[float] = []
         self.lie_V = lie_V
 
     def __call__(self, deck: Deck, ngspice: Ngspice, timeout_s: float) -> Simulation:
         self.decks.append(deck)
         answer = simulate(deck, ngspice, timeout_s)
+        self.seconds.append(answer.seconds)
         if ".nodeset" not in deck.circuit:
             return answer
         return replace(answer, values={name: v + self.lie_V for name, v in answer.values.items()})
@@ -58,10 +61,12 @@ def from_scratch(technology: Technology) -> tuple[SimulatedVoltages, Start]:
     return found, {node: of[node] for node in inverter_outputs(LAYERS)}
 
 
-def near(technology: Technology, start: Start, told: Told, inputs: NDArray[np.float32] = INPUTS) -> SimulatedVoltages:
+def near(
+    technology: Technology, start: Start, told: Told, inputs: NDArray[np.float32] = INPUTS, form: Form = "reduced"
+) -> SimulatedVoltages:
     network = random_network(technology, *LAYERS)
     return simulate_near(
-        network, technology, inputs, "reduced", simulator(answer=told),
+        network, technology, inputs, form, simulator(answer=told),
         model_V=start, hidden=True, mismatch=drawn(network), power=True,
     )  # fmt: skip
 
@@ -77,6 +82,7 @@ def test_every_piece_starts_where_the_model_says_its_own_images_end(ptm90: Techn
             assert told_V is not None and float(told_V[1]) == pytest.approx(voltages[first], abs=1e-9)
     np.testing.assert_allclose(found.voltages, plain.voltages, rtol=0, atol=same_V(ptm90.rails))
     assert found.power_W is not None and found.power_W.shape == (IMAGES,)
+    assert found.seconds_ngspice == pytest.approx(sum(told.seconds))  # those of the first images, too
 
 
 def test_no_start_where_the_model_is_far_or_images_are_few(ptm90: Technology) -> None:
@@ -88,6 +94,9 @@ def test_no_start_where_the_model_is_far_or_images_are_few(ptm90: Technology) ->
     told = Told()
     near(ptm90, start, told, INPUTS[:-1])
     assert told.started == [False] * 3
+    told = Told()
+    near(ptm90, start, told, form="flat")  # what others are compared with
+    assert told.decks and not any(told.started)
 
 
 def test_an_answer_that_depends_on_its_start_is_not_taken(
