@@ -34,8 +34,11 @@ _LATCH_S = _LATCH_F / LATCH_FOLLOWS_S
 _DECISION_PER_V = 1e7
 
 
-def new_spiking_circuit(spiking: SpikingCircuit, technology: Technology, steps: int) -> Circuit:
-    """A circuit with the models, the supplies, the bias of the leak transistors, and `steps` steps of the clock."""
+def new_spiking_circuit(
+    spiking: SpikingCircuit, technology: Technology, steps: int, *, latches: bool = True
+) -> Circuit:
+    """A circuit with the models, the supplies, the bias of the leak transistors, and `steps` steps of the clock; with
+    latches, what opens and closes them."""
     circuit = models_only(technology)
     if spiking.neuron.foreign is not None:
         circuit.raw_spice += f'.include "{spiking.neuron.foreign.path}"\n'
@@ -46,6 +49,8 @@ def new_spiking_circuit(spiking: SpikingCircuit, technology: Technology, steps: 
         circuit.V(node, node, circuit.gnd, v)
     circuit.V(LEAK, LEAK, circuit.gnd, spiking.neuron.leak_gate_V)
     add_pulses(circuit, ENABLE, spiking.clock, [1.0] * steps)
+    if not latches:
+        return circuit
     _add_follow(circuit, spiking.clock, steps)
     passes = f"0.5+0.5*tanh({_SHARPNESS}*({_PASSES_BELOW}-v({ENABLE})))"
     circuit.B(_PASS, _PASS, circuit.gnd, voltage_expression=passes)

@@ -82,24 +82,26 @@ class CellCoefficients:
         ]
 
 
-def add_input_columns(
-    circuit: Circuit, cells: CellCoefficients, spiking: SpikingCircuit, inputs: NDArray[np.bool_]
+def add_given_columns(
+    circuit: Circuit, layer: int, cells: CellCoefficients, spiking: SpikingCircuit, inputs: NDArray[np.bool_]
 ) -> None:
-    """Those of the first layer, `inputs` [steps, rows] on ideal word lines."""
-    clock, spikes, nodes = spiking.clock, np.hstack([inputs, np.ones((len(inputs), 1))]), cells.nodes(0)
+    """Those of a layer whose row pairs spike as they are given, `inputs` [steps, rows], from step `layer` on."""
+    clock, nodes = spiking.clock, cells.nodes(layer)
+    spikes = np.vstack([np.zeros((layer, cells.spiking.shape[1])), np.hstack([inputs, np.ones((len(inputs), 1))])])
     pairs = spikes.sum(1).tolist()
-    add_pulses(circuit, "pairs0", clock, pairs)
-    _add_falls(circuit, "fallen0", clock, pairs)
+    add_pulses(circuit, f"pairs{layer}", clock, pairs)
+    _add_falls(circuit, f"fallen{layer}", clock, pairs)
     for name, more, silent in cells.drives():
         levels = (silent + spikes @ more).T.tolist()
         for node, of_node in dict(zip(nodes[name], levels, strict=True)).items():
             add_pulses(circuit, node, clock, of_node, silent, cells.late_s, cells.ceases_s)
-    _add_column_sources(circuit, 0, cells, spiking)
+    _add_column_sources(circuit, layer, cells, spiking)
 
 
 def add_columns(circuit: Circuit, layer: int, cells: CellCoefficients, spiking: SpikingCircuit, steps: int) -> None:
-    """Those of a later layer. A row pair spikes in the steps in which its k<layer>_<i> is at 1 (add_held_spike; that
-    of the bias pair, the last, does for `steps` steps from step `layer` on), and conducts with c<layer>_<i>."""
+    """Those of a layer whose row pairs the layer before it drives. A row pair spikes in the steps in which its
+    k<layer>_<i> is at 1 (add_held_spike; that of the bias pair, the last, does for `steps` steps from step `layer` on),
+    and conducts with c<layer>_<i>."""
     ground, clock, pairs, every = circuit.gnd, spiking.clock, cells.spiking.shape[1], [1.0] * (layer + steps)
     held, conducts, falls = (f"{name}{layer}" for name in ("held", "conducts", "falls"))
     add_pulses(circuit, conducts, clock, every, 0.0, cells.late_s, cells.ceases_s)
@@ -122,7 +124,8 @@ def add_columns(circuit: Circuit, layer: int, cells: CellCoefficients, spiking: 
 
 
 def _add_falls(circuit: Circuit, node: str, clock: Clock, levels: Sequence[float]) -> None:
-    """A triangle of height levels[k] over the falling edge of step k."""
+    """A triangle of height levels[k] over the falling edge of step k: between its corners linear, so that ngspice's
+    few points in time there add up to its area exactly."""
     corners = [(0.0, 0.0)]
     for k, level in enumerate(levels):
         stop = k * clock.step_s + clock.integrate_s

@@ -1,10 +1,13 @@
-"""The whole spiking network in time: one image, all its clock steps, in one .tran.
+"""The spiking network in time: one image, all its clock steps, in one .tran, or in one for each layer.
 
 A layer works one step behind the layer before it: layer l (from 0) is driven in the steps l .. l + n - 1 of the clock
-for an image of n steps, and the run lasts n + L - 1 steps for L layers. The latch between steps is ideal.
+for an image of n steps, and the run lasts n + L - 1 steps for L layers. The latch between steps is ideal: nothing of a
+layer reaches the layer before it, so that each can be simulated by itself, driven by what was latched there.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,7 +34,7 @@ from spicetrain.spiking.netlists.cells import (
     supplies,
     threshold_supplies,
 )
-from spicetrain.spiking.netlists.columns import CellCoefficients, add_columns, add_input_columns
+from spicetrain.spiking.netlists.columns import CellCoefficients, add_columns, add_given_columns
 from spicetrain.spiking.netlists.forms import require_form
 from spicetrain.spiking.netlists.wires import add_mesh_columns, add_wired_array
 from spicetrain.spiking.network import SpikingNetwork
@@ -39,13 +42,17 @@ from spicetrain.technology import Technology
 
 __all__ = ["CellCoefficients", "latched", "membranes_at_latch", "saved_vectors", "spiking_deck"]
 
-# Trained 784-100-10 networks, a clock step and core: 0.2 s (1r), 1 s (1t1r). With ngspice's own trtol, 7, a fifth
-# less, but 0.06 mV wrong after every reset on lif-1r-graded, and then 1 % of the spikes. `bypass` leaves out
-# transistors whose voltages stand still: half the time, the same membranes.
+# Trained 784-100-10 networks, layer by layer, a clock step and core: 0.12 s (1r), 0.7 s (1t1r). With ngspice's own
+# trtol, 7, a fifth less, but 0.06 mV wrong after every reset on lif-1r-graded, and then 1 % of the spikes. `bypass`
+# leaves out transistors whose voltages stand still: half the time, the same membranes.
 OPTIONS = {"reltol": 1e-4, "vntol": 1e-6, "abstol": 1e-12, "trtol": 1, "bypass": 1}
+# Of an integrator by itself, which is never reset.
+_NEVER_RESET = {"abstol": 1e-9}
 # ngspice's chgtol: below the charge of this voltage on the smallest membrane, no charge is followed closely.
 _CHGTOL_V = 0.03
-_LONGEST_STEP = 0.05  # of a clock step: between 5 uV and 1 uV of a membrane
+# Of a clock step: between 5 uV and 1 uV of a membrane that is reset. Of an integrator both together are a quarter less
+# time, and 2 uV.
+_LONGEST_STEP, _LONGEST_STEP_NEVER_RESET = 0.05, 0.1
 
 
 def spiking_deck(
@@ -55,6 +62,7 @@ def spiking_deck(
     spikes: ArrayLike,
     form: Form,
     *,
+    layer: int | None = None,
     cells: tuple[CellCoefficients, ...] | None = None,
     shifts: tuple[NeuronShifts, ...] | None = None,
     access: tuple[AccessShifts, ...] | None = None,
@@ -62,6 +70,8 @@ def spiking_deck(
     """A .tran over one image, `spikes` [n, rows] (bool, or levels in 0..1 of ideal rows, see `inputs`). Saves
     v(m<l>_<j>), the membranes, v(s<l>_<j>), the latched spikes (0..1) of layers that fire, and the currents of the
     supplies, as ngspice counts them: into the source's upper end.
+
+    layer: it alone, by the same clock; `spikes` are then those of its own rows. None: the whole network.
 
     flat: every device, and every segment of wires. reduced, 1r: a column of the first layer is exactly one source
     behind one conductance (Thevenin), because ideal sources hold its rows. mesh: the same of a 1r with wires, whose
@@ -72,51 +82,54 @@ def spiking_deck(
 
     ConfigurationError: spikes of another shape, a reduced form that is not exact, coefficients missing.
     """
-    inputs = _checked(network, spiking, technology, spikes, form, cells)
-    steps, depth = len(inputs), len(network.crossbars)
-    circuit = new_spiking_circuit(spiking, technology, steps + depth - 1)
-    if form == "flat":
-        _add_first_rows(circuit, spiking, technology, inputs)
-    for layer, crossbar in enumerate(network.crossbars):
-        threshold_V = network.thresholds_V[layer]
-        add_threshold_supplies(circuit, layer, threshold_V, spiking)
+    layers = tuple(range(len(network.crossbars))) if layer is None else (layer,)
+    inputs = _checked(network, spiking, technology, spikes, form, cells, layers[0])
+    steps, fire = len(inputs), layers != (network.integrator,)
+    clock_steps = steps + len(network.crossbars) - 1
+    circuit = new_spiking_circuit(spiking, technology, clock_steps, latches=fire)
+    for one in layers:
+        crossbar, threshold_V = network.crossbars[one], network.thresholds_V[one]
+        add_threshold_supplies(circuit, one, threshold_V, spiking)
         for j in range(crossbar.columns):
-            one = None if shifts is None else shifts[layer].of(j)
-            fires = layer != network.integrator
-            add_neuron(circuit, layer, j, threshold_V, spiking, technology, shifts=one, fires=fires)
+            shift = None if shifts is None else shifts[one].of(j)
+            fires = one != network.integrator
+            add_neuron(circuit, one, j, threshold_V, spiking, technology, shifts=shift, fires=fires)
+        given = inputs if one == layers[0] else None
         if form == "reduced" and cells is not None:
-            _add_reduced_columns(circuit, layer, cells[layer], spiking, inputs)
-        elif form == "reduced" and layer == 0:
+            _add_reduced_columns(circuit, one, cells[one], spiking, steps, given)
+        elif form == "reduced" and one == 0:
             _add_thevenin_columns(circuit, crossbar, spiking, inputs)
-        elif form == "mesh" and layer == 0:
+        elif form == "mesh" and one == 0:
             add_mesh_columns(circuit, crossbar, spiking, technology, inputs)
         else:
-            if layer > 0:
-                _add_rows(circuit, layer, crossbar, spiking, technology, steps)
-            _add_array(circuit, layer, crossbar, spiking, technology, None if access is None else access[layer])
+            _add_rows(circuit, one, crossbar, spiking, technology, steps, given)
+            _add_array(circuit, one, crossbar, spiking, technology, None if access is None else access[one])
     step_s = spiking.clock.step_s
-    stop_s = (steps + depth - 1) * step_s
+    longest_s = (_LONGEST_STEP if fire else _LONGEST_STEP_NEVER_RESET) * step_s
     return Deck(
         text_of(circuit),
-        f".tran {spiking.clock.integrate_s / 10!r} {stop_s!r} 0 {_LONGEST_STEP * step_s!r}",
-        saved_vectors(network, spiking),
+        f".tran {spiking.clock.integrate_s / 10!r} {clock_steps * step_s!r} 0 {longest_s!r}",
+        saved_vectors(network, spiking, layers),
         points=None,
         large=form == "flat" or technology.wires is not None,
         temperature_C=technology.temperature_C,
-        options=OPTIONS | {"chgtol": _CHGTOL_V * min(spiking.neuron.capacitance_F)},
+        options=OPTIONS | ({} if fire else _NEVER_RESET) | {"chgtol": _CHGTOL_V * min(spiking.neuron.capacitance_F)},
     )
 
 
-def saved_vectors(network: SpikingNetwork, spiking: SpikingCircuit) -> tuple[str, ...]:
-    """What a deck saves: membranes and spikes, layer by layer, then the supplies' currents."""
-    columns = list(enumerate(network.layers[1:]))
+def saved_vectors(
+    network: SpikingNetwork, spiking: SpikingCircuit, layers: Sequence[int] | None = None
+) -> tuple[str, ...]:
+    """What a deck of these layers saves (None: of all): membranes and spikes, layer by layer, then the supplies'
+    currents."""
+    layers = _of_deck(network, layers)
     nodes = [
         f"v({kind}{layer}_{j})"
-        for layer, width in columns
+        for layer in layers
         for kind in ("m" if layer == network.integrator else "ms")
-        for j in range(width)
+        for j in range(network.layers[layer + 1])
     ]
-    sources = [*supplies(spiking), *(node for layer, _ in columns for node in threshold_supplies(layer))]
+    sources = [*supplies(spiking), *(node for layer in layers for node in threshold_supplies(layer))]
     return (*nodes, *(f"i(v{node})" for node in sources))
 
 
@@ -127,17 +140,18 @@ def _checked(
     spikes: ArrayLike,
     form: Form,
     cells: tuple[CellCoefficients, ...] | None,
+    layer: int,
 ) -> Inputs:
     given = np.asarray(spikes)
     levels = np.issubdtype(given.dtype, np.floating) and bool(((given != 0) & (given != 1)).any())
     inputs: Inputs = given.astype(np.float32) if levels else given.astype(np.bool_)
-    rows = network.layers[0]
+    rows = network.layers[layer]
     if inputs.ndim != 2 or inputs.shape[1] != rows or not len(inputs):
         raise ConfigurationError(
             f"Spikes of shape {np.shape(spikes)}: [time steps, {rows}] are wanted, one column for each row of the "
-            "network. They may be of another network, or of all images at once."
+            "layer. They may be of another network, or of all images at once."
         )
-    if levels and (spiking.array != "1r" or spiking.inputs != "ideal"):
+    if levels and (layer > 0 or spiking.array != "1r" or spiking.inputs != "ideal"):
         raise ConfigurationError(
             f"Inputs between 0 and 1, for example {given[(given != 0) & (given != 1)][0]:g}: only ideal sources at "
             f"the rows of a 1r hold them there, and circuit {spiking.name!r} is a {spiking.array} with "
@@ -153,24 +167,16 @@ def _checked(
     return inputs
 
 
-def _add_first_rows(circuit: Circuit, spiking: SpikingCircuit, technology: Technology, inputs: Inputs) -> None:
-    for i, row in enumerate([*inputs.T, np.ones(len(inputs), bool)]):
-        if spiking.inputs == "ideal":
-            add_ideal_row(circuit, f"0_{i}", row, spiking)
-        else:
-            add_pulsed_row(circuit, f"0_{i}", row.tolist(), spiking, technology)
-
-
 def _add_reduced_columns(
-    circuit: Circuit, layer: int, cells: CellCoefficients, spiking: SpikingCircuit, inputs: Inputs
+    circuit: Circuit, layer: int, cells: CellCoefficients, spiking: SpikingCircuit, steps: int, given: Inputs | None
 ) -> None:
-    if layer == 0:
-        add_input_columns(circuit, cells, spiking, inputs.astype(np.bool_))
+    if given is not None:
+        add_given_columns(circuit, layer, cells, spiking, given.astype(np.bool_))
         return
     rows = cells.spiking.shape[1] - 1
     for i in range(rows):
         add_held_spike(circuit, layer, i)
-    add_columns(circuit, layer, cells, spiking, len(inputs))
+    add_columns(circuit, layer, cells, spiking, steps)
 
 
 def _add_thevenin_columns(circuit: Circuit, crossbar: Crossbar, spiking: SpikingCircuit, inputs: Inputs) -> None:
@@ -182,12 +188,27 @@ def _add_thevenin_columns(circuit: Circuit, crossbar: Crossbar, spiking: Spiking
 
 
 def _add_rows(
-    circuit: Circuit, layer: int, crossbar: Crossbar, spiking: SpikingCircuit, technology: Technology, steps: int
+    circuit: Circuit,
+    layer: int,
+    crossbar: Crossbar,
+    spiking: SpikingCircuit,
+    technology: Technology,
+    steps: int,
+    given: Inputs | None,
 ) -> None:
-    for i in range(crossbar.rows):
-        add_spiking_row(circuit, layer, i, spiking, technology)
-    bias = [False] * layer + [True] * steps
-    add_pulsed_row(circuit, f"{layer}_{crossbar.rows}", bias, spiking, technology)
+    """A row spikes as it is `given` [steps, rows]; None: as the neuron of the layer before it that drives it."""
+    every = np.ones(steps, bool)
+    if given is None:
+        for i in range(crossbar.rows):
+            add_spiking_row(circuit, layer, i, spiking, technology)
+        known = {crossbar.rows: every}
+    else:
+        known = dict(enumerate([*given.T, every]))
+    for i, row in known.items():
+        if layer == 0 and spiking.inputs == "ideal":
+            add_ideal_row(circuit, f"0_{i}", row, spiking)
+        else:
+            add_pulsed_row(circuit, f"{layer}_{i}", [False] * layer + row.tolist(), spiking, technology)
 
 
 def _add_array(
@@ -220,27 +241,40 @@ def _add_array(
 
 
 def membranes_at_latch(
-    values: dict[str, NDArray], network: SpikingNetwork, spiking: SpikingCircuit, steps: int
+    values: dict[str, NDArray],
+    network: SpikingNetwork,
+    spiking: SpikingCircuit,
+    steps: int,
+    layers: Sequence[int] | None = None,
 ) -> list[NDArray[np.float64]]:
-    """Membranes as the latch takes them, by layer [steps, columns], volts, from the values of a `spiking_deck`."""
+    """Membranes as the latch takes them, by layer [steps, columns], volts, from the values of a `spiking_deck` of these
+    layers (None: of all)."""
     at_s = spiking.clock.integrate_s
     return [
-        _once_a_step("m", layer, width, at_s, values, spiking, steps) for layer, width in enumerate(network.layers[1:])
+        _once_a_step("m", layer, network.layers[layer + 1], at_s, values, spiking, steps)
+        for layer in _of_deck(network, layers)
     ]
 
 
 def latched(
-    values: dict[str, NDArray], network: SpikingNetwork, spiking: SpikingCircuit, steps: int
+    values: dict[str, NDArray],
+    network: SpikingNetwork,
+    spiking: SpikingCircuit,
+    steps: int,
+    layers: Sequence[int] | None = None,
 ) -> list[NDArray[np.bool_]]:
-    """Spikes as they were latched, by layer [steps, columns], from the values of a `spiking_deck`; none of an
-    integrator."""
+    """Spikes as they were latched, likewise; none of an integrator."""
     held_s = spiking.clock.integrate_s + spiking.clock.rest_s / 2
     return [
-        np.zeros((steps, width), bool)
+        np.zeros((steps, network.layers[layer + 1]), bool)
         if layer == network.integrator
-        else _once_a_step("s", layer, width, held_s, values, spiking, steps) > 0.5
-        for layer, width in enumerate(network.layers[1:])
+        else _once_a_step("s", layer, network.layers[layer + 1], held_s, values, spiking, steps) > 0.5
+        for layer in _of_deck(network, layers)
     ]
+
+
+def _of_deck(network: SpikingNetwork, layers: Sequence[int] | None) -> Sequence[int]:
+    return range(len(network.crossbars)) if layers is None else layers
 
 
 def _once_a_step(

@@ -16,7 +16,7 @@ either. The leak's gate draws nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,29 +36,28 @@ Spikes = NDArray[np.bool_]
 
 
 def energy_by_supply(
-    values: Mapping[str, NDArray], netlist: Netlist, inputs: Inputs, latched: Sequence[Spikes], form: Form
+    values: Mapping[str, NDArray], netlist: Netlist, rows: Mapping[int, Inputs], form: Form
 ) -> dict[str, float]:
-    """inputs [steps, rows], latched: by layer [steps, columns], values: as ngspice gave them for the netlist's deck."""
+    """values: as ngspice gave them for a deck of the netlist; rows: of every layer in it its inputs, [steps, rows]."""
     circuit, time_s = netlist.circuit, values["time"]
     given = {
         supply: sum(-volts * _integral(values[f"i(v{node})"], time_s) for node, volts in nodes.items())
-        for supply, nodes in _supplies(netlist).items()
+        for supply, nodes in _supplies(netlist, rows).items()
     }
-    membranes = [
-        np.stack([values[f"v(m{layer}_{j})"] for j in range(width)], 1)
-        for layer, width in enumerate(netlist.network.layers[1:])
-    ]
-    if circuit.array == "1r" and circuit.inputs == "ideal":
+    membranes = {
+        layer: np.stack([values[f"v(m{layer}_{j})"] for j in range(netlist.network.layers[layer + 1])], 1)
+        for layer in rows
+    }
+    if 0 in rows and circuit.array == "1r" and circuit.inputs == "ideal":
         segments, first = netlist.technology.segments, netlist.network.crossbars[0]
         if segments is None:
-            given["rows"] = row_energy(time_s, membranes[0], inputs, first, circuit)
+            given["rows"] = row_energy(time_s, membranes[0], rows[0], first, circuit)
         else:
-            given["rows"] = wired_row_energy(time_s, membranes[0], inputs, first, circuit, segments)
+            given["rows"] = wired_row_energy(time_s, membranes[0], rows[0], first, circuit, segments)
     if circuit.array == "1t1r" and form == "reduced":
-        spikes = inputs.astype(np.bool_), *latched
         given["cells"] = sum(
-            cell_energy(time_s, v, of_layer, layer, sides, circuit, netlist.domain)
-            for layer, (v, of_layer, sides) in enumerate(zip(membranes, spikes, netlist.sides, strict=False))
+            cell_energy(time_s, v, rows[layer].astype(np.bool_), layer, netlist.sides[layer], circuit, netlist.domain)
+            for layer, v in membranes.items()
         )
     return given
 
@@ -127,12 +126,12 @@ def cell_energy(
     return _integral(power, time_s)
 
 
-def _supplies(netlist: Netlist) -> dict[str, dict[str, float]]:
-    """Volts of each supply's nodes."""
+def _supplies(netlist: Netlist, layers: Iterable[int]) -> dict[str, dict[str, float]]:
+    """Volts of each supply's nodes, in a deck of these layers."""
     rails, half = netlist.circuit.rails, netlist.circuit.neuron.half_supply_V
     thresholds = {
-        node: threshold_V + sign * half
-        for layer, threshold_V in enumerate(netlist.network.thresholds_V)
+        node: netlist.network.thresholds_V[layer] + sign * half
+        for layer in layers
         for node, sign in zip(threshold_supplies(layer), (1, -1), strict=True)
     }
     words = word_supplies(netlist.circuit)

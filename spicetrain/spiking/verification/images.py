@@ -1,7 +1,8 @@
-"""Images through the netlist of a spiking network: one transient an image, in parallel, each kept at once."""
+"""Images through the netlist of a spiking network, each by one transient or one a layer, in parallel, kept at once."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -34,7 +35,7 @@ class Presented:
     drawn: tuple[Neuron, ...] = ()
 
 
-_IMAGE = Recipe("spiking image", 2)
+_IMAGE = Recipe("spiking image", 3)
 
 
 @dataclass(frozen=True)
@@ -88,29 +89,44 @@ def simulate_images(netlist: Netlist, form: Form, images: Sequence[Presented], s
 
 
 def simulate_image(netlist: Netlist, form: Form, simulator: Simulator, image: Presented) -> dict[str, ArrayLike]:
-    """One image in ngspice; for a worker, which need not load torch for it."""
-    answer = simulator.simulate(netlist.deck(image.spikes, form))
-    of_deck = answer.values, netlist.network, netlist.circuit, len(image.spikes)
-    spikes = latched(*of_deck)
-    energy = energy_by_supply(answer.values, netlist, image.spikes, spikes, form)
+    """One image in ngspice; for a worker, which need not load torch for it. A flat network as a whole; any other layer
+    by layer, each driven by what ngspice latched in the one before it: nothing reaches back (netlists/network.py)."""
+    depth = len(netlist.network.crossbars)
+    answers: list[Simulation] = []
+    inputs, membranes, energy = [image.spikes], list[NDArray](), defaultdict[str, float](float)
+    for layers in [range(depth)] if form == "flat" else [range(layer, layer + 1) for layer in range(depth)]:
+        answer = simulator.simulate(netlist.deck(inputs[-1], form, None if form == "flat" else layers[0]))
+        of_deck = answer.values, netlist.network, netlist.circuit, len(image.spikes), layers
+        inputs += latched(*of_deck)
+        membranes += membranes_at_latch(*of_deck)
+        of_layers = {layer: inputs[layer] for layer in layers}
+        for supply, joule in energy_by_supply(answer.values, netlist, of_layers, form).items():
+            energy[supply] += joule
+        answers.append(answer)
     return {
-        "seconds": answer.seconds,
-        **{f"spikes_{layer}": array for layer, array in enumerate(spikes)},
-        **{f"v_{layer}": array for layer, array in enumerate(membranes_at_latch(*of_deck))},
+        "seconds": sum(answer.seconds for answer in answers),
+        **{f"spikes_{layer}": array for layer, array in enumerate(inputs[1:])},
+        **{f"v_{layer}": array for layer, array in enumerate(membranes)},
         **{_ENERGY + supply: joule for supply, joule in energy.items()},
-        **_drawn(answer, image.drawn),
+        **_drawn(answers, image.drawn),
     }
 
 
-def _drawn(answer: Simulation, drawn: Sequence[Neuron]) -> dict[str, ArrayLike]:
+def _drawn(answers: Sequence[Simulation], drawn: Sequence[Neuron]) -> dict[str, ArrayLike]:
+    """Of layers that were simulated apart, at the points in time of all of them."""
     if not drawn:
         return {}
-    never = np.zeros_like(answer.values["time"])  # of an integrator
+    time_s = np.unique(np.concatenate([answer.values["time"] for answer in answers]))
+
+    def course(vector: str) -> NDArray:
+        of = next((answer.values for answer in answers if vector in answer.values), None)
+        return np.zeros_like(time_s) if of is None else np.interp(time_s, of["time"], of[vector])  # an integrator's
+
     courses = {
-        name: np.stack([answer.values.get(f"v({node}{layer}_{j})", never) for layer, j in drawn], 1)
+        name: np.stack([course(f"v({node}{layer}_{j})") for layer, j in drawn], 1)
         for name, node in (("drawn_V", "m"), ("drawn_spike", "s"))
     }
-    return {"time_s": answer.values["time"], **courses}
+    return {"time_s": time_s, **courses}
 
 
 def _key(netlist: Netlist, form: Form, image: Presented, simulator: Simulator) -> str:

@@ -91,12 +91,13 @@ class Netlist:
         """See CellCoefficients."""
         return self.cells[0].domain if self.cells else None
 
-    def deck(self, spikes: Inputs, form: Form) -> Deck:
-        """Of one image, `spikes` [steps, rows], or levels; ConfigurationError as `spiking_deck` raises it."""
+    def deck(self, spikes: Inputs, form: Form, layer: int | None = None) -> Deck:
+        """Of one image, `spikes` [steps, rows], or levels, in the whole network or in one layer, whose rows these then
+        are; ConfigurationError as `spiking_deck` raises it."""
         cells = self.cells if form == "reduced" else None
         chip = self.chip or SpikingChip(self.network)
         return spiking_deck(
-            self.network, self.circuit, self.technology, spikes, form, cells=cells, shifts=chip.shifts,
+            self.network, self.circuit, self.technology, spikes, form, layer=layer, cells=cells, shifts=chip.shifts,
             access=chip.access,
         )  # fmt: skip
 

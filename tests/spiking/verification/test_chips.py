@@ -15,7 +15,7 @@ from spicetrain.spiking.chip import SpikingChip, drawn
 from spicetrain.spiking.definition import SpikingVerificationSettings
 from spicetrain.spiking.verification.chips import ChipModel
 from spicetrain.spiking.verification.figures import classes
-from spiking.verification.verifier import Verifier
+from spiking.verification.verifier import DEPTH, Verifier
 
 Make = Callable[..., Verifier]
 CHIPS: dict[str, Any] = {"images": 1, "flat_images": 0, "waveform_images": 0, "chips": 3, "chips_images": 4}
@@ -101,12 +101,13 @@ def test_each_source_has_a_column_of_its_own(verifier: Make, monkeypatch: pytest
 
 def test_an_interrupted_one_goes_on(verifier: Make) -> None:
     verify = verifier()
-    verify.counted(interrupt_at=4)  # one of the chip law, one nominal image, of the chip's images the second
+    # One of the chip law, the layers of one nominal image, of the chip's second image the last layer.
+    verify.counted(interrupt_at=1 + 3 * DEPTH)
     with pytest.raises(KeyboardInterrupt):
         verify(chips_simulated=1, **CHIPS)
     rest = verify.counted()
     summary = verify(chips_simulated=1, **CHIPS)
-    assert rest.calls == 1 + 3
+    assert rest.calls == 1 + 3 * DEPTH
     assert verify.kept(chips_simulated=1, **CHIPS) == summary
 
 

@@ -39,13 +39,10 @@ def test_rows_give_what_ngspice_says_their_sources_give(rest_V: float, ptm90: Te
     assert found == pytest.approx(given, rel=1e-3, abs=0)
     assert given > 1e-14
     # What other supplies give is not in it, and the reduced form, which has no such rows, comes to the same.
-    latched = [np.zeros((STEPS, 3), bool)]
-    by_supply = energy_by_supply(values, netlist, SPIKES, latched, "flat")
+    by_supply = energy_by_supply(values, netlist, {0: SPIKES}, "flat")
     assert by_supply["rows"] == found
     reduced = simulate(netlist.deck(SPIKES, "reduced"), ngspice).values
-    assert energy_by_supply(reduced, netlist, SPIKES, latched, "reduced")["rows"] == pytest.approx(
-        found, rel=5e-3, abs=0
-    )
+    assert energy_by_supply(reduced, netlist, {0: SPIKES}, "reduced")["rows"] == pytest.approx(found, rel=5e-3, abs=0)
 
 
 @pytest.mark.parametrize("domain", [None, (-0.015, 0.1)])
@@ -84,7 +81,7 @@ def test_supplies_by_their_voltages_and_signs(ptm90: Technology) -> None:
     }
     nodes = ("vdd", "vss", "rest", "high0", "low0", "high1", "low1")
     values |= {f"i(v{node})": np.full(3, -1e-6 * (k + 1)) for k, node in enumerate(nodes)}  # out of the upper end
-    found = energy_by_supply(values, netlist, SPIKES, [np.zeros((STEPS, n), bool) for n in (2, 3)], "flat")
+    found = energy_by_supply(values, netlist, {0: SPIKES, 1: np.zeros((STEPS, 2), bool)}, "flat")
     charge = 1e-6 * 3e-9
     half = circuit.neuron.half_supply_V
     threshold = (4 + 6) * (0.1 + half) + (5 + 7) * (0.1 - half)

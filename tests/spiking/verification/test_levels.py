@@ -18,7 +18,7 @@ from spicetrain.technology import Technology
 from spiking.verification.nets import small_circuit
 from spiking.verification.test_energy import STEPS, netlist_of
 from spiking.verification.test_wires import WIRES
-from spiking.verification.verifier import IMAGES, LAYERS, Verifier
+from spiking.verification.verifier import DEPTH, IMAGES, LAYERS, Verifier
 
 LEVELS = np.random.default_rng(1).random((STEPS, 5)).astype(np.float32)
 
@@ -131,10 +131,10 @@ def test_pieces_of_other_levels_are_not_used(verifier: Callable[..., Verifier]) 
     one.folder.mkdir()
     file, levels = one.folder / "levels.npy", one.spikes
     np.save(file, levels)
-    one.counted(interrupt_at=IMAGES)
+    one.counted(interrupt_at=IMAGES * DEPTH)
     with pytest.raises(KeyboardInterrupt):
         one(flat_images=0, spikes=file)
     np.save(file, 0.5 * levels)
     answer = one.counted()
     one(flat_images=0, spikes=file)
-    assert answer.calls == IMAGES
+    assert answer.calls == IMAGES * DEPTH

@@ -29,7 +29,7 @@ from spicetrain.spiking.verification.spikes_file import read_spikes
 from spicetrain.spiking.verification.summary import SpikingSummary
 from spicetrain.spiking.verification.tables import drawn_neurons
 from spiking.verification.nets import small_circuit
-from spiking.verification.verifier import IMAGES, LAYERS, STEPS, Verifier
+from spiking.verification.verifier import DEPTH, IMAGES, LAYERS, STEPS, Verifier
 
 
 def closed_form(verifier: Verifier) -> np.ndarray:
@@ -230,12 +230,12 @@ def test_what_does_not_fit_is_refused(verifier: Callable[..., Verifier]) -> None
 
 def test_an_interrupted_verification_goes_on_with_what_is_missing(verifier: Callable[..., Verifier]) -> None:
     one = verifier()
-    one.counted(interrupt_at=IMAGES)
+    one.counted(interrupt_at=IMAGES * DEPTH)
     with pytest.raises(KeyboardInterrupt):
         one()
     answer = one.counted()
     resumed = one()
-    assert answer.calls == 1 + 2  # the last image, and two flat ones
+    assert answer.calls == DEPTH + 2  # the last image, and two flat ones
     one.simulator = simulator(workers=2, scratch=one.simulator.scratch)
     whole = one()
     timed = ("seconds", "key")
@@ -245,12 +245,12 @@ def test_an_interrupted_verification_goes_on_with_what_is_missing(verifier: Call
 
 def test_pieces_of_another_network_are_not_used(verifier: Callable[..., Verifier]) -> None:
     one, other = verifier(), verifier(seed=1)
-    one.counted(interrupt_at=IMAGES)
+    one.counted(interrupt_at=IMAGES * DEPTH)
     with pytest.raises(KeyboardInterrupt):
         one(flat_images=0)
     answer = other.counted()
     other(flat_images=0)
-    assert answer.calls == IMAGES
+    assert answer.calls == IMAGES * DEPTH
 
 
 def test_drawn_are_the_busiest_and_the_nearest_to_firing() -> None:

@@ -18,7 +18,7 @@ from spicetrain.spiking.verification.energy import energy_by_supply, wired_row_e
 from spicetrain.spiking.verification.spikes_file import read_spikes
 from spicetrain.technology import Technology
 from spiking.verification.nets import small_circuit
-from spiking.verification.test_energy import SPIKES, STEPS, netlist_of
+from spiking.verification.test_energy import SPIKES, netlist_of
 from spiking.verification.verifier import LAYERS, Verifier
 
 WIRES = Wires(row_ohm=300.0, column_ohm=500.0)
@@ -86,7 +86,7 @@ def test_rows_give_what_ngspice_says_their_sources_give(rest_V: float, ptm90: Te
     assert segments is not None
     found = wired_row_energy(time_s, membranes, SPIKES, netlist.network.crossbars[0], circuit, segments)
     assert found == pytest.approx(given, rel=1e-3, abs=0)
-    by_supply = energy_by_supply(values, netlist, SPIKES, [np.zeros((STEPS, 3), bool)], "flat")
+    by_supply = energy_by_supply(values, netlist, {0: SPIKES}, "flat")
     assert by_supply["rows"] == found
 
 

@@ -26,6 +26,7 @@ from spiking.verification.nets import DRIVER_S
 
 IMAGES, STEPS = 3, 4
 LAYERS = (4, 5, 3)
+DEPTH = len(LAYERS) - 1
 SETTINGS: dict[str, Any] = {"images": IMAGES, "flat_images": 2}
 
 
