@@ -17,9 +17,12 @@ from torch import Tensor
 from spicetrain.array.linear_coupling import Ohmic, Wired
 from spicetrain.inverter.surrogates.current_surface import Mismatch
 from spicetrain.inverter.training.kernels import Table, linearize, move
-from spicetrain.inverter.training.newton import Tolerance
+from spicetrain.inverter.training.loaded_start import LoadedVtc
+from spicetrain.inverter.training.newton import Tolerance, unshifted
 from spicetrain.inverter.training.small_systems import solve_systems
 from spicetrain.rails import Rails
+
+_SOME = 16  # samples
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,9 @@ class Compiled:
         i_rows = crossbar.half_V * (of_rows[:, -1] - of_rows[:, -2])
         return cls(*known, by_rows.contiguous(), i_rows)
 
+    def into_columns(self, x: Tensor, x_col: Tensor) -> Tensor:
+        return torch.addmm(self.i_columns, x, self.T).addcmul_(self.S, x_col, value=-1)
+
     def into_rows(self, x: Tensor, x_col: Tensor) -> Tensor:
         into = x_col @ self.b.T
         if self.Y is not None and self.i_rows is not None:
@@ -72,30 +78,37 @@ class Point:
 
 def newton(
     stage: Compiled, m: Tensor, tables: Sequence[Table], mismatch: Mismatch | None,
-    v_in: Tensor, start: tuple[Tensor, Tensor], rails: Rails, tolerance: Tolerance,
+    v_in: Tensor, loaded: LoadedVtc, rails: Rails, tolerance: Tolerance,
 ) -> tuple[tuple[Tensor, Tensor, Tensor], Point, tuple[Tensor, int]]:  # fmt: skip
     """(v_n, v_p, v_col) of the solution, the last step's point, its size [samples] in volts and how many there were.
 
     m       [2, rows]: fingers of the first and of the second inverters
     tables  of the inverter's current; with mismatch of its nMOS's and its pMOS's; of voltages from mid-rail
-    start   v_n and v_p, [samples, rows] volts
+    loaded  the outputs to start from, of voltages from mid-rail likewise
     """
     samples, rows = v_in.shape
     mid, half = rails.mid_V, rails.half_swing_V
-    x_in, x = v_in.detach() - mid, torch.cat(start, 1).sub_(mid)
-    x_col = torch.addmm(stage.i_columns, x, stage.T).div_(stage.S)
+    x_in = v_in.detach() - mid
+    x_near, g = unshifted(x_in, None if mismatch is None else mismatch.of(0)), stage.G / m.detach().flatten()
+    x = loaded.start(x_near, g)
     abt, dn_in = x.new_empty(samples, 3 * rows), torch.empty_like(x_in)
     i, from_rows, moved, size = torch.empty_like(x), torch.empty_like(x), torch.empty_like(x), x.new_empty(samples)
     of_stage = (*_transistors(mismatch), m.detach().contiguous().numpy(), stage.G.numpy())
-    arrays = [of.numpy() for of in (x_in, x, abt, i, dn_in, from_rows, moved)]
     taken, columns = 0, len(stage.S)
+    # Columns are not at mid-rail: all go by the mean matrix of some, and the rows to where they are pulled then.
+    x_col = x.new_zeros(samples, columns)
+    some = [of[:_SOME].numpy() for of in (stage.into_rows(x, x_col), x_in, x, abt, i, dn_in, from_rows, moved)]
+    linearize(tables[0], tables[-1], *of_stage, *some)
+    mean = torch.diag(stage.S) - (abt[:_SOME].mean(0) @ stage.outer).view(columns, columns)
+    x_col = torch.linalg.solve_ex(mean, stage.into_columns(x, x_col).T)[0].T.nan_to_num_().clamp_(-half, half)
+    x = loaded.start(x_near, g, stage.into_rows(x, x_col).div_(stage.G))
+    arrays = [of.numpy() for of in (x_in, x, abt, i, dn_in, from_rows, moved)]
     while taken < tolerance.coarse_iterations + tolerance.iterations:
         into = stage.into_rows(x, x_col)
         linearize(tables[0], tables[-1], *of_stage, into.numpy(), *arrays)
         A = (abt @ stage.outer).neg_().view(samples, columns, columns)
         A.diagonal(dim1=1, dim2=2).add_(stage.S)
-        right = torch.addmm(stage.i_columns, moved, stage.T).addcmul_(stage.S, x_col, value=-1)
-        dx_col = solve_systems(A, right)
+        dx_col = solve_systems(A, stage.into_columns(moved, x_col))
         pull = dx_col @ stage.b.T
         move(abt.numpy(), from_rows.numpy(), pull.numpy(), np.float32(half), x.numpy(), size.numpy())
         x_col.add_(dx_col).clamp_(-half, half)

@@ -44,6 +44,7 @@ from spicetrain.array.wired_bent import BentCrossbar
 from spicetrain.inverter.surrogates.current_surface import Mismatch
 from spicetrain.inverter.training.compiled_stage import Compiled, newton
 from spicetrain.inverter.training.inverters import Inverters
+from spicetrain.inverter.training.loaded_start import LoadedVtc
 from spicetrain.inverter.training.newton import Tolerance, convergence_of, iterate, mismatch_gradient, unshifted
 from spicetrain.inverter.training.small_systems import solve_systems
 from spicetrain.inverter.training.tabulated import Current
@@ -133,9 +134,9 @@ def _newton(
 ) -> tuple[tuple[Tensor, Tensor, Tensor], _Linear, tuple[Tensor, int]]:
     """(v_n, v_p, v_col) of the solution, the last linearization, the last step [samples] and how many there were."""
     low, high, crossbar = inverters.low, inverters.high, stage.crossbar
+    if inverters.loaded is not None and stage.beyond is None and isinstance(crossbar, Ohmic | Wired):
+        return _compiled_newton(stage, crossbar, inverters, inverters.loaded, v_in, tolerance)
     v_n, v_p = _start(stage, inverters, v_in)
-    if inverters.tables and stage.beyond is None and isinstance(crossbar, Ohmic | Wired):
-        return _compiled_newton(stage, crossbar, inverters, v_in, (v_n, v_p), tolerance)
     v_col = crossbar.floating(v_n, v_p)
     linear: _Linear | None = None
 
@@ -169,14 +170,14 @@ def _compiled_newton(
     stage: _Stage,
     crossbar: Ohmic | Wired,
     inverters: Inverters,
+    loaded: LoadedVtc,
     v_in: Tensor,
-    start: tuple[Tensor, Tensor],
     tolerance: Tolerance,
 ) -> tuple[tuple[Tensor, Tensor, Tensor], _Linear, tuple[Tensor, int]]:
-    """What `_newton` gives, from the same start."""
+    """What `_newton` gives."""
     compiled, m = Compiled.of(crossbar, stage.ground_S), torch.stack((stage.m_n, stage.m_p))
     mismatch = stage.mismatch[0] if stage.mismatch else None
-    known = inverters.tables, mismatch, v_in, start, inverters.rails, tolerance
+    known = inverters.tables, mismatch, v_in, loaded, inverters.rails, tolerance
     solution, point, taken = newton(compiled, m, *known)
     i_n, i_p = point.i.tensor_split(2, 1)
     a, b, t = point.abt.tensor_split(3, 1)
