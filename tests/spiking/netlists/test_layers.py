@@ -17,6 +17,7 @@ from spicetrain.spice.simulate import Simulation, simulate
 from spicetrain.spiking.netlists.network import latched, membranes_at_latch, saved_vectors
 from spicetrain.spiking.network import SpikingNetwork
 from spicetrain.spiking.verification.energy import energy_by_supply
+from spicetrain.spiking.verification.images import Presented, simulate_image
 from spicetrain.spiking.verification.netlist import Netlist
 from spicetrain.technology import Technology
 from spiking.netlists.test_deck import circuit, random_network, random_spikes
@@ -85,3 +86,14 @@ def test_a_layer_takes_spikes_of_its_own_rows(ptm90: Technology) -> None:
         one.deck(random_spikes(STEPS, 5), "reduced", 1)
     with pytest.raises(ConfigurationError, match="only ideal sources at the rows"):
         one.deck(np.full((STEPS, 3), 0.5, np.float32), "reduced", 1)
+
+
+@pytest.mark.parametrize(("form", "runs"), [("reduced", 3), ("flat", 1)])
+def test_an_image_took_what_all_its_layers_took(form: Form, runs: int, ptm90: Technology, ngspice: Ngspice) -> None:
+    class Clocked:
+        def simulate(self, deck: Deck) -> Simulation:
+            return replace(simulate(deck, ngspice), seconds=0.5)
+
+    one = netlist(ptm90, "1r", 4, 3, 2, 1)
+    found = simulate_image(one, form, Clocked(), Presented(random_spikes(STEPS, 4)))  # type: ignore[arg-type]
+    assert found["seconds"] == 0.5 * runs
