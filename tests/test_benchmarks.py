@@ -22,6 +22,7 @@ SCRIPTS = (
     "chips",
     "cluster",
     "mesh",
+    "peers",
     "spiking_exploration",
     "spiking_flat",
     "spiking_step",
