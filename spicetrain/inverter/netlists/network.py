@@ -29,8 +29,8 @@ from spicetrain.netlists.index_source import add_index, add_lookup, sweep
 from spicetrain.spice.deck import Deck
 from spicetrain.technology import Technology
 
-# Couplings from which on KLU is taken where there is one: of 100-50, ngspice 46 is then 4 to 6 times as fast as with
-# Sparse, of 200-100 15 times. Both eliminate 2 n m^2, but Sparse reaches for every number in memory.
+# Couplings from which on KLU is taken where there is one: of 100-50, ngspice 46 is then 3 to 5 times as fast as with
+# Sparse, of 200-100 12 times. Both eliminate 2 n m^2, but Sparse reaches for every number in memory.
 _MANY = 10_000
 
 Drive = Callable[[Circuit, str, NDArray], None]
@@ -68,7 +68,7 @@ def network_deck(
         sweep(len(inputs)),
         saves,
         points=len(inputs),
-        large=form == "flat" or technology.segments is not None or couplings(network) >= _MANY,
+        large=is_large(network, technology, form),
         temperature_C=technology.temperature_C,
     )
 
@@ -126,6 +126,11 @@ def saved_nodes(network: Network, *, hidden: bool) -> list[str]:
             kinds = "c" if layer == last else "cnp"
             nodes += [f"{kind}{layer}_{j}" for kind in kinds for j in range(crossbar.columns)]
     return nodes
+
+
+def is_large(network: Network, technology: Technology, form: Form) -> bool:
+    """Whether a deck is to be solved with KLU, where ngspice has it."""
+    return form == "flat" or technology.segments is not None or couplings(network) >= _MANY
 
 
 def couplings(network: Network) -> int:
