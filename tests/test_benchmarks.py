@@ -21,7 +21,9 @@ SCRIPTS = (
     "characterization_share",
     "chips",
     "cluster",
+    "larger",
     "mesh",
+    "peers",
     "spiking_exploration",
     "spiking_flat",
     "spiking_step",
@@ -74,6 +76,23 @@ def test_the_shares_of_a_training_step(tmp_path: Path) -> None:
     assert all(shares[part] > 0 for part in clocked) and sum(shares.values()) == pytest.approx(1)
     off = result["off_float64"]
     assert 0 < off["gradient"] < 1e-2 and 0 < off["mean_V"] <= off["largest_V"] < 20e-6
+
+
+def test_cost_over_size(tmp_path: Path) -> None:
+    tiny = ("--sizes", "6-5-3", "--coupled", "5-4", "--batch", "8", "--rounds", "1", "--images", "2")
+    result = result_of("larger", tmp_path, *tiny)
+    whole, coupled = result["whole"]["6-5-3"], result["coupled"]["5-4"]
+    assert whole["ratio"] == pytest.approx(whole["step_s"]["kcl"] / whole["step_s"]["mlp"])
+    assert whole["couplings"] == 2 * 5 * 3 and whole["memory_B"] > 1e7 and whole["ngspice_B"] > 1e6
+    assert coupled["couplings"] == 2 * (5 * 4 + 4 * 10) and coupled["multiplications"] == 2 * (5 * 4**2 + 4 * 10**2)
+    assert coupled["deck_s"] > 0 and 0 <= coupled["eliminate_s"] < coupled["ngspice_s"] and coupled["iterations"] > 4
+    assert (tmp_path / "result.png").exists()
+
+
+def test_a_size_that_does_not_answer_is_a_row(tmp_path: Path) -> None:
+    result = result_of("larger", tmp_path, "--sizes", "--coupled", "60-40", "--timeout-s", "0.01")
+    found = result["coupled"]["60-40"]
+    assert "0.01 s" in found["failed"] and found["deck_s"] > 0 and "ngspice_s" not in found
 
 
 def test_what_a_spiking_circuits_values_buy(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from PySpice.Spice.Netlist import Circuit
 
 from spicetrain.errors import ConfigurationError
 from spicetrain.inverter.netlists.cells import new_circuit
-from spicetrain.inverter.netlists.network import add_network
+from spicetrain.inverter.netlists.network import add_network, is_large
 from spicetrain.inverter.network import Network
 from spicetrain.netlists.cells import VDD, VSS, Form, text_of
 from spicetrain.spice.deck import Deck
@@ -90,7 +90,7 @@ def transient_deck(
         analysis,
         (*outputs, *RAIL_CURRENTS),
         points=None,
-        large=form == "flat" or technology.segments is not None,
+        large=is_large(network, technology, form),
         temperature_C=technology.temperature_C,
         options=OPTIONS,
     )

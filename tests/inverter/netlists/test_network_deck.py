@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.array.open_column import open_column_voltage
 from spicetrain.inverter.chip import InverterMismatch
-from spicetrain.inverter.netlists.network import network_deck, saved_nodes
+from spicetrain.inverter.netlists.network import couplings, network_deck, saved_nodes
 from spicetrain.inverter.network import Network, encode
 from spicetrain.netlists.cells import VDD, VSS, Form
 from spicetrain.spice.deck import Deck
@@ -181,3 +181,18 @@ def test_no_mismatch_is_the_nominal_circuit_in_ngspice_too(
         )
         for node in ("v(o_0)", "v(o_1)"):
             np.testing.assert_allclose(chip[node], nominal[node], rtol=0, atol=1e-7)
+
+
+def test_many_couplings_ask_for_klu_and_nothing_else_changes(ptm90: Technology, ngspice: Ngspice) -> None:
+    with_klu = replace(ngspice, klu=True)
+    few, many = (random_network(ptm90, 3, *hidden, 2) for hidden in ((100, 48), (100, 50)))
+    assert (couplings(few), couplings(many)) == (2 * (100 * 48 + 48 * 2), 2 * (100 * 50 + 50 * 2))
+    inputs = np.random.default_rng(1).random((3, 3))
+    decks = [network_deck(network, ptm90, inputs, "reduced") for network in (few, many)]
+    assert [" klu" in deck.text(with_klu) for deck in decks] == [False, True]
+    deck = decks[1]
+    assert deck.text(with_klu).replace(" klu", "") == deck.text(replace(ngspice, klu=False))
+    if ngspice.klu:
+        found, sparse = (simulate(of, ngspice).values for of in (deck, replace(deck, large=False)))
+        for node in deck.saves:
+            np.testing.assert_allclose(found[node], sparse[node], rtol=0, atol=5e-6)
