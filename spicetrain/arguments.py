@@ -26,6 +26,7 @@ VERBS = {
     "show": "say what an experiment's settings are, what of it is finished and what would run",
     "presets": "list the presets and comparisons that are shipped, and what each is",
     "doctor": "say what this machine has and lacks",
+    "completion": "print a script by which a shell completes verbs, targets, flags and their values at Tab",
 }
 WITHOUT_SETTINGS = {
     "report": "It draws what the folder holds: settings are of the verbs that fill it.",
@@ -34,8 +35,10 @@ WITHOUT_SETTINGS = {
     "import-device": "What it writes is a TOML: change it there.",
     "presets": "It takes no settings.",
     "doctor": "It takes no settings.",
+    "completion": "It takes no settings.",
 }
-WITHOUT_TARGET = ("presets", "doctor")
+WITHOUT_TARGET = ("presets", "doctor", "completion")
+SHELLS = ("bash", "zsh", "fish")
 _WORKING = (
     "run", "characterize", "fit-surrogates", "train", "verify", "calibrate", "placement", "compare", "technology",
 )  # fmt: skip
@@ -139,6 +142,8 @@ def parser_of_verbs() -> argparse.ArgumentParser:
             one.add_argument("--image", type=int, default=0, metavar="N", help="number of the test image")
         if verb == "netlist":
             one.add_argument("--form", choices=("flat", "reduced", "mesh"), default="flat")
+        if verb == "completion":
+            one.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
     return parser
 
 

@@ -82,6 +82,9 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     if options.verb == "doctor":
         return _doctor(options)
+    if options.verb == "completion":
+        _completion(options)
+        return 0
     if options.target is None:
         raise ConfigurationError(f"`spicetrain {options.verb}` needs a TARGET: {targets(options.verb)}.")
     if options.verb == "compare":
@@ -107,6 +110,12 @@ def _presets(options: argparse.Namespace) -> None:
         print(json.dumps(as_json(), indent=2))
     else:
         print(*as_lines(), sep="\n")
+
+
+def _completion(options: argparse.Namespace) -> None:
+    from spicetrain.completion import script
+
+    print(script(options.shell))
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 from spicetrain.pages import write_report
 
@@ -49,6 +52,13 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text[self._section] = self.text.get(self._section, "") + data
+
+
+def plots(html: str) -> list[Any]:
+    """The data of the drawings that answer, in their order."""
+    return [
+        json.loads(text) for text in re.findall(r'<script type="application/json" class="plot">(.*?)</script>', html)
+    ]
 
 
 def report(folder: Path) -> Page:

@@ -34,6 +34,7 @@ VERBS = (
     "import-device",
     "presets",
     "doctor",
+    "completion",
 )
 Capture = pytest.CaptureFixture[str]
 

@@ -139,7 +139,7 @@ def test_every_page_is_in_the_contents() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not all(map(find_spec, SITE)), reason="scripts/docs installs what builds the site: .[docs]")
+@pytest.mark.skipif(not all(map(find_spec, SITE)), reason="scripts/setup docs installs what builds the site")
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     """As scripts/docs does, but for the tutorials, which ran above."""
     words = [

@@ -506,7 +506,7 @@ def test_the_verbs_of_the_command_line_are_those_of_a_run() -> None:
     from spicetrain.arguments import VERBS
 
     methods = {name for name, _ in inspect.getmembers(Run, inspect.isfunction) if not name.startswith("_")}
-    of_no_run = {"doctor", "run", "compare", "technology", "import_device", "presets", "show"}
+    of_no_run = {"doctor", "run", "compare", "technology", "import_device", "presets", "show", "completion"}
     verbs = {verb.replace("-", "_") for verb in VERBS} - of_no_run
     assert methods == verbs | {
         "all",

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import rc_context
-from pages import Page, report
+from pages import Page, plots, report
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.drawing import ACCENT, STYLE, axes
@@ -267,7 +267,7 @@ def test_figures_and_what_is_said_of_them(whole: tuple[Path, Page]) -> None:
     _, page = whole
     # circuit: schematic, three VTCs, current map, load, memristor; verification: scatter, histogram, errors, confusion
     assert {key: page.svgs[key] for key in ("circuit", "training", "verification", "chips", "energy", "crossbars")} == {
-        "circuit": 7, "training": 4, "verification": 4, "chips": 5, "energy": 3, "crossbars": 4,
+        "circuit": 7, "training": 4, "verification": 4, "chips": 6, "energy": 3, "crossbars": 4,
     }  # fmt: skip
     assert "v_in = 20.0 mV" in page.text["circuit"] and "-5.0 V/V" in page.text["circuit"]
     assert "127 kΩ to 8.33 MΩ" in page.text["circuit"]
@@ -284,7 +284,7 @@ def test_nothing_is_loaded_from_elsewhere(whole: tuple[Path, Page]) -> None:
     folder, page = whole
     html = (folder / "report.html").read_text(encoding="utf-8")
     assert page.targets and all(target.startswith(("data:image/png;base64,", "#")) for target in page.targets)
-    assert not {"link", "iframe", "object"} & set(page.tags) and page.tags.count("script") == 1
+    assert not {"link", "iframe", "object"} & set(page.tags) and page.tags.count("script") == 1 + 3
     assert "://" not in html and "@import" not in html and "xmlns" not in html
     assert not re.findall(r"url\((?!#)", html)
     assert len(page.ids) == len(set(page.ids))
@@ -551,12 +551,30 @@ def test_chips_in_figures_and_words(run_folder: Path) -> None:
     assert "nMOS A_VT 3.5 mV µm, A_beta 1 % µm; pMOS A_VT 4 mV µm, as of one transistor, times 0.5" in text
     assert "form relative, sigma 0.1" in text and "drift" not in text and "levels" not in text
     assert "30.1 points below" in text and "Most of it is mismatch." in text
-    # histogram, yield, sources; two cards
-    assert page.svgs["chips"] == 3 + 2
+    # histogram, yield, every chip, sources; two cards
+    assert page.svgs["chips"] == 4 + 2
     assert "71.00 %" in text and "69.00 %" in text and "970 nV" in text and "nan" not in text
     assert "The worst chip, number 7: wrong" in text
     assert "2 images of 30" in text and "about 1 of them the nominal circuit is right" in text
     assert text.count("this chip ") == 2 and "moved by" in text
+
+
+def test_epochs_and_chips_answer_with_all_that_is_known_of_them(run_folder: Path) -> None:
+    keep_only(run_folder, "verification", "summary", "metrics", "network")
+    _chips(run_folder)
+    report(run_folder)
+    loss, accuracy, chips = plots((run_folder / "report.html").read_text(encoding="utf-8"))
+    assert [one["panels"][0]["logarithmic"] for one in (loss, accuracy)] == [True, False]
+    for plot, drawn in ((loss, "loss"), (accuracy, "accuracy, test")):
+        (curves,) = plot["panels"][0]["curves"]
+        assert curves["x"] == [1, 2, 3] and [one["name"] for one in curves["columns"] if one["drawn"]] == [drawn]
+        said = {one["name"]: one["values"] for one in curves["columns"]}
+        assert said["accuracy, test"] == [30, 60, 90] and said["loss"] == [3, 1.5, 1] and said["took"] == 3 * [1.5]
+    table, (curves, nominal) = pd.read_parquet(run_folder / "chips.parquet"), chips["panels"][0]["curves"]
+    number, model, spice = (one["values"] for one in curves["columns"])
+    assert model == sorted(model) and number[0] == 7 and nominal["columns"][0]["values"] == [98.2, 98.2]
+    np.testing.assert_allclose(model, 100 * table["accuracy_model"].to_numpy()[number])
+    assert {chip: share for chip, share in zip(number, spice, strict=True) if share is not None} == {0: 71, 1: 69}
 
 
 def test_without_chips_the_page_says_how_to_have_some(run_folder: Path) -> None:
@@ -592,7 +610,7 @@ def test_chips_few_or_all_alike(accuracy: list[float], run_folder: Path) -> None
     table.to_parquet(run_folder / "chips.parquet")
     (run_folder / "chips-worst.parquet").unlink()
     page = report(run_folder)
-    assert page.svgs["chips"] == 3 and "nan" not in page.text["chips"]
+    assert page.svgs["chips"] == 4 and "nan" not in page.text["chips"]
 
 
 @pytest.mark.parametrize("images", [7, 30, 1000])

@@ -8,14 +8,18 @@ from typing import ClassVar, Literal
 
 from markupsafe import Markup
 
+from spicetrain.report.interactive import Plot
+
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure and the caption that says what one sees. `wide` ones get the whole width of the page."""
+    """A figure and the caption that says what one sees. `wide` ones get the whole width of the page; on a screen a
+    `plot` stands in place of the picture."""
 
     picture: Markup
     caption: str
     wide: bool = False
+    plot: Plot | None = None
 
 
 @dataclass(frozen=True)

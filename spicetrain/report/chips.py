@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spicetrain.drawing import ACCENT, INK, SECOND, axes, svg
 from spicetrain.report.blocks import Block, Drawing, Figures, Gallery, Notice, Paragraph, Section, Table
+from spicetrain.report.interactive import Column, Curves, Panel, Plot
 from spicetrain.report.page import Page
 from spicetrain.report.units import count, percent, quantity
 from spicetrain.verification.chips import CHIPS, ChipFigures
@@ -40,7 +41,7 @@ def chips_section(page: Page, figures: ChipFigures | None, worst: Sequence[Block
     drawings = []
     if table is not None:
         accuracy = table["accuracy_model"].to_numpy(np.float64)
-        drawings = [_histogram(accuracy, figures), _yield(accuracy, figures)]
+        drawings = [_histogram(accuracy, figures), _yield(accuracy, figures), _sorted(table, figures)]
     blocks.append(Gallery([*drawings, _sources(figures)]))
     blocks.append(Table((), _varied(figures.variation), "What varied from chip to chip."))
     if figures.by_condition:
@@ -143,6 +144,30 @@ def _yield(accuracy: NDArray[np.float64], figures: ChipFigures) -> Drawing:
         f"{percent(figures.yield_accuracy, 1)} (amber), half of them {percent(half)}."
     )
     return Drawing(svg(figure, "Yield against the accuracy that is asked for"), caption)
+
+
+def _sorted(table: pd.DataFrame, figures: ChipFigures) -> Drawing:
+    """Every chip, the worst one first; those that were simulated also as ngspice has them."""
+    table = table.sort_values(["accuracy_model", "chip"])
+    place, model = np.arange(1, len(table) + 1), 100 * table["accuracy_model"].to_numpy(np.float64)
+    columns = [Column("chip", table["chip"], drawn=None), Column("model", model, "%")]
+    figure, axis = axes()
+    axis.plot(place, model, color=ACCENT, marker="o", markersize=2.5, label="model")
+    if "accuracy_spice" in table and table["accuracy_spice"].notna().any():
+        spice = 100 * table["accuracy_spice"].to_numpy(np.float64)
+        axis.plot(place, spice, "o", color=SECOND, markersize=5, label="ngspice")
+        columns.append(Column("ngspice", spice, "%", "dots", "second"))
+        _legend_above(axis)
+    axis.axhline(100 * figures.nominal, color=INK, linewidth=1.0, linestyle=":")
+    axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    axis.set_xlabel("chips, the worst one first")
+    _percent_axis(axis, "y", "accuracy")
+    ends = np.unique(place[[0, -1]])
+    nominal = Column("nominal", np.full(len(ends), 100 * figures.nominal), "%", "dotted", "ink")
+    panel = Panel([Curves(place, columns), Curves(ends, [nominal])], "accuracy (%)")
+    about = "Accuracy of every chip, the worst one first; arrow keys go from chip to chip"
+    caption = "Accuracy of every chip, the worst one first. Dotted: the nominal circuit."
+    return Drawing(svg(figure, "Accuracy of every chip"), caption, plot=Plot(about, "place", [panel]))
 
 
 def _sources(figures: ChipFigures) -> Drawing:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from spicetrain.drawing import ACCENT, SECOND, axes, logarithmic, svg
 from spicetrain.report.blocks import Block, Drawing, Gallery, Notice, Paragraph, Section
+from spicetrain.report.interactive import Column, Curves, Panel, Plot
 from spicetrain.report.page import Page
 from spicetrain.report.units import count, percent, seconds
 
@@ -48,7 +49,8 @@ def _loss(metrics: Metrics) -> Drawing:
     axis.set(xlabel="epoch", ylabel="squared error" if "r2_test" in metrics[-1] else "cross entropy")
     if min(loss) > 0:
         logarithmic(axis, "y")
-    return Drawing(svg(figure, "Loss over epochs"), "Loss on the training images, mean of an epoch.")
+    caption = "Loss on the training images, mean of an epoch."
+    return Drawing(svg(figure, "Loss over epochs"), caption, plot=_plot(metrics, ("loss",), "loss", min(loss) > 0))
 
 
 def _accuracy(metrics: Metrics) -> Drawing:
@@ -61,7 +63,8 @@ def _accuracy(metrics: Metrics) -> Drawing:
     if len(names) > 1:
         axis.legend()
     last = ", ".join(f"{percent(metrics[-1][name])} {name.removeprefix('accuracy_')}" for name in names)
-    return Drawing(svg(figure, "Accuracy over epochs"), f"Accuracy of the model after each epoch; at the end {last}.")
+    caption = f"Accuracy of the model after each epoch; at the end {last}."
+    return Drawing(svg(figure, "Accuracy over epochs"), caption, plot=_plot(metrics, names, "accuracy (%)"))
 
 
 def _r2(metrics: Metrics) -> Drawing:
@@ -78,6 +81,29 @@ def _r2(metrics: Metrics) -> Drawing:
         axis.legend()
     last = ", ".join(f"{metrics[-1][name]:.4f} {name.removeprefix('r2_')}" for name in names)
     return Drawing(svg(figure, "1 - R² over epochs"), f"What the model leaves unexplained; R² at the end {last}.")
+
+
+# What an epoch has to say of itself, where its line has it: name, unit, how many of them are one.
+_SAID = {
+    "accuracy_test": ("accuracy, test", "%", 100), "accuracy_validation": ("validation", "%", 100),
+    "r2_test": ("R², test", "", 1), "r2_validation": ("R², validation", "", 1), "loss": ("loss", "", 1),
+    "tie_rate_test": ("ties, test", "%", 100), "tie_rate_validation": ("ties, validation", "%", 100),
+    "learning_rate": ("learning rate", "", 1), "seconds": ("took", "s", 1),
+}  # fmt: skip
+
+
+def _plot(metrics: Metrics, drawn: Sequence[str], y: str, logarithmic: bool = False) -> Plot:
+    """Over epochs, of which all is said."""
+    columns = []
+    for name in sorted(_SAID, key=lambda name: name not in drawn):
+        if any(name in line for line in metrics):
+            label, unit, factor = _SAID[name]
+            values = [factor * line.get(name, np.nan) for line in metrics]
+            second = name == drawn[-1] and len(drawn) > 1
+            how: Any = {"drawn": "line" if name in drawn else None, "colour": "second" if second else "accent"}
+            columns.append(Column(label, values, unit, **how))
+    panel = Panel([Curves(epochs(metrics), columns)], y, logarithmic=logarithmic)
+    return Plot(f"{y} over epochs; arrow keys go from epoch to epoch", "epoch", [panel])
 
 
 def _learning_rate(metrics: Metrics) -> Drawing:

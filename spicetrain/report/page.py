@@ -13,7 +13,8 @@ from markupsafe import Markup
 
 from spicetrain.datasets import Dataset
 from spicetrain.errors import SpicetrainError
-from spicetrain.report.blocks import Section
+from spicetrain.report.blocks import Gallery, Section
+from spicetrain.report.interactive import embedded
 from spicetrain.runfolder import RunFolder
 from spicetrain.version import __version__
 
@@ -64,5 +65,20 @@ def render(title: str, technology: str, sections: Sequence[Section]) -> str:
         lstrip_blocks=True,
     )
     template = environment.get_template("report.html.j2")
-    script = Markup(files("spicetrain.report").joinpath("report.js").read_text("utf-8").strip())
-    return template.render(title=title, technology=technology, sections=sections, version=__version__, script=script)
+    galleries = [block for section in sections for block in section.blocks if isinstance(block, Gallery)]
+    answers = any(drawing.plot is not None for gallery in galleries for drawing in gallery.drawings)
+    script = "\n".join(map(_own, ["report.js", *(["uplot.min.js", "interactive.js"] if answers else [])]))
+    return template.render(
+        title=title,
+        technology=technology,
+        sections=sections,
+        version=__version__,
+        embedded=embedded,
+        style=Markup(_own("uplot.min.css") if answers else ""),
+        script=Markup(script),
+    )
+
+
+def _own(name: str) -> str:
+    """A file of this folder, to stand in the page."""
+    return files("spicetrain.report").joinpath(name).read_text("utf-8").strip()

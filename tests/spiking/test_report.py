@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from pages import Page, report
+from pages import Page, plots, report
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.assets import netlists_folder
@@ -242,6 +242,25 @@ def test_nothing_is_loaded_from_elsewhere(whole: tuple[Path, Page]) -> None:
     assert all(target.startswith(("data:image/png;base64,", "#")) for target in page.targets)
     assert "://" not in html and "xmlns" not in html and "#0b0c" not in html
     assert len(page.ids) == len(set(page.ids))
+
+
+def test_waveforms_answer_with_membranes_and_spikes(whole: tuple[Path, Page]) -> None:
+    folder, _ = whole
+    *_, waves = plots((folder / "report.html").read_text())
+    assert [panel["title"] for panel in waves["panels"]] == [
+        "layer 1, neuron 1", "layer 1, neuron 0", "output, neuron 2",
+    ]  # fmt: skip
+    clock, (model, spice) = load_circuit("lif-1r").clock, _layers()
+    for panel, (layer, neuron) in zip(waves["panels"], ((0, 1), (0, 0), (1, 2)), strict=True):
+        line, latched, threshold = panel["curves"]
+        assert len(line["x"]) == 60 and set(line["columns"][0]["values"]) == {1}  # of 1 mV
+        latch_ns = 1e9 * (clock.integrate_s + clock.step_s * (layer + np.arange(STEPS)))
+        np.testing.assert_allclose(latched["x"], latch_ns, rtol=1e-5)
+        at_latch, of_spice, of_model = (one["values"] for one in latched["columns"])
+        np.testing.assert_allclose(at_latch, 1e3 * model[layer][1][0, :, neuron], rtol=1e-5)
+        assert of_spice == list(spice[layer][0][0, :, neuron]) and of_model == list(model[layer][0][0, :, neuron])
+        assert threshold["columns"][0]["values"] == 2 * [(20.3, 31.5)[layer]]
+        np.testing.assert_allclose(panel["shaded"][0][1], latch_ns[0])
 
 
 def test_waveforms_as_a_file_that_stands_alone(run_folder: Path) -> None:

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from spicetrain.drawing import ACCENT, GRID, INK, SECOND, STYLE, svg
 from spicetrain.errors import ConfigurationError
 from spicetrain.report.blocks import Drawing, Gallery, Notice, Paragraph, Section
+from spicetrain.report.interactive import Column, Curves, Panel, Plot
 from spicetrain.report.page import Page
 from spicetrain.report.units import quantity
 from spicetrain.spiking.circuit import SpikingCircuit
@@ -55,6 +56,7 @@ def waveforms_section(page: Page, kept: KeptSpikes | None) -> Section:
             svg(_draw(part, kept, circuit, thresholds, _integrator(page)), _TITLE),
             _caption(int(image), part, kept),
             wide=True,
+            plot=_plot(part, kept, circuit, thresholds, _integrator(page)),
         )
         for image, part in waves.groupby("image")
         if int(image) < len(kept.inputs)
@@ -89,6 +91,44 @@ def _integrator(page: Page) -> int | None:
     return shape.integrator
 
 
+def _plot(
+    waves: pd.DataFrame,
+    kept: KeptSpikes,
+    circuit: SpikingCircuit,
+    thresholds: Sequence[float],
+    integrator: int | None,
+) -> Plot:
+    """A panel a neuron, as they are drawn."""
+    image, panels = int(waves["image"].iloc[0]), []
+    for (layer, neuron), part in waves.groupby(["layer", "neuron"], sort=False):
+        time_ns = 1e9 * part["time_s"].to_numpy()
+        spice = Curves(time_ns, [Column("ngspice", 1e3 * part["membrane_V"], "mV")])
+        model_spikes, model_V = (array[image, :, neuron] for array in kept.model[layer])
+        columns = [
+            Column("model at the latch", 1e3 * model_V, "mV", "dots", "second"),
+            Column("spike, ngspice", kept.spice[layer][0][image, :, neuron], "", "ticks", "accent"),
+            Column("spike, model", model_spikes, "", "ticks", "second"),
+        ]
+        latch_ns = _latch_ns(circuit, layer, len(model_V))
+        latched = Curves(latch_ns, columns)
+        level = [1e3 * thresholds[layer]] * 2
+        threshold = Curves(time_ns[[0, -1]], [Column("threshold", level, "mV", "dotted", "ink")])
+        curves = [spice, latched, *([] if layer == integrator else [threshold])]
+        integrates = [(latch - 1e9 * circuit.clock.integrate_s, latch) for latch in latch_ns]
+        panels.append(Panel(curves, "mV", _neuron(layer, neuron, len(kept.model)), shaded=integrates))
+    about = f"{_TITLE}, test image {image}; drag or + and - to zoom in time, 0 for all of it, arrow keys to go along"
+    return Plot(about, "time", panels, "ns")
+
+
+def _latch_ns(circuit: SpikingCircuit, layer: int, steps: int) -> np.ndarray:
+    """When a layer's spikes are latched, [steps]."""
+    return 1e9 * ((layer + np.arange(steps)) * circuit.clock.step_s + circuit.clock.integrate_s)
+
+
+def _neuron(layer: int, neuron: int, layers: int) -> str:
+    return f"{'output' if layer == layers - 1 else f'layer {layer + 1}'}, neuron {neuron}"
+
+
 def _draw(
     waves: pd.DataFrame,
     kept: KeptSpikes,
@@ -115,7 +155,7 @@ def _panel(
     model_spikes, model_V = (array[image, :, neuron] for array in kept.model[layer])
     spice_spikes = kept.spice[layer][0][image, :, neuron]
     starts_s = (layer + np.arange(len(model_V))) * circuit.clock.step_s
-    latch_ns = 1e9 * (starts_s + circuit.clock.integrate_s)
+    latch_ns = _latch_ns(circuit, layer, len(model_V))
     for start in starts_s:
         axis.axvspan(1e9 * start, 1e9 * (start + circuit.clock.integrate_s), color=GRID, alpha=0.35, linewidth=0)
     axis.plot(1e9 * part["time_s"], 1e3 * part["membrane_V"], color=ACCENT, linewidth=1.2, label="ngspice")
@@ -126,8 +166,7 @@ def _panel(
     _ticks(axis, latch_ns, model_spikes, SECOND, 2.0)
     axis.grid(False)
     axis.margins(x=0.01)
-    name = "output" if layer == len(kept.model) - 1 else f"layer {layer + 1}"
-    axis.set_title(f"{name}, neuron {neuron}", loc="left", pad=12)
+    axis.set_title(_neuron(layer, neuron, len(kept.model)), loc="left", pad=12)
     axis.set_ylabel("mV")
 
 
