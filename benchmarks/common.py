@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
@@ -70,6 +71,15 @@ def finish(out: Path, title: str, rows: Mapping[str, str], result: dict[str, Any
     out.parent.mkdir(parents=True, exist_ok=True)
     write_json(out, result | {"target_met": met, "machine": _machine()})
     console.print(f"in {out}")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """A drawing, its axes with a grid and a legend."""
+    for axes in figure.axes:
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
 
 
 def _machine() -> dict[str, Any]:

@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 import torch
 from circuits import circuit, network
-from common import alternate, finish, parser, seconds
+from common import alternate, finish, parser, save, seconds
+from matplotlib.figure import Figure
 from training_step import batches_of, kcl_model, mlp_model, step_of
 
 from spicetrain.errors import SimulationError
@@ -151,12 +152,8 @@ def described(found: Found) -> str:
 
 
 def draw(whole: dict[str, Found], coupled: dict[str, Found], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    figure, (steps, spice) = pyplot.subplots(1, 2, figsize=(9, 4), layout="constrained")
+    figure = Figure((9, 4), layout="constrained")
+    steps, spice = figure.subplots(1, 2)
     sizes = list(whole)
     for name in ("kcl", "mlp"):
         steps.semilogy(sizes, [whole[size]["step_s"][name] for size in sizes], "o-", label=f"{name}, a training step")
@@ -166,11 +163,7 @@ def draw(whole: dict[str, Found], coupled: dict[str, Found], path: Path) -> None
     steps.set(ylabel="seconds")
     steps.tick_params("x", labelsize=7)
     spice.set(xlabel="multiplications of one elimination", ylabel="seconds of ngspice")
-    for axes in (steps, spice):
-        axes.grid(alpha=0.3)
-        axes.legend(frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    save(figure, path)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import finish, parser, seconds
+from common import finish, parser, save, seconds
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -146,19 +147,12 @@ def by_badcrossbar(g: NDArray, v_rows: NDArray, ohm: float) -> tuple[NDArray, fl
 
 
 def draw(curves: dict[str, dict[int, float]], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(6, 4), layout="constrained")
+    figure = Figure((6, 4), layout="constrained")
+    axes = figure.subplots()
     for name, by_size in curves.items():
         axes.loglog(list(by_size), list(by_size.values()), "o-" if name.startswith("ours") else "s--", label=name)
     axes.set(xlabel="rows = columns", ylabel="seconds")
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    save(figure, path)
 
 
 if __name__ == "__main__":
