@@ -97,7 +97,7 @@ _FURTHER = "train N epochs more behind the finished training of TARGET, in a fol
 def parser_of_verbs() -> argparse.ArgumentParser:
     from spicetrain.assets import presets_folder
 
-    epilog = _EPILOG.format(presets=_names_in(presets_folder()), short=", ".join(SHORT))
+    epilog = _EPILOG.format(presets=_listed(presets_folder()), short=", ".join(SHORT))
     style: Any = {"epilog": epilog, "formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
     parser = _Parser(
         prog="spicetrain", description="Train memristive neural networks with the real circuit in the loop.", **style
@@ -167,16 +167,18 @@ def targets(verb: str) -> str:
     from spicetrain.assets import comparisons_folder, netlists_folder, presets_folder
 
     if verb == "compare":
-        return f"a comparison ({_names_in(comparisons_folder())}), a TOML or its folder"
+        return f"a comparison ({_listed(comparisons_folder())}), a TOML or its folder"
     if verb == "technology":
-        return f"a technology ({_names_in(netlists_folder() / 'technologies')}) or its TOML"
+        return f"a technology ({_listed(netlists_folder() / 'technologies')}) or its TOML"
     if verb == "import-device":
         return _TARGET[verb]
-    return f"a preset ({_names_in(presets_folder())}), a TOML or a run folder"
+    return f"a preset ({_listed(presets_folder())}), a TOML or a run folder"
 
 
-def _names_in(folder: Path) -> str:
-    return ", ".join(sorted(path.stem for path in folder.glob("*.toml")))
+def _listed(folder: Path) -> str:
+    from spicetrain.assets import names_in
+
+    return ", ".join(names_in(folder))
 
 
 def flags_of_verb(options: argparse.Namespace) -> list[str]:

@@ -33,6 +33,11 @@ def comparisons_folder() -> Path:
     return _PACKAGE / "comparisons"
 
 
+def names_in(folder: Path) -> list[str]:
+    """What one of these folders holds, by name: its TOMLs."""
+    return sorted(path.stem for path in folder.glob("*.toml"))
+
+
 def data_folder() -> Path | None:
     """The checkout's `data/` with the images; None in an installed wheel, which carries none."""
     folder = _checkout()

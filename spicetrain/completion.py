@@ -62,7 +62,7 @@ def _target(verb: str) -> str | dict[str, Any]:
         "compare": ("comparison", assets.comparisons_folder()),
         "technology": ("technology", assets.netlists_folder() / "technologies"),
     }.get(verb, ("preset", assets.presets_folder()))
-    function, names = f"_spicetrain_{kind}_or_file", " ".join(_in(folder))
+    function, names = f"_spicetrain_{kind}_or_file", " ".join(assets.names_in(folder))
     preambles = {
         "bash": f'{function}() {{\n  compgen -W "{names}" -- "$1"\n  compgen -d -- "$1"\n'
         f"  compgen -f -X '!*.toml' -- \"$1\"\n}}\n",
@@ -103,24 +103,20 @@ def _add_settings(parser: argparse.ArgumentParser, settings: Iterable[Flag], nam
 def _named() -> dict[str, Iterable[str]]:
     """Names that values have, by the setting or the option that takes them."""
     netlists = assets.netlists_folder()
-    technologies = _in(netlists / "technologies")
+    technologies = assets.names_in(netlists / "technologies")
     trainings: list[Any] = [SYSTEMS[name].definition.model_fields["training"].annotation for name in SYSTEMS]
     return {
         "system": [*SYSTEMS],
         "technology": technologies,
         "verification.conditions.technology": technologies,
-        "memristor": _in(netlists / "devices"),
-        "circuit.name": _in(netlists / "spiking"),
-        "characterization.plan": _in(assets.characterization_folder()),
+        "memristor": assets.names_in(netlists / "devices"),
+        "circuit.name": assets.names_in(netlists / "spiking"),
+        "characterization.plan": assets.names_in(assets.characterization_folder()),
         "dataset.name": [*DATASETS],
         "training.method": dict.fromkeys(name for training in trainings for name in training.methods),
         "to": [*EXPORTS],
         "dialect": [*DIALECTS],
     }
-
-
-def _in(folder: Path) -> list[str]:
-    return sorted(path.stem for path in folder.glob("*.toml"))
 
 
 def _words_of(annotation: Any) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from spicetrain.assets import data_folder, dataset_sources, netlists_folder
+from spicetrain.assets import data_folder, dataset_sources, names_in, netlists_folder
 from spicetrain.datasets.sources import read_sources
 from spicetrain.errors import ConfigurationError, NgspiceError, SpicetrainError, StorageError, TechnologyError
 from spicetrain.spice.deck import Deck
@@ -239,17 +239,17 @@ def _space(what: str, folder: Path, least_GiB: float) -> list[Finding]:
 def _technologies() -> list[Finding]:
     """The shipped ones. A foundry's library comes in a package of its own."""
     findings = []
-    for path in sorted((netlists_folder() / "technologies").glob("*.toml")):
+    for name in names_in(netlists_folder() / "technologies"):
         try:
-            findings.append(Finding(f"technology {path.stem}", "ok", str(load_technology(path.stem).library)))
+            findings.append(Finding(f"technology {name}", "ok", str(load_technology(name).library)))
         except TechnologyError as error:
             advice = f"Only it needs it: pip install 'spicetrain[pdk]' (in a checkout: pip install '.[pdk]'). {error}"
-            findings.append(Finding(f"technology {path.stem}", "warn", "its library is not here", advice))
+            findings.append(Finding(f"technology {name}", "warn", "its library is not here", advice))
     return findings
 
 
 def _devices() -> list[Finding]:
-    names = ", ".join(sorted(path.stem for path in (netlists_folder() / "devices").glob("*.toml")))
+    names = ", ".join(names_in(netlists_folder() / "devices"))
     return [Finding("devices by name", "ok", f"[memristor] preset = one of {names}")]
 
 

@@ -129,7 +129,7 @@ def _short(value: object) -> str:
 
 def presets() -> list[str]:
     """Names of the shipped experiments."""
-    return sorted(path.stem for path in assets.presets_folder().glob("*.toml"))
+    return assets.names_in(assets.presets_folder())
 
 
 def default_folder(target: str | Path) -> Path:

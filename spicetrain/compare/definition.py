@@ -154,7 +154,7 @@ def load_comparison(target: str | Path) -> Comparison:
 
 def comparisons() -> list[str]:
     """Names of the shipped comparisons."""
-    return sorted(path.stem for path in assets.comparisons_folder().glob("*.toml"))
+    return assets.names_in(assets.comparisons_folder())
 
 
 def is_comparison_folder(path: str | Path) -> bool:
