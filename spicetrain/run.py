@@ -16,6 +16,7 @@ import tomli_w
 
 from spicetrain.errors import ConfigurationError, StorageError, VerificationError
 from spicetrain.experiment import Experiment
+from spicetrain.memory import give_back
 from spicetrain.netlists.cells import Form
 from spicetrain.progress import room, say
 from spicetrain.provenance import origin
@@ -324,6 +325,7 @@ class Run:
             self.files.defined(self.definition),
         ):
             yield
+        give_back()
 
     @contextmanager
     def _simulating(self, timeout_s: float, **changes: Any) -> Iterator[None]:

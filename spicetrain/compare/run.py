@@ -30,7 +30,6 @@ from spicetrain.errors import (
 from spicetrain.experiment import Experiment
 from spicetrain.keyed import Recipe
 from spicetrain.lock import locked
-from spicetrain.memory import give_back
 from spicetrain.progress import is_quiet
 from spicetrain.report.units import count, seconds
 from spicetrain.run import Run
@@ -96,7 +95,6 @@ class Compare:
                 console.print(f"[{number}/{len(cells)}] {cell}{f', about {left} left' if left else ''}", markup=False)
                 started = time.monotonic()
                 self._run_noted(cell, version)
-                give_back()
                 took_s.append(time.monotonic() - started)
                 write_tables(self.folder)
         for cell in cells:  # a load chosen since, a method added: what is still right is kept

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spicetrain.memory import give_back
 from spicetrain.progress import track
 from spicetrain.runfolder import CHECKPOINT, METRICS
 from spicetrain.training.augmentation import augmented
@@ -105,7 +104,6 @@ def train_epochs(
             task.finish(line)
             append_line(metrics, line)  # first: a line that the checkpoint does not know is dropped at the next start
             save_checkpoint(checkpoint, task.model, optimizer, epoch + 1, task.identity.values)
-            give_back()
             bar.update(**{name: _shown(name, value) for name, value in accuracies.items()})
 
 
