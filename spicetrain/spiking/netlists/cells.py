@@ -49,11 +49,10 @@ def new_spiking_circuit(
         circuit.V(node, node, circuit.gnd, v)
     circuit.V(LEAK, LEAK, circuit.gnd, spiking.neuron.leak_gate_V)
     add_pulses(circuit, ENABLE, spiking.clock, [1.0] * steps)
-    if not latches:
-        return circuit
-    _add_follow(circuit, spiking.clock, steps)
-    passes = f"0.5+0.5*tanh({_SHARPNESS}*({_PASSES_BELOW}-v({ENABLE})))"
-    circuit.B(_PASS, _PASS, circuit.gnd, voltage_expression=passes)
+    if latches:
+        _add_follow(circuit, spiking.clock, steps)
+        passes = f"0.5+0.5*tanh({_SHARPNESS}*({_PASSES_BELOW}-v({ENABLE})))"
+        circuit.B(_PASS, _PASS, circuit.gnd, voltage_expression=passes)
     return circuit
 
 

@@ -46,7 +46,7 @@ __all__ = ["CellCoefficients", "latched", "membranes_at_latch", "saved_vectors",
 # trtol, 7, a fifth less, but 0.06 mV wrong after every reset on lif-1r-graded, and then 1 % of the spikes. `bypass`
 # leaves out transistors whose voltages stand still: half the time, the same membranes.
 OPTIONS = {"reltol": 1e-4, "vntol": 1e-6, "abstol": 1e-12, "trtol": 1, "bypass": 1}
-# Of an integrator by itself, which is never reset; and of another layer of a 1r by itself: without the edges of the
+# Of an integrator by itself, which is never reset; and of a layer of a 1r by itself that is: without the edges of the
 # next layer's rows, ngspice takes steps at a reset's edges that cost 30 uV.
 _NEVER_RESET, _RESET_ALONE = {"abstol": 1e-9}, {"reltol": 1e-5}
 # ngspice's chgtol: below the charge of this voltage on the smallest membrane, no charge is followed closely.
@@ -105,9 +105,12 @@ def spiking_deck(
         else:
             _add_rows(circuit, one, crossbar, spiking, technology, steps, given)
             _add_array(circuit, one, crossbar, spiking, technology, None if access is None else access[one])
+    own = OPTIONS | {"chgtol": _CHGTOL_V * min(spiking.neuron.capacitance_F)}
+    if not fire:
+        own |= _NEVER_RESET
+    elif layer is not None and spiking.array == "1r":
+        own |= _RESET_ALONE
     step_s = spiking.clock.step_s
-    alone = _RESET_ALONE if layer is not None and spiking.array == "1r" else {}
-    closer = alone if fire else _NEVER_RESET
     longest_s = (_LONGEST_STEP if fire else _LONGEST_STEP_NEVER_RESET) * step_s
     return Deck(
         text_of(circuit),
@@ -116,7 +119,7 @@ def spiking_deck(
         points=None,
         large=form == "flat" or technology.wires is not None,
         temperature_C=technology.temperature_C,
-        options=OPTIONS | closer | {"chgtol": _CHGTOL_V * min(spiking.neuron.capacitance_F)},
+        options=own,
     )
 
 

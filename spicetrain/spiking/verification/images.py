@@ -60,9 +60,14 @@ class SimulatedImages:
         return {name.removeprefix(_ENERGY): np.array([float(image[name]) for image in self.kept]) for name in names}
 
     @property
+    def total_energy_J(self) -> NDArray[np.float64]:
+        """Of all supplies, [images]."""
+        return np.sum([*self.energy_J.values()], axis=0)
+
+    @property
     def mean_energy_J(self) -> float:
         """Of all supplies, an image."""
-        return float(sum(joule.mean() for joule in self.energy_J.values()))
+        return float(self.total_energy_J.mean())
 
     @cached_property
     def seconds(self) -> NDArray[np.float64]:
@@ -91,15 +96,16 @@ def simulate_images(netlist: Netlist, form: Form, images: Sequence[Presented], s
 def simulate_image(netlist: Netlist, form: Form, simulator: Simulator, image: Presented) -> dict[str, ArrayLike]:
     """One image in ngspice; for a worker, which need not load torch for it. A flat network as a whole; any other layer
     by layer, each driven by what ngspice latched in the one before it: nothing reaches back (netlists/network.py)."""
-    depth = len(netlist.network.crossbars)
+    every = range(len(netlist.network.crossbars))
     answers: list[Simulation] = []
     inputs, membranes, energy = [image.spikes], list[NDArray](), defaultdict[str, float](float)
-    for layers in [range(depth)] if form == "flat" else [range(layer, layer + 1) for layer in range(depth)]:
-        answer = simulator.simulate(netlist.deck(inputs[-1], form, None if form == "flat" else layers[0]))
+    for layer in [None] if form == "flat" else every:
+        layers = every if layer is None else [layer]
+        answer = simulator.simulate(netlist.deck(inputs[-1], form, layer))
         of_deck = answer.values, netlist.network, netlist.circuit, len(image.spikes), layers
         inputs += latched(*of_deck)
         membranes += membranes_at_latch(*of_deck)
-        of_layers = {layer: inputs[layer] for layer in layers}
+        of_layers = {one: inputs[one] for one in layers}
         for supply, joule in energy_by_supply(answer.values, netlist, of_layers, form).items():
             energy[supply] += joule
         answers.append(answer)

@@ -57,7 +57,7 @@ def write_images(
     for side, layers in sides.items():
         columns |= {f"{side}_o_{j}": value for j, value in enumerate(output_figures(layers, network).T)}
     columns |= by_image(model, spice.layers)
-    columns |= {"energy_J": sum(spice.energy_J.values()), "seconds": spice.seconds}
+    columns |= {"energy_J": spice.total_energy_J, "seconds": spice.seconds}
     with write_atomic(folder / VERIFICATION) as temporary:
         pd.DataFrame(columns).to_parquet(temporary, index=False)
 

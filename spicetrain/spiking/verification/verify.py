@@ -354,6 +354,6 @@ def _flat(flat: SimulatedImages, reduced: SimulatedImages) -> FlatFigures:
         spike_mismatches=int(differing.sum()),
         membrane_difference_max_V=max(float(np.abs(error).max()) for error in errors(flat.layers, same)),
         **_energy(flat),
-        energy_per_inference_reduced_J=float(sum(joule[:images].mean() for joule in reduced.energy_J.values())),
+        energy_per_inference_reduced_J=float(reduced.total_energy_J[:images].mean()),
         seconds_ngspice=float(flat.seconds.sum()),
     )
