@@ -26,7 +26,7 @@ import snntorch
 import torch
 from circuits import SHAPE, circuit, network
 from common import RESULTS, finish, parser, seconds
-from mesh import SAME, problem
+from mesh import SAME, problem, solved
 from numpy.typing import NDArray
 from peer_process import Peers
 from spiking_circuits import data, measured
@@ -36,8 +36,6 @@ from training_step import batches_of, kcl_model, mlp_model, step_of
 from verification_speed import SAME_V
 from verification_speed import Benchmark as VerificationBenchmark
 
-from spicetrain.array.mesh import Mesh
-from spicetrain.array.wires import Segments
 from spicetrain.inverter.definition import TrainingSettings
 from spicetrain.inverter.netlists.network import network_deck
 from spicetrain.inverter.verification.near_model import FEWEST
@@ -155,7 +153,7 @@ def spiking(options: argparse.Namespace) -> Part:
 
 
 def mesh(options: argparse.Namespace) -> Part:
-    """Rows driven through one segment, columns grounded through one, as mesh.py has it."""
+    """As mesh.py has it."""
     taken: dict[str, list[float]] = {}
     pairs, absent, versions, same = list[tuple[str, str]](), dict[str, str](), dict[str, str](), True
     gradient(*problem(5), 1.0)  # LAPACK is loaded
@@ -176,10 +174,6 @@ def mesh(options: argparse.Namespace) -> Part:
         absent |= peers.absent
         versions |= peers.versions
     return part("mesh", taken, pairs, absent, versions) | {"same": same}
-
-
-def solved(g: NDArray, ohm: float) -> Mesh:
-    return Mesh(g, Segments(ohm, ohm, ohm), 1 / ohm)
 
 
 def gradient(g: NDArray, v_rows: NDArray, ohm: float) -> object:
