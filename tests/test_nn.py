@@ -92,11 +92,11 @@ def test_a_loop_of_ones_own_learns(parts: Any) -> None:
 
 
 def test_convergence_is_told_a_call(parts: Any) -> None:
-    module = InverterCrossbar(3, 2, *parts, driven_by="inverters")
-    v_col, convergence = module.solve(torch.zeros(4, 3))
+    module = InverterCrossbar(3, 2, *parts, driven_by="inverters", generator=torch.Generator().manual_seed(0))
+    v_col, convergence = module.solve(torch.linspace(-0.03, 0.03, 12).view(4, 3))
     assert v_col.shape == (4, 2)
     assert convergence.unconverged == 0
-    assert convergence.iterations >= 1
+    assert convergence.iterations > 1
     _, nothing = InverterCrossbar(3, 2, *parts).solve(torch.zeros(4, 3))
     assert nothing.iterations == 0
 

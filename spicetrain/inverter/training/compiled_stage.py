@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -86,37 +86,64 @@ def newton(
     tables  of the inverter's current; with mismatch of its nMOS's and its pMOS's; of voltages from mid-rail
     loaded  the outputs to start from, of voltages from mid-rail likewise
     """
-    samples, rows = v_in.shape
+    samples, rows, columns = *v_in.shape, len(stage.S)
     mid, half = rails.mid_V, rails.half_swing_V
-    x_in = v_in.detach() - mid
-    x_near, g = unshifted(x_in, None if mismatch is None else mismatch.of(0)), stage.G / m.detach().flatten()
-    x = loaded.start(x_near, g)
-    abt, dn_in = x.new_empty(samples, 3 * rows), torch.empty_like(x_in)
-    i, from_rows, moved, size = torch.empty_like(x), torch.empty_like(x), torch.empty_like(x), x.new_empty(samples)
-    of_stage = (*_transistors(mismatch), m.detach().contiguous().numpy(), stage.G.numpy())
-    taken, columns = 0, len(stage.S)
-    # Columns are not at mid-rail: all go by the mean matrix of some, and the rows to where they are pulled then.
-    x_col = x.new_zeros(samples, columns)
-    some = [of[:_SOME].numpy() for of in (stage.into_rows(x, x_col), x_in, x, abt, i, dn_in, from_rows, moved)]
-    linearize(tables[0], tables[-1], *of_stage, *some)
-    mean = torch.diag(stage.S) - (abt[:_SOME].mean(0) @ stage.outer).view(columns, columns)
-    x_col = torch.linalg.solve_ex(mean, stage.into_columns(x, x_col).T)[0].T.nan_to_num_().clamp_(-half, half)
-    x = loaded.start(x_near, g, stage.into_rows(x, x_col).div_(stage.G))
-    arrays = [of.numpy() for of in (x_in, x, abt, i, dn_in, from_rows, moved)]
+    x_in, m = v_in.detach() - mid, m.detach().contiguous()
+    inverters = tables[0], tables[-1], *_transistors(mismatch), m.numpy(), stage.G.numpy()
+    near = unshifted(x_in, None if mismatch is None else mismatch.of(0))
+    x, x_col = _start(stage, inverters, x_in, loaded, near, stage.G / m.flatten())
+    rows_at, size, taken = _Rows.of(x_in), x.new_empty(samples), 0
     while taken < tolerance.coarse_iterations + tolerance.iterations:
-        into = stage.into_rows(x, x_col)
-        linearize(tables[0], tables[-1], *of_stage, into.numpy(), *arrays)
-        A = (abt @ stage.outer).neg_().view(samples, columns, columns)
+        _linearize(stage, inverters, x_in, x, x_col, rows_at)
+        A = (rows_at.abt @ stage.outer).neg_().view(samples, columns, columns)
         A.diagonal(dim1=1, dim2=2).add_(stage.S)
-        dx_col = solve_systems(A, stage.into_columns(moved, x_col))
+        dx_col = solve_systems(A, stage.into_columns(rows_at.moved, x_col))
         pull = dx_col @ stage.b.T
-        move(abt.numpy(), from_rows.numpy(), pull.numpy(), np.float32(half), x.numpy(), size.numpy())
+        step = rows_at.abt.numpy(), rows_at.from_rows.numpy(), pull.numpy()
+        move(*step, np.float32(half), x.numpy(), size.numpy())
         x_col.add_(dx_col).clamp_(-half, half)
         taken += 1
         if bool(size.max() <= tolerance.step_V):
             break
     x.add_(mid)
-    return (x[:, :rows], x[:, rows:], x_col.add_(mid)), Point(abt, A, i, dn_in), (size, taken)
+    point = Point(rows_at.abt, A, rows_at.i, rows_at.dn_in)
+    return (x[:, :rows], x[:, rows:], x_col.add_(mid)), point, (size, taken)
+
+
+class _Rows(NamedTuple):
+    """What `kernels.linearize` fills: a, b, t side by side; i_n and i_p; dn_in; where rows go by themselves, and are
+    then."""
+
+    abt: Tensor
+    i: Tensor
+    dn_in: Tensor
+    from_rows: Tensor
+    moved: Tensor
+
+    @classmethod
+    def of(cls, x_in: Tensor) -> _Rows:
+        samples, rows = x_in.shape
+        return cls(*(x_in.new_empty(samples, parts * rows) for parts in (3, 2, 1, 2, 2)))
+
+
+def _linearize(stage: Compiled, inverters: Any, x_in: Tensor, x: Tensor, x_col: Tensor, rows_at: _Rows) -> None:
+    into = stage.into_rows(x, x_col)
+    linearize(*inverters, *(of.numpy() for of in (into, x_in, x, *rows_at)))
+
+
+def _start(
+    stage: Compiled, inverters: Any, x_in: Tensor, loaded: LoadedVtc, near: Tensor, g: Tensor
+) -> tuple[Tensor, Tensor]:
+    """(x, x_col): columns go from mid-rail by the mean matrix of some samples, and rows to where these pull them."""
+    x = loaded.start(near, g)
+    x_col = x.new_zeros(len(x), len(stage.S))
+    some = x_in[:_SOME]
+    rows_at = _Rows.of(some)
+    _linearize(stage, inverters, some, x[:_SOME], x_col[:_SOME], rows_at)
+    mean = torch.diag(stage.S) - (rows_at.abt.mean(0) @ stage.outer).view(len(stage.S), -1)
+    x_col = torch.linalg.solve_ex(mean, stage.into_columns(x, x_col).T)[0].T.nan_to_num_()
+    x_col = x_col.clamp_(-loaded.half_V, loaded.half_V)
+    return loaded.start(near, g, stage.into_rows(x, x_col).div_(stage.G)), x_col
 
 
 def _transistors(mismatch: Mismatch | None) -> tuple[Any, Any]:

@@ -117,6 +117,7 @@ def test_it_starts_near_where_it_ends(ptm90: Technology, inverters: dict) -> Non
     v_in, g, m = stage_of(ptm90, 40, 8)
     single = inverters[torch.float32][0]
     solution = solve_stage(v_in.float(), Conductances(*(x.float() for x in g)), m.float(), single, Tolerance())
+    assert solution.convergence.iterations <= 4
     x_in = v_in.float() - ptm90.rails.mid_V
     loads = torch.stack(g.row_sums()) / m.T
     start = single.loaded.start(x_in, loads.flatten().float())
