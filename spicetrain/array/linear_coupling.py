@@ -3,45 +3,62 @@
 from __future__ import annotations
 
 from copy import copy
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
-from spicetrain.array.tangent import Gradients, Tangent, matrix_of, outer_products
+from spicetrain.array.tangent import WIDE, Gradients, Tangent, matrix_at, matrix_of, outer_products
 from spicetrain.array.wired import WiredCrossbar
 from spicetrain.rails import Rails
 
 
-class Ohmic(Tangent):
-    """Devices that have one slope for all voltages: their conductance."""
+class _Linear(Tangent):
+    """T_n, T_p, b_n, b_p [rows, columns]: slopes of what flows into the columns, and into the rows."""
 
-    def __init__(self, g: Conductances, rails: Rails):
-        self.g_n, self.g_p, self.rails = g.pos, g.neg, rails
-        self.G_n, self.G_p = g.row_sums()
-        self.S, self.i_bias = g.column_sum(), g.bias_current(rails)
-        self.outer = outer_products((g.pos, g.neg), (g.pos, g.neg))
-
-    def currents(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        into_n = (v_col @ self.g_n.T).addcmul_(self.G_n, v_n, value=-1)
-        into_p = (v_col @ self.g_p.T).addcmul_(self.G_p, v_p, value=-1)
-        into_c = torch.addmm(self.i_bias, v_n, self.g_n).addmm_(v_p, self.g_p).addcmul_(self.S, v_col, value=-1)
-        return into_n, into_p, into_c
-
-    def floating(self, v_n: Tensor, v_p: Tensor) -> Tensor:
-        return torch.addmm(self.i_bias, v_n, self.g_n).addmm_(v_p, self.g_p).div_(self.S)
+    T_n: Tensor
+    T_p: Tensor
+    b_n: Tensor
+    b_p: Tensor
 
     def tangent(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Tangent:
         return self
 
     def to_columns(self, x_n: Tensor, x_p: Tensor) -> Tensor:
-        return (x_n @ self.g_n).addmm_(x_p, self.g_p)
+        return (x_n @ self.T_n).addmm_(x_p, self.T_p)
 
     def to_rows(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        return y @ self.g_n.T, y @ self.g_p.T
+        return y @ self.b_n.T, y @ self.b_p.T
+
+    @cached_property
+    def outer(self) -> Tensor:
+        return outer_products((self.T_n, self.T_p), (self.b_n, self.b_p))
 
     def matrix(self, a: Tensor, b: Tensor, t: Tensor, *, rough: bool) -> Tensor:
-        return matrix_of(a, b, t, self.outer, self.S)
+        if len(self.S) > WIDE:
+            slopes = (self.T_n, self.T_p), (self.b_n, self.b_p), self.S
+            return torch.stack([matrix_at(*of, *slopes) for of in zip(a, b, t, strict=True)])
+        return matrix_of(torch.cat([a, b, t], dim=1), self.outer, self.S)
+
+
+class Ohmic(_Linear):
+    """Devices that have one slope for all voltages: their conductance."""
+
+    def __init__(self, g: Conductances, rails: Rails):
+        self.T_n, self.T_p, self.rails = g.pos, g.neg, rails
+        self.b_n, self.b_p = g.pos, g.neg
+        self.G_n, self.G_p = g.row_sums()
+        self.S, self.i_bias = g.column_sum(), g.bias_current(rails)
+
+    def currents(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        into_n = (v_col @ self.b_n.T).addcmul_(self.G_n, v_n, value=-1)
+        into_p = (v_col @ self.b_p.T).addcmul_(self.G_p, v_p, value=-1)
+        into_c = torch.addmm(self.i_bias, v_n, self.T_n).addmm_(v_p, self.T_p).addcmul_(self.S, v_col, value=-1)
+        return into_n, into_p, into_c
+
+    def floating(self, v_n: Tensor, v_p: Tensor) -> Tensor:
+        return torch.addmm(self.i_bias, v_n, self.T_n).addmm_(v_p, self.T_p).div_(self.S)
 
     def gradients(self, l_n: Tensor, l_p: Tensor, l_c: Tensor, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Gradients:
         return (
@@ -58,7 +75,7 @@ def _ohmic_gradient(l_row: Tensor, l_col: Tensor, v_row: Tensor, v_col: Tensor) 
     return (l_row * v_row).sum(0)[:, None] + (l_col * v_col).sum(0) - crossed
 
 
-class Wired(Tangent):
+class Wired(_Linear):
     """Of a crossbar with wires, in the fast form of `wired`: columns are sums of row voltages, rows deliver to a mean
     of the columns. What a correction adds to the currents, Y, is in the equations but not in their slopes."""
 
@@ -67,14 +84,10 @@ class Wired(Tangent):
         self.mid_V, self.half_V = rails.mid_V, rails.half_swing_V
         self.G_n, self.G_p = self.b_n.sum(1), self.b_p.sum(1)
         self.S = torch.ones_like(self.t_bias)
-        self.outer = outer_products((self.T_n, self.T_p), (self.b_n, self.b_p))
 
     def floating(self, v_n: Tensor, v_p: Tensor) -> Tensor:
         above = torch.addmm(self.t_bias, v_n - self.mid_V, self.T_n).addmm_(v_p - self.mid_V, self.T_p)
         return above.add_(self.mid_V)
-
-    def tangent(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Tangent:
-        return self
 
     def currents(self, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         n, p, c = v_n - self.mid_V, v_p - self.mid_V, v_col - self.mid_V
@@ -87,20 +100,11 @@ class Wired(Tangent):
             into_p.sub_(more[:, 1:-2:2])
         return into_n, into_p, torch.addmm(self.t_bias, n, self.T_n).addmm_(p, self.T_p).sub_(c)
 
-    def to_columns(self, x_n: Tensor, x_p: Tensor) -> Tensor:
-        return (x_n @ self.T_n).addmm_(x_p, self.T_p)
-
-    def to_rows(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        return y @ self.b_n.T, y @ self.b_p.T
-
     @property
     def adjoint(self) -> Tangent:
         other = copy(self)
         other.T_n, other.T_p, other.b_n, other.b_p = self.b_n, self.b_p, self.T_n, self.T_p
         return other
-
-    def matrix(self, a: Tensor, b: Tensor, t: Tensor, *, rough: bool) -> Tensor:
-        return matrix_of(a, b, t, self.outer, self.S)
 
     def gradients(self, l_n: Tensor, l_p: Tensor, l_c: Tensor, v_n: Tensor, v_p: Tensor, v_col: Tensor) -> Gradients:
         n, p, c = v_n - self.mid_V, v_p - self.mid_V, v_col - self.mid_V

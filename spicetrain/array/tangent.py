@@ -19,6 +19,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+WIDE = 24
+"""Columns up to which matrices are made for all samples at once; beyond, `wide_systems` solves without them."""
+
 Gradients = tuple[Tensor | None, ...]
 """With respect to what the crossbar is given by: pos, neg, bias_pos, bias_neg, or the fields of a WiredCrossbar."""
 
@@ -71,9 +74,18 @@ def outer_products(columns: tuple[Tensor, Tensor], rows: tuple[Tensor, Tensor]) 
     return torch.cat([(x[:, :, None] * y[:, None, :]).flatten(1) for x, y in pairs])
 
 
-def matrix_of(a: Tensor, b: Tensor, t: Tensor, outer: Tensor, S: Tensor) -> Tensor:
-    """`Tangent.matrix` of slopes that are the same for all samples."""
+def matrix_of(abt: Tensor, outer: Tensor, S: Tensor) -> Tensor:
+    """`Tangent.matrix` of slopes that are the same for all samples; a, b, t side by side [samples, 3 rows]."""
     columns = len(S)
-    A = (torch.cat([a, b, t], dim=1) @ outer).neg_().view(-1, columns, columns)
+    A = (abt @ outer).neg_().view(-1, columns, columns)
     A.diagonal(dim1=1, dim2=2).add_(S)
     return A
+
+
+def matrix_at(
+    a: Tensor, b: Tensor, t: Tensor, columns: tuple[Tensor, Tensor], rows: tuple[Tensor, Tensor], S: Tensor
+) -> Tensor:
+    """`Tangent.matrix` of one sample, [columns, columns]; slopes as in `outer_products`."""
+    (to_n, to_p), (from_n, from_p) = columns, rows
+    from_both = torch.addcmul(b[:, None] * from_p, t[:, None], from_n)
+    return torch.diag(S).sub_(to_n.T @ (a[:, None] * from_n)).sub_(to_p.T @ from_both)

@@ -15,11 +15,13 @@ import torch
 from torch import Tensor
 
 from spicetrain.array.linear_coupling import Ohmic, Wired
+from spicetrain.array.tangent import WIDE, matrix_of
 from spicetrain.inverter.surrogates.current_surface import Mismatch
 from spicetrain.inverter.training.kernels import Table, linearize, move
 from spicetrain.inverter.training.loaded_start import LoadedVtc
 from spicetrain.inverter.training.newton import Tolerance, unshifted
 from spicetrain.inverter.training.small_systems import solve_systems
+from spicetrain.inverter.training.wide_systems import WideSystems, inverse_of_mean
 from spicetrain.rails import Rails
 
 _SOME = 16  # samples
@@ -27,15 +29,14 @@ _SOME = 16  # samples
 
 @dataclass(frozen=True)
 class Compiled:
-    """A stage: into the rows flows x_col b' - G x - x Y' + i_rows, into the columns x T - S x_col + i_columns, amperes;
-    outer as in `tangent.outer_products`."""
+    """A stage: into the rows flow x_col b' - G x - x Y' + i_rows amperes, into columns x T - S x_col + i_columns."""
 
+    crossbar: Ohmic | Wired
     T: Tensor
     b: Tensor
     G: Tensor
     S: Tensor
     i_columns: Tensor
-    outer: Tensor
     Y: Tensor | None = None
     i_rows: Tensor | None = None
 
@@ -43,11 +44,11 @@ class Compiled:
     def of(cls, crossbar: Ohmic | Wired, ground_S: float) -> Compiled:
         G = torch.cat((crossbar.G_n, crossbar.G_p)) + ground_S
         if isinstance(crossbar, Ohmic):
-            g = torch.cat((crossbar.g_n, crossbar.g_p))
+            g = torch.cat((crossbar.b_n, crossbar.b_p))
             i_columns = crossbar.i_bias + crossbar.rails.mid_V * (g.sum(0) - crossbar.S)
-            return cls(g, g, G, crossbar.S, i_columns, crossbar.outer)
+            return cls(crossbar, g, g, G, crossbar.S, i_columns)
         T, b = torch.cat((crossbar.T_n, crossbar.T_p)), torch.cat((crossbar.b_n, crossbar.b_p))
-        known = T, b, G, crossbar.S, crossbar.t_bias, crossbar.outer
+        known = crossbar, T, b, G, crossbar.S, crossbar.t_bias
         if crossbar.Y is None:
             return cls(*known)
         of_rows = crossbar.Y[:-2].unflatten(0, (-1, 2)).transpose(0, 1).flatten(0, 1)
@@ -67,11 +68,11 @@ class Compiled:
 
 @dataclass(frozen=True)
 class Point:
-    """Where the last Newton step started: a, b, t of `stage` side by side [samples, 3 rows], the matrix A, i_n and i_p
-    side by side, dn_in = m_n dI/dv_in."""
+    """Where the last Newton step started: a, b, t of `stage` side by side [samples, 3 rows], the matrices A or what
+    solves without them, i_n and i_p side by side, dn_in = m_n dI/dv_in."""
 
     abt: Tensor
-    A: Tensor
+    systems: Tensor | WideSystems
     i: Tensor
     dn_in: Tensor
 
@@ -86,18 +87,23 @@ def newton(
     tables  of the inverter's current; with mismatch of its nMOS's and its pMOS's; of voltages from mid-rail
     loaded  the outputs to start from, of voltages from mid-rail likewise
     """
-    samples, rows, columns = *v_in.shape, len(stage.S)
+    rows, columns = v_in.shape[1], len(stage.S)
     mid, half = rails.mid_V, rails.half_swing_V
     x_in, m = v_in.detach() - mid, m.detach().contiguous()
     inverters = tables[0], tables[-1], *_transistors(mismatch), m.numpy(), stage.G.numpy()
     near = unshifted(x_in, None if mismatch is None else mismatch.of(0))
-    x, x_col = _start(stage, inverters, x_in, loaded, near, stage.G / m.flatten())
-    rows_at, size, taken = _Rows.of(x_in), x.new_empty(samples), 0
+    x, x_col, inverse = _start(stage, inverters, x_in, loaded, near, stage.G / m.flatten())
+    rows_at, size, taken = _Rows.of(x_in), x.new_empty(len(x)), 0
     while taken < tolerance.coarse_iterations + tolerance.iterations:
         _linearize(stage, inverters, x_in, x, x_col, rows_at)
-        A = (rows_at.abt @ stage.outer).neg_().view(samples, columns, columns)
-        A.diagonal(dim1=1, dim2=2).add_(stage.S)
-        dx_col = solve_systems(A, stage.into_columns(rows_at.moved, x_col))
+        into_columns = stage.into_columns(rows_at.moved, x_col)
+        systems: Tensor | WideSystems
+        if columns > WIDE:
+            systems = WideSystems(stage.crossbar, *rows_at.abt.tensor_split(3, 1), inverse)
+            dx_col = systems.solve(into_columns)
+        else:
+            systems = matrix_of(rows_at.abt, stage.crossbar.outer, stage.S)
+            dx_col = solve_systems(systems, into_columns)
         pull = dx_col @ stage.b.T
         step = rows_at.abt.numpy(), rows_at.from_rows.numpy(), pull.numpy()
         move(*step, np.float32(half), x.numpy(), size.numpy())
@@ -106,7 +112,7 @@ def newton(
         if bool(size.max() <= tolerance.step_V):
             break
     x.add_(mid)
-    point = Point(rows_at.abt, A, rows_at.i, rows_at.dn_in)
+    point = Point(rows_at.abt, systems, rows_at.i, rows_at.dn_in)
     return (x[:, :rows], x[:, rows:], x_col.add_(mid)), point, (size, taken)
 
 
@@ -133,17 +139,17 @@ def _linearize(stage: Compiled, inverters: Any, x_in: Tensor, x: Tensor, x_col: 
 
 def _start(
     stage: Compiled, inverters: Any, x_in: Tensor, loaded: LoadedVtc, near: Tensor, g: Tensor
-) -> tuple[Tensor, Tensor]:
-    """(x, x_col): columns go from mid-rail by the mean matrix of some samples, and rows to where these pull them."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(x, x_col): columns go from mid-rail by the mean matrix of some samples, and rows to where these pull them; and
+    its inverse."""
     x = loaded.start(near, g)
     x_col = x.new_zeros(len(x), len(stage.S))
     some = x_in[:_SOME]
     rows_at = _Rows.of(some)
     _linearize(stage, inverters, some, x[:_SOME], x_col[:_SOME], rows_at)
-    mean = torch.diag(stage.S) - (rows_at.abt.mean(0) @ stage.outer).view(len(stage.S), -1)
-    x_col = torch.linalg.solve_ex(mean, stage.into_columns(x, x_col).T)[0].T.nan_to_num_()
-    x_col = x_col.clamp_(-loaded.half_V, loaded.half_V)
-    return loaded.start(near, g, stage.into_rows(x, x_col).div_(stage.G)), x_col
+    inverse = inverse_of_mean(stage.crossbar, *rows_at.abt.tensor_split(3, 1)).nan_to_num_()
+    x_col = (stage.into_columns(x, x_col) @ inverse.T).clamp_(-loaded.half_V, loaded.half_V)
+    return loaded.start(near, g, stage.into_rows(x, x_col).div_(stage.G)), x_col, inverse
 
 
 def _transistors(mismatch: Mismatch | None) -> tuple[Any, Any]:

@@ -13,7 +13,8 @@ import torch
 from numba import njit
 from torch import Tensor
 
-_LARGEST = 24  # columns; beyond, LAPACK is as fast
+from spicetrain.array.tangent import WIDE
+
 _SIDE_BY_SIDE = 16
 _NEAR = np.float32(1e-5)  # of the right side's largest
 
@@ -21,17 +22,18 @@ _NEAR = np.float32(1e-5)  # of the right side's largest
 def solve_systems(A: Tensor, right: Tensor, *, transposed: bool = False) -> Tensor:
     """x [systems, n] of A x = right, or of A' x = right; A [systems, n, n], right [systems, n]. A singular one gives
     numbers that are not finite."""
-    if right.shape[1] > _LARGEST:
-        return _with_pivots(A, right, transposed)
+    if right.shape[1] > WIDE:  # LAPACK is as fast
+        return solve_with_pivots(A, right, transposed)
     x = torch.empty_like(right)
     unsolved = _solve(A.numpy(), right.numpy(), transposed, x.numpy())
     if unsolved.any():
         them = torch.from_numpy(unsolved)
-        x[them] = _with_pivots(A[them], right[them], transposed)
+        x[them] = solve_with_pivots(A[them], right[them], transposed)
     return x
 
 
-def _with_pivots(A: Tensor, right: Tensor, transposed: bool) -> Tensor:
+def solve_with_pivots(A: Tensor, right: Tensor, transposed: bool) -> Tensor:
+    """What `solve_systems` gives, by LAPACK."""
     lu, pivots, _ = torch.linalg.lu_factor_ex(A)
     solution: Tensor = torch.linalg.lu_solve(lu, pivots, right[..., None], adjoint=transposed)
     return solution[..., 0]

@@ -38,7 +38,7 @@ from spicetrain.array.conductances import Conductances
 from spicetrain.array.coupling import coupling
 from spicetrain.array.device import Device
 from spicetrain.array.linear_coupling import Ohmic, Wired
-from spicetrain.array.tangent import Coupling, Tangent
+from spicetrain.array.tangent import WIDE, Coupling, Tangent
 from spicetrain.array.wired import WiredCrossbar
 from spicetrain.array.wired_bent import BentCrossbar
 from spicetrain.inverter.surrogates.current_surface import Mismatch
@@ -49,6 +49,7 @@ from spicetrain.inverter.training.newton import Tolerance, convergence_of, itera
 from spicetrain.inverter.training.small_systems import solve_systems
 from spicetrain.inverter.training.tabulated import Current
 from spicetrain.inverter.training.voltages import Convergence
+from spicetrain.inverter.training.wide_systems import WideSystems, inverse_of_mean
 
 
 class _Stage:
@@ -93,6 +94,14 @@ class _Linear:
     rough: bool
 
     @cached_property
+    def wide(self) -> WideSystems | None:
+        """What solves without A."""
+        if self.s.S.shape[-1] <= WIDE or self.a.device.type != "cpu":
+            return None
+        abt = self.a, self.b, self.t
+        return WideSystems(self.s, *abt, inverse_of_mean(self.s, *abt) if self.s.S.dim() == 1 else None)
+
+    @cached_property
     def A(self) -> Tensor:
         return self.s.matrix(self.a, self.b, self.t, rough=self.rough)
 
@@ -104,6 +113,8 @@ class _Linear:
 
     def solve(self, right: Tensor, *, transposed: bool = False) -> Tensor:
         """A^-1 right, or A'^-1 right, [samples, columns]."""
+        if self.wide is not None:
+            return self.wide.solve(right, transposed=transposed)
         if right.dtype == torch.float32 and right.device.type == "cpu":
             return solve_systems(self.A, right, transposed=transposed)
         found: Tensor = torch.linalg.lu_solve(*self.factors, right[..., None], adjoint=transposed)
@@ -182,7 +193,10 @@ def _compiled_newton(
     i_n, i_p = point.i.tensor_split(2, 1)
     a, b, t = point.abt.tensor_split(3, 1)
     linear = _Linear(i_n, i_p, point.dn_in, a, b, t, crossbar, rough=False)
-    linear.A = point.A
+    if isinstance(point.systems, WideSystems):
+        linear.wide = point.systems
+    else:
+        linear.A = point.systems
     return solution, linear, taken
 
 
