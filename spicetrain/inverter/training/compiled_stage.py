@@ -99,7 +99,8 @@ def newton(
         into_columns = stage.into_columns(rows_at.moved, x_col)
         systems: Tensor | WideSystems
         if columns > WIDE:
-            systems = WideSystems(stage.crossbar, *rows_at.abt.tensor_split(3, 1), inverse)
+            a, b, t = rows_at.abt.tensor_split(3, 1)
+            systems = WideSystems(stage.crossbar, a, b, t, inverse)
             dx_col = systems.solve(into_columns)
         else:
             systems = matrix_of(rows_at.abt, stage.crossbar.outer, stage.S)
