@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -46,8 +46,8 @@ class Conductances(NamedTuple):
 
     def open_columns(self, signal: Tensor, rails: Rails) -> Tensor:
         """Column voltages [samples, columns], ideal sources holding the pairs at mid-rail +- signal [samples, rows]."""
-        bias = rails.half_swing_V * (self.bias_pos - self.bias_neg)
-        return rails.mid_V + torch.addmm(bias, signal, self.pos - self.neg) / self.column_sum()
+        found: Tensor = _OpenColumns.apply(signal, *self, rails.half_swing_V)
+        return found + rails.mid_V
 
     def column_voltages(self, v_n: Tensor, v_p: Tensor, rails: Rails) -> Tensor:
         """Column voltages [samples, columns] when the rows are held at v_n, v_p [samples, rows], volts."""
@@ -62,6 +62,31 @@ class Conductances(NamedTuple):
     def of(cls, crossbar: Crossbar, dtype: torch.dtype, device: torch.device | str = "cpu") -> Conductances:
         values = (crossbar.pos, crossbar.neg, crossbar.bias_pos, crossbar.bias_neg)
         return cls(*(torch.as_tensor(value, dtype=dtype, device=device) for value in values))
+
+
+class _OpenColumns(torch.autograd.Function):
+    """From mid-rail. Its own gradient: a first crossbar is large, and every pass over it counts."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, signal: Tensor, pos: Tensor, neg: Tensor, bias_pos: Tensor, bias_neg: Tensor, half_V: float
+    ) -> Tensor:
+        S = Conductances(pos, neg, bias_pos, bias_neg).column_sum()
+        v = torch.addmm(half_V * (bias_pos - bias_neg), signal, pos - neg).div_(S)
+        ctx.save_for_backward(signal, pos, neg, S, v)
+        ctx.half_V = half_V
+        return v
+
+    @staticmethod
+    def backward(ctx: Any, up: Tensor) -> tuple[Tensor | None, ...]:
+        signal, pos, neg, S, v = ctx.saved_tensors
+        up = up / S
+        of_sum, of_bias = -(up * v).sum(0), up.sum(0).mul_(ctx.half_V)
+        of_difference = signal.T @ up
+        of_pos = of_sum + of_difference
+        of_neg = torch.sub(of_sum, of_difference, out=of_difference)
+        of_signal = up @ (pos - neg).T if ctx.needs_input_grad[0] else None
+        return of_signal, of_pos, of_neg, of_sum + of_bias, of_sum - of_bias, None
 
 
 def drawn(g: Tensor, device: Device, statistics: ArrayStatistics, random: torch.Generator) -> Tensor:

@@ -25,6 +25,8 @@ from spicetrain.inverter.training.wide_systems import WideSystems, inverse_of_me
 from spicetrain.rails import Rails
 
 _SOME = 16  # samples
+_NEAR_V = 1e-6  # where systems are not solved exactly: what a last Newton step of `Tolerance` leaves as well
+_ROUGHLY = 0.1  # how far a first step is solved where that costs less: a second one follows
 
 
 @dataclass(frozen=True)
@@ -92,26 +94,32 @@ def newton(
     x_in, m = v_in.detach() - mid, m.detach().contiguous()
     inverters = tables[0], tables[-1], *_transistors(mismatch), m.numpy(), stage.G.numpy()
     near = unshifted(x_in, None if mismatch is None else mismatch.of(0))
-    x, x_col, inverse = _start(stage, inverters, x_in, loaded, near, stage.G / m.flatten())
+    x, x_col, into, inverse = _start(stage, inverters, x_in, loaded, near, stage.G / m.flatten())
     rows_at, size, taken = _Rows.of(x_in), x.new_empty(len(x)), 0
     while taken < tolerance.coarse_iterations + tolerance.iterations:
-        _linearize(stage, inverters, x_in, x, x_col, rows_at)
-        into_columns = stage.into_columns(rows_at.moved, x_col)
+        linearize(*inverters, *(of.numpy() for of in (into, x_in, x, *rows_at)))
+        into_columns, rough = stage.into_columns(rows_at.moved, x_col), columns > WIDE and not taken
         systems: Tensor | WideSystems
         if columns > WIDE:
             a, b, t = rows_at.abt.tensor_split(3, 1)
             systems = WideSystems(stage.crossbar, a, b, t, inverse)
-            dx_col = systems.solve(into_columns)
+            dx_col, *pulls = systems.solve(into_columns, near=_ROUGHLY if rough else None, near_V=_NEAR_V)
+            pull = torch.cat(pulls, 1)
         else:
             systems = matrix_of(rows_at.abt, stage.crossbar.outer, stage.S)
             dx_col = solve_systems(systems, into_columns)
-        pull = dx_col @ stage.b.T
+            pull = dx_col @ stage.b.T
         step = rows_at.abt.numpy(), rows_at.from_rows.numpy(), pull.numpy()
         move(*step, np.float32(half), x.numpy(), size.numpy())
-        x_col.add_(dx_col).clamp_(-half, half)
+        x_col.add_(dx_col)
         taken += 1
-        if bool(size.max() <= tolerance.step_V):
+        if bool(size.max() <= tolerance.step_V) and not rough:
             break
+        if stage.Y is None and bool(x_col.abs().max() <= half):
+            into.add_(pull)
+        else:
+            into = stage.into_rows(x, x_col.clamp_(-half, half))
+    x_col.clamp_(-half, half)
     x.add_(mid)
     point = Point(rows_at.abt, systems, rows_at.i, rows_at.dn_in)
     return (x[:, :rows], x[:, rows:], x_col.add_(mid)), point, (size, taken)
@@ -133,24 +141,22 @@ class _Rows(NamedTuple):
         return cls(*(x_in.new_empty(samples, parts * rows) for parts in (3, 2, 1, 2, 2)))
 
 
-def _linearize(stage: Compiled, inverters: Any, x_in: Tensor, x: Tensor, x_col: Tensor, rows_at: _Rows) -> None:
-    into = stage.into_rows(x, x_col)
-    linearize(*inverters, *(of.numpy() for of in (into, x_in, x, *rows_at)))
-
-
 def _start(
     stage: Compiled, inverters: Any, x_in: Tensor, loaded: LoadedVtc, near: Tensor, g: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """(x, x_col): columns go from mid-rail by the mean matrix of some samples, and rows to where these pull them; and
-    its inverse."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """(x, x_col): columns go from mid-rail by the mean matrix of some samples, and rows to where these pull them; what
+    flows into the rows then; the inverse of that matrix."""
     x = loaded.start(near, g)
     x_col = x.new_zeros(len(x), len(stage.S))
     some = x_in[:_SOME]
     rows_at = _Rows.of(some)
-    _linearize(stage, inverters, some, x[:_SOME], x_col[:_SOME], rows_at)
+    into = stage.into_rows(x[:_SOME], x_col[:_SOME])
+    linearize(*inverters, *(of.numpy() for of in (into, some, x, *rows_at)))
     inverse = inverse_of_mean(stage.crossbar, *rows_at.abt.tensor_split(3, 1)).nan_to_num_()
     x_col = (stage.into_columns(x, x_col) @ inverse.T).clamp_(-loaded.half_V, loaded.half_V)
-    return loaded.start(near, g, stage.into_rows(x, x_col).div_(stage.G)), x_col, inverse
+    into = stage.into_rows(x, x_col)
+    x = loaded.start(near, g, into / stage.G)
+    return x, x_col, into if stage.Y is None else stage.into_rows(x, x_col), inverse
 
 
 def _transistors(mismatch: Mismatch | None) -> tuple[Any, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -62,7 +64,7 @@ class CrossbarParameters(nn.Module):
 
     def forward(self) -> Conductances:
         span = self.g_max_S - self.g_min_S
-        g = Conductances(*(self.g_min_S + span * torch.sigmoid(theta) for theta in self._thetas()))
+        g = Conductances(*(_Logistic.apply(theta, self.g_min_S, span) for theta in self._thetas()))
         if self.ratios:
             rows = torch.cat([g.pos, g.neg, g.bias_pos[None], g.bias_neg[None]])
             scale = self.g_min_S / rows.amin(0)
@@ -85,3 +87,19 @@ class CrossbarParameters(nn.Module):
 
     def _thetas(self) -> tuple[nn.Parameter, ...]:
         return self.pos, self.neg, self.bias_pos, self.bias_neg
+
+
+class _Logistic(torch.autograd.Function):
+    """low + span sigmoid(theta), in as few passes over memory as can be."""
+
+    @staticmethod
+    def forward(ctx: Any, theta: Tensor, low: float, span: float) -> Tensor:
+        share = torch.sigmoid(theta)
+        ctx.save_for_backward(share)
+        ctx.span = span
+        return (share * span).add_(low)
+
+    @staticmethod
+    def backward(ctx: Any, up: Tensor) -> tuple[Tensor, None, None]:
+        (share,) = ctx.saved_tensors
+        return torch.ops.aten.sigmoid_backward(up, share).mul_(ctx.span), None, None

@@ -111,14 +111,15 @@ class _Linear:
         lu, pivots = torch.linalg.lu_factor(self.A)
         return lu, pivots
 
-    def solve(self, right: Tensor, *, transposed: bool = False) -> Tensor:
-        """A^-1 right, or A'^-1 right, [samples, columns]."""
+    def solve(self, right: Tensor, *, transposed: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """A^-1 right, or A'^-1 right, [samples, columns], and `to_rows` of it, of the adjoint if transposed."""
         if self.wide is not None:
             return self.wide.solve(right, transposed=transposed)
         if right.dtype == torch.float32 and right.device.type == "cpu":
-            return solve_systems(self.A, right, transposed=transposed)
-        found: Tensor = torch.linalg.lu_solve(*self.factors, right[..., None], adjoint=transposed)
-        return found[..., 0]
+            found = solve_systems(self.A, right, transposed=transposed)
+        else:
+            found = torch.linalg.lu_solve(*self.factors, right[..., None], adjoint=transposed)[..., 0]
+        return found, *(self.s.adjoint if transposed else self.s).to_rows(found)
 
 
 def _newton_step(
@@ -135,8 +136,7 @@ def _newton_step(
             F.sub_(v, alpha=stage.ground_S).add_(stage.i_ground)
     a, b, t, s = linear.a, linear.b, linear.t, linear.s
     from_n, from_p = a * F_n, torch.addcmul(b * F_p, t, F_n)
-    dv_col = linear.solve(F_c.add_(s.to_columns(from_n, from_p)))
-    pull_n, pull_p = s.to_rows(dv_col)
+    dv_col, pull_n, pull_p = linear.solve(F_c.add_(s.to_columns(from_n, from_p)))
     return from_n.addcmul_(a, pull_n), from_p.addcmul_(t, pull_n).addcmul_(b, pull_p), dv_col
 
 
@@ -242,8 +242,7 @@ class _SolveStage(torch.autograd.Function):
         if of_rows:  # as a rule the loss sees the columns alone
             up_n, up_p = (torch.zeros_like(v_n) if up is None else up for up in (up_n, up_p))
             right -= s.to_columns(a * up_n + t * up_p, b * up_p)
-        l_c = linear.solve(right, transposed=True)
-        from_n, from_p = s.to_rows(l_c)
+        l_c, from_n, from_p = linear.solve(right, transposed=True)
         if of_rows:
             from_n, from_p = from_n - up_n, from_p - up_p
         l_p = b * from_p

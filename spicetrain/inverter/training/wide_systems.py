@@ -17,7 +17,7 @@ from spicetrain.array.tangent import Tangent
 from spicetrain.inverter.training.small_systems import solve_with_pivots
 
 _STEPS = 12
-_NEAR = {torch.float32: 1e-4, torch.float64: 1e-11}  # of the right side
+_NEAR = {torch.float32: 3e-4, torch.float64: 1e-11}  # of the right side
 
 
 @dataclass(frozen=True)
@@ -33,43 +33,55 @@ class WideSystems:
     t: Tensor
     near_inverse: Tensor | None
 
-    def solve(self, right: Tensor, *, transposed: bool = False) -> Tensor:
-        """x [samples, columns] of A x = right, or of A' x = right. A singular one gives numbers that are not finite."""
-        none = torch.finfo(right.dtype).tiny
-        size = right.norm(dim=1, keepdim=True).clamp_(min=none)
-        residual, x = right / size, torch.zeros_like(right)
-        taken: list[tuple[Tensor, Tensor]] = []  # directions, and what A makes of them: of length 1, orthogonal
+    def solve(
+        self, right: Tensor, *, transposed: bool = False, near: float | None = None, near_V: float = 0.0
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """x [samples, columns] of A x = right, or of A' x = right, and `to_rows` of it, or the adjoint's. Not finite
+        where A is singular.
+
+        near    what may be left of the right side's length; None: 3e-4 in float32, 1e-11 in float64
+        near_V  or by how much x, in volts, may be off
+        """
+        s, tiny = self.s.adjoint if transposed else self.s, torch.finfo(right.dtype).tiny
+        size = right.norm(dim=1, keepdim=True).clamp_(min=tiny)
+        left, enough = right / size, near or _NEAR[right.dtype]
+        solution = torch.zeros_like(right), torch.zeros_like(self.a), torch.zeros_like(self.a)
+        taken: list[tuple[tuple[Tensor, ...], Tensor, Tensor]] = []
         for _ in range(_STEPS):
-            along = self._nearly_solved(residual, transposed)
-            image = self._times(along, transposed)
-            for earlier, its in taken:
-                share = (image * its).sum(1, keepdim=True)
-                image.addcmul_(share, its, value=-1)
-                along.addcmul_(share, earlier, value=-1)
-            length = image.norm(dim=1, keepdim=True).clamp_(min=none)
-            taken.append((along.div_(length), image.div_(length)))
-            share = (residual * image).sum(1, keepdim=True)
-            x.addcmul_(share, along)
-            residual.addcmul_(share, image, value=-1)
-            unsolved = ~(residual.norm(dim=1) <= _NEAR[right.dtype])
+            along = self._nearly_solved(left, transposed)
+            if near_V and bool((along * size).abs().max() <= near_V):
+                return solution
+            step = along, *s.to_rows(along)
+            image = self._image(s, *step, transposed)
+            for earlier, its_image, its_square in taken:
+                share = (image * its_image).sum(1, keepdim=True).div_(its_square)
+                for of, its in zip((image, *step), (its_image, *earlier), strict=True):
+                    of.addcmul_(share, its, value=-1)
+            square = image.square().sum(1, keepdim=True).clamp_(min=tiny)
+            share = (left * image).sum(1, keepdim=True).div_(square)
+            left.addcmul_(share, image, value=-1)
+            share.mul_(size)
+            for of, its in zip(solution, step, strict=True):
+                of.addcmul_(share, its)
+            unsolved = ~(left.norm(dim=1) <= enough)
             if not unsolved.any():
-                return x.mul_(size)
-        x.mul_(size)
+                return solution
+            taken.append((step, image, square))
+        x = solution[0]
         x[unsolved] = self._eliminated(unsolved, right[unsolved], transposed)
-        return x
+        return x, *s.to_rows(x)
 
     def _nearly_solved(self, right: Tensor, transposed: bool) -> Tensor:
         if self.near_inverse is None:
             return right / self.s.S
         return right @ (self.near_inverse if transposed else self.near_inverse.T)
 
-    def _times(self, y: Tensor, transposed: bool) -> Tensor:
-        s = self.s.adjoint if transposed else self.s
-        n, p = s.to_rows(y)
+    def _image(self, s: Tangent, y: Tensor, n: Tensor, p: Tensor, transposed: bool) -> Tensor:
+        """A y, or A' y, of n, p = s.to_rows(y)."""
         if transposed:
-            into_n, into_p = (self.a * n).addcmul_(self.t, p), p.mul_(self.b)
+            into_n, into_p = (self.a * n).addcmul_(self.t, p), self.b * p
         else:
-            into_n, into_p = self.a * n, p.mul_(self.b).addcmul_(self.t, n)
+            into_n, into_p = self.a * n, (self.b * p).addcmul_(self.t, n)
         return (s.S * y).sub_(s.to_columns(into_n, into_p))
 
     def _eliminated(self, them: Tensor, right: Tensor, transposed: bool) -> Tensor:
