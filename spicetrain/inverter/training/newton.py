@@ -52,14 +52,20 @@ def mismatch_gradient(
     return shift, torch.stack((l_m * n[0] / f_n, -l_m * p[0] / f_p)).sum_to_size(mismatch.factor.shape)
 
 
-def iterate(step: Callable[[Current], Tensor], inverters: Inverters, tolerance: Tolerance) -> tuple[Tensor, int]:
+def iterate(
+    step: Callable[[Current], Tensor], inverters: Inverters, tolerance: Tolerance, *, coarse: bool = True
+) -> tuple[Tensor, int]:
     """Newton steps on the coarse surface, then on the one that counts; `step` takes one, gives its size [samples]. The
-    last one's size, and how many there were."""
+    last one's size, and how many there were.
+
+    coarse  False: on the one that counts alone
+    """
     taken = 0
-    for current, enough, limit in (
+    phases = (
         (inverters.coarse, tolerance.coarse_step_V, tolerance.coarse_iterations),
         (inverters.current, tolerance.step_V, tolerance.iterations),
-    ):
+    )
+    for current, enough, limit in phases if coarse else phases[1:]:
         for _ in range(limit):
             size = step(current)
             taken += 1

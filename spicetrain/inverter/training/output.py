@@ -44,7 +44,7 @@ class _SolveOutput(torch.autograd.Function):
             return (v_out - before).abs_().amax(1)
 
         if given is None:
-            taken = iterate(step, inverters, tolerance)
+            taken = iterate(step, inverters, tolerance, coarse=not inverters.tables)  # which are as quick
         else:
             linearize(inverters.current)
             taken = v_in.new_zeros(len(v_in)), 0

@@ -111,7 +111,12 @@ def test_a_solution_is_as_near_as_is_asked(near_V: float, ptm90: Technology, mon
     s, right = tangent_of(ptm90, "ohmic"), right_side()
     abt = inverters_of(s, 0.5)
     taken, plain = [], WideSystems._image
-    monkeypatch.setattr(WideSystems, "_image", lambda *given: taken.append(1) or plain(*given))
+
+    def seen(*given: Any) -> Tensor:
+        taken.append(1)
+        return plain(*given)
+
+    monkeypatch.setattr(WideSystems, "_image", seen)
     systems = WideSystems(s, *abt, inverse_of_mean(s, *abt))
     exactly = systems.solve(right)[0]
     steps = len(taken)
@@ -150,7 +155,8 @@ def test_a_wide_stage_is_what_matrices_make_it(
         of = solve_stage(v_in, Conductances(*g), torch.stack([m_n, m_p], 1), inverters, EXACT, device=device)
         assert of.convergence.unconverged == 0
         voltages = [of.v_n, of.v_p, of.v_col]
-        weighted = sum((v * torch.linspace(-1, 1, v.shape[1], dtype=v.dtype)).square().sum() for v in voltages)
+        weights = (torch.linspace(-1, 1, v.shape[1], dtype=v.dtype) for v in voltages)
+        weighted = torch.stack([(v * w).square().sum() for v, w in zip(voltages, weights, strict=True)]).sum()
         return voltages, torch.autograd.grad(weighted, leaves)
 
     wide = solved()
