@@ -19,8 +19,8 @@ from torch import Tensor
 from spicetrain.inverter.training.tabulated import Current
 from spicetrain.rails import Rails
 
-_INPUTS, _LOADS, _PULLS = 129, 41, 17  # of which one is mid-rail
-_LOAD_RANGE = 1e-3, 10.0  # of the inverter's own largest slope
+_INPUTS, _LOADS, _PULLS = 129, 51, 17  # of which one is mid-rail
+_LOAD_RANGE = 1e-4, 10.0  # of the inverter's own largest slope; one that saturates has less than a thousandth of it
 _ZERO, _ONE, _NEXT = np.float32(0), np.float32(1), np.uint32(1)
 
 
