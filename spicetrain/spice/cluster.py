@@ -31,6 +31,7 @@ _CONNECT_S, _LOOK_S = 5.0, 2.0
 _SETTINGS = {
     "distributed.comm.timeouts.connect": f"{_CONNECT_S}s",
     "distributed.admin.large-graph-warning-threshold": "1TB",  # a network and its images are
+    "distributed.worker.profile.enabled": False,  # nobody looks at it, and it wakes a hundred times a second
     "distributed.worker.daemon": True,  # of a local cluster: gone with this process
 }
 
