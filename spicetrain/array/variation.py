@@ -78,6 +78,6 @@ def disturbed(
     g = programmed
     if s.drift is not None and time_s:
         g = s.drift.disturbed(g, wanted, normal("drift"), g_max_S, time_s).clip(min=least_S)
-    if s.read_noise is not None:
-        g = s.read_noise.disturbed(g, programmed, normal("read noise"), g_max_S, time_s)
-    return g.clip(min=least_S)
+    if s.read_noise is None:
+        return g
+    return s.read_noise.disturbed(g, programmed, normal("read noise"), g_max_S, time_s).clip(min=least_S)

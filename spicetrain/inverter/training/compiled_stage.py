@@ -6,8 +6,9 @@ those of both rows of a pair lie side by side: x = (x_n, x_p) [samples, 2 rows].
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from spicetrain.array.tangent import WIDE, matrix_of
 from spicetrain.inverter.surrogates.current_surface import Mismatch
 from spicetrain.inverter.training.kernels import Table, linearize, move
 from spicetrain.inverter.training.loaded_start import LoadedVtc
-from spicetrain.inverter.training.newton import Tolerance, unshifted
+from spicetrain.inverter.training.newton import Tolerance, mean_shift
 from spicetrain.inverter.training.small_systems import solve_systems
 from spicetrain.inverter.training.wide_systems import WideSystems, inverse_of_mean
 from spicetrain.rails import Rails
@@ -93,8 +94,8 @@ def newton(
     mid, half = rails.mid_V, rails.half_swing_V
     x_in, m = v_in.detach() - mid, m.detach().contiguous()
     inverters = tables[0], tables[-1], *_transistors(mismatch), m.numpy(), stage.G.numpy()
-    near = unshifted(x_in, None if mismatch is None else mismatch.of(0))
-    x, x_col, into, inverse = _start(stage, inverters, x_in, loaded, near, stage.G / m.flatten())
+    start = partial(loaded.start, x_in, stage.G / m.flatten(), shift=mean_shift(mismatch))
+    x, x_col, into, inverse = _start(stage, inverters, x_in, start, half)
     rows_at, size, taken = _Rows.of(x_in), x.new_empty(len(x)), 0
     while taken < tolerance.coarse_iterations + tolerance.iterations:
         linearize(*inverters, *(of.numpy() for of in (into, x_in, x, *rows_at)))
@@ -142,20 +143,20 @@ class _Rows(NamedTuple):
 
 
 def _start(
-    stage: Compiled, inverters: Any, x_in: Tensor, loaded: LoadedVtc, near: Tensor, g: Tensor
+    stage: Compiled, inverters: Any, x_in: Tensor, start: Callable[..., Tensor], half: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """(x, x_col): columns go from mid-rail by the mean matrix of some samples, and rows to where these pull them; what
     flows into the rows then; the inverse of that matrix."""
-    x = loaded.start(near, g)
+    x = start()
     x_col = x.new_zeros(len(x), len(stage.S))
     some = x_in[:_SOME]
     rows_at = _Rows.of(some)
     into = stage.into_rows(x[:_SOME], x_col[:_SOME])
     linearize(*inverters, *(of.numpy() for of in (into, some, x, *rows_at)))
     inverse = inverse_of_mean(stage.crossbar, *rows_at.abt.tensor_split(3, 1)).nan_to_num_()
-    x_col = (stage.into_columns(x, x_col) @ inverse.T).clamp_(-loaded.half_V, loaded.half_V)
+    x_col = (stage.into_columns(x, x_col) @ inverse.T).clamp_(-half, half)
     into = stage.into_rows(x, x_col)
-    x = loaded.start(near, g, into / stage.G)
+    x = start(into / stage.G)
     return x, x_col, into if stage.Y is None else stage.into_rows(x, x_col), inverse
 
 

@@ -32,15 +32,18 @@ class LoadedVtc:
     half_V: float
     log_g: tuple[float, float]
 
-    def start(self, x_in: Tensor, g: Tensor, pull: Tensor | None = None) -> Tensor:
+    def start(self, x_in: Tensor, g: Tensor, pull: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
         """(v_n, v_p) side by side [samples, 2 rows] from mid-rail, behind x_in [samples, rows]; driving g [2 rows]
-        siemens a finger, to `pull` [samples, 2 rows] from mid-rail; None: to mid-rail."""
+        siemens a finger, to `pull` [samples, 2 rows] from mid-rail; None: to mid-rail. shift [2 (first, second
+        inverter), samples or 1, rows or 1]: by how much later they switch, volts."""
         low, high = self.log_g
         loads = self.values.shape[2] - 1
         at = ((g.log() - low) * (loads / (high - low))).clamp(0, loads)
         found = x_in.new_empty(len(x_in), len(g))
         pulled = x_in.new_empty(0, len(g)) if pull is None else pull
-        _start(self.values, np.float32(self.half_V), at.numpy(), x_in.numpy(), pulled.numpy(), found.numpy())
+        of = x_in.new_zeros(2, 1, 1) if shift is None else shift
+        given = (at, x_in, pulled, of, found)
+        _start(self.values, np.float32(self.half_V), *(numbers.numpy() for numbers in given))
         return found
 
 
@@ -62,7 +65,7 @@ def loaded_vtc(current: Current, rails: Rails) -> LoadedVtc:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _start(values: Any, half: Any, at: Any, x_in: Any, pull: Any, found: Any) -> None:
+def _start(values: Any, half: Any, at: Any, x_in: Any, pull: Any, shift: Any, found: Any) -> None:
     """pull [samples, 2 rows]; of no samples: mid-rail, the middle of the planes."""
     pulls, inputs, loads = values.shape
     samples, rows = x_in.shape
@@ -73,11 +76,13 @@ def _start(values: Any, half: Any, at: Any, x_in: Any, pull: Any, found: Any) ->
     for q in range(2 * rows):
         b = min(max(np.int32(at[q]), np.int32(0)), np.int32(loads - 2))  # at may be no number
         first[q], y[q] = b + np.int32(0 if pulled else pulls // 2) * plane, at[q] - np.float32(b)
+    of_samples, of_rows = shift.shape[1], shift.shape[2]
     for s in range(samples):
         for of_pair in range(2):
             for r in range(rows):
                 q = of_pair * rows + r
-                x = ((found[s, r] if of_pair else x_in[s, r]) + half) * per_x
+                later = shift[of_pair, min(s, of_samples - 1), min(r, of_rows - 1)]
+                x = ((found[s, r] if of_pair else x_in[s, r]) - later + half) * per_x
                 a = min(max(np.int32(x), np.int32(0)), np.int32(inputs - 2))
                 k, x = first[q] + a * np.int32(loads), x - np.float32(a)
                 if pulled:

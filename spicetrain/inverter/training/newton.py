@@ -32,9 +32,15 @@ class Tolerance:
 EXACT = Tolerance(step_V=1e-9, iterations=30)
 
 
+def mean_shift(mismatch: Mismatch | None) -> Tensor | None:
+    """By how much later inverters switch, about, volts: of both transistors, which conduct alike there."""
+    return None if mismatch is None else mismatch.shift.detach().mean(0)
+
+
 def unshifted(v_in: Tensor, mismatch: Mismatch | None = None) -> Tensor:
     """Where an inverter without mismatch would be about as far: to start from."""
-    return v_in if mismatch is None else v_in - mismatch.shift.mean(0)
+    shift = mean_shift(mismatch)
+    return v_in if shift is None else v_in - shift
 
 
 def mismatch_gradient(

@@ -45,7 +45,14 @@ from spicetrain.inverter.surrogates.current_surface import Mismatch
 from spicetrain.inverter.training.compiled_stage import Compiled, newton
 from spicetrain.inverter.training.inverters import Inverters
 from spicetrain.inverter.training.loaded_start import LoadedVtc
-from spicetrain.inverter.training.newton import Tolerance, convergence_of, iterate, mismatch_gradient, unshifted
+from spicetrain.inverter.training.newton import (
+    Tolerance,
+    convergence_of,
+    iterate,
+    mean_shift,
+    mismatch_gradient,
+    unshifted,
+)
 from spicetrain.inverter.training.small_systems import solve_systems
 from spicetrain.inverter.training.tabulated import Current
 from spicetrain.inverter.training.voltages import Convergence
@@ -165,15 +172,16 @@ def _newton(
 
 
 def _start(stage: _Stage, inverters: Inverters, v_in: Tensor) -> tuple[Tensor, Tensor]:
-    first, second = ([mismatch.of(which) for mismatch in stage.mismatch] for which in (0, 1))
     if inverters.loaded is None:
+        first, second = ([mismatch.of(which) for mismatch in stage.mismatch] for which in (0, 1))
         v_n = inverters.vtc(unshifted(v_in, *first))
         return v_n, inverters.vtc(unshifted(v_n, *second))
     mid = inverters.rails.mid_V
     rows_at = v_in.new_full((1, v_in.shape[1]), mid)
     s = stage.crossbar.tangent(rows_at, rows_at, stage.crossbar.floating(rows_at, rows_at))
     g = torch.cat((s.G_n.flatten(), s.G_p.flatten())).add_(stage.ground_S).div_(torch.cat((stage.m_n, stage.m_p)))
-    v_n, v_p = inverters.loaded.start(unshifted(v_in - mid, *first), g).add_(mid).tensor_split(2, 1)
+    shift = mean_shift(stage.mismatch[0]) if stage.mismatch else None
+    v_n, v_p = inverters.loaded.start(v_in - mid, g, shift=shift).add_(mid).tensor_split(2, 1)
     return v_n, v_p
 
 

@@ -167,6 +167,30 @@ def test_the_start_carries_its_load() -> None:
     assert bool(found[1, 0].isnan()) and bool(found[1, 1].isfinite())
 
 
+def test_the_start_knows_that_both_inverters_of_a_pair_switch_later() -> None:
+    """v_out = -2 (v_in - later) s / (s + g), twice."""
+    s, rails = 1e-4, Rails(vdd_V=0.5, vss_V=-0.5)
+    start = loaded_vtc(lambda v_in, v_out: (-s * (2 * v_in + v_out), 0 * v_in, 0 * v_out - s), rails)
+    g, x_in = torch.tensor([2e-5, 1e-4, 3e-5, 5e-5]), torch.tensor([[0.05, -0.03], [0.0, 0.08]])
+    first, second = torch.tensor([[0.02, -0.01], [0.03, 0.0]]), torch.tensor([[-0.04, 0.03], [0.01, 0.02]])
+    n = -2 * (x_in - first) * s / (s + g[:2])
+    p = -2 * (n - second) * s / (s + g[2:])
+    found = start.start(x_in, g, shift=torch.stack((first, second)))
+    torch.testing.assert_close(found, torch.cat((n, p), 1), rtol=0, atol=2e-3)
+    one = start.start(x_in, g, shift=torch.full((2, 1, 1), 0.02))
+    every = start.start(x_in, g, shift=torch.full((2, 2, 2), 0.02))
+    assert torch.equal(one, every)
+
+
+def test_three_steps_are_enough_with_mismatch(ptm90: Technology, inverters: dict) -> None:
+    v_in, g, m = stage_of(ptm90, 40, 8)
+    shift = random_mismatch(2, SAMPLES, 40).shift.float() / 1.5
+    mismatch = Mismatch(shift.mean(0, keepdim=True).expand_as(shift).contiguous(), None)
+    given = v_in.float(), Conductances(*(x.float() for x in g)), m.float(), inverters[torch.float32][1], CLOSE
+    convergence = solve_stage(*given, mismatch=mismatch).convergence
+    assert convergence.iterations <= 3 and convergence.unconverged == 0
+
+
 @pytest.mark.parametrize("n", [1, 3, 10, 24, 25])
 def test_small_systems(n: int) -> None:
     """Also those that need pivots: a permutation of the columns puts what is large off the diagonal."""
