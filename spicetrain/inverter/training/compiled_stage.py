@@ -98,6 +98,8 @@ def newton(
     x, x_col, into, inverse = _start(stage, inverters, x_in, start, half)
     rows_at, size, taken = _Rows.of(x_in), x.new_empty(len(x)), 0
     while taken < tolerance.coarse_iterations + tolerance.iterations:
+        if stage.Y is not None:  # by which rows see each other
+            into = stage.into_rows(x, x_col)
         linearize(*inverters, *(of.numpy() for of in (into, x_in, x, *rows_at)))
         into_columns, rough = stage.into_columns(rows_at.moved, x_col), columns > WIDE and not taken
         systems: Tensor | WideSystems
@@ -116,7 +118,7 @@ def newton(
         taken += 1
         if bool(size.max() <= tolerance.step_V) and not rough:
             break
-        if stage.Y is None and bool(x_col.abs().max() <= half):
+        if bool(x_col.abs().max() <= half):
             into.add_(pull)
         else:
             into = stage.into_rows(x, x_col.clamp_(-half, half))
@@ -146,7 +148,7 @@ def _start(
     stage: Compiled, inverters: Any, x_in: Tensor, start: Callable[..., Tensor], half: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """(x, x_col): columns go from mid-rail by the mean matrix of some samples, and rows to where these pull them; what
-    flows into the rows then; the inverse of that matrix."""
+    flows into the rows; the inverse of that matrix."""
     x = start()
     x_col = x.new_zeros(len(x), len(stage.S))
     some = x_in[:_SOME]
@@ -156,8 +158,7 @@ def _start(
     inverse = inverse_of_mean(stage.crossbar, *rows_at.abt.tensor_split(3, 1)).nan_to_num_()
     x_col = (stage.into_columns(x, x_col) @ inverse.T).clamp_(-half, half)
     into = stage.into_rows(x, x_col)
-    x = start(into / stage.G)
-    return x, x_col, into if stage.Y is None else stage.into_rows(x, x_col), inverse
+    return start(into / stage.G), x_col, into, inverse
 
 
 def _transistors(mismatch: Mismatch | None) -> tuple[Any, Any]:

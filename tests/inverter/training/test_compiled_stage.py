@@ -191,6 +191,13 @@ def test_three_steps_are_enough_with_mismatch(ptm90: Technology, inverters: dict
     assert convergence.iterations <= 3 and convergence.unconverged == 0
 
 
+@pytest.mark.parametrize(("columns", "steps"), [(24, 1), (25, 2)])
+def test_a_rough_first_step_is_never_the_last(columns: int, steps: int, ptm90: Technology, inverters: dict) -> None:
+    v_in, g, m = stage_of(ptm90, 5, columns)
+    given = v_in.float(), Conductances(*(x.float() for x in g)), m.float(), inverters[torch.float32][0]
+    assert solve_stage(*given, Tolerance(step_V=1.0)).convergence.iterations == steps
+
+
 @pytest.mark.parametrize("n", [1, 3, 10, 24, 25])
 def test_small_systems(n: int) -> None:
     """Also those that need pivots: a permutation of the columns puts what is large off the diagonal."""

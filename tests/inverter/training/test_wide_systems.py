@@ -126,6 +126,33 @@ def test_a_solution_is_as_near_as_is_asked(near_V: float, ptm90: Technology, mon
     assert 1e-5 < float(off) < 0.1
 
 
+@pytest.mark.parametrize("near", [1e-2, 1e-5, 1e-8])
+def test_no_more_steps_are_taken_than_krylovs_space_needs(
+    near: float, ptm90: Technology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Least squares over the space of M r, M A M r, ..., M the diagonal's inverse, leave as little as can be left."""
+    s, right = tangent_of(ptm90, "ohmic"), right_side()
+    abt = inverters_of(s, 8.0)
+    A, M, needed = made(s, *abt), torch.diag(1 / s.S), []
+    for matrix, of in zip(A, right, strict=True):
+        space = torch.empty(COLUMNS, 0, dtype=of.dtype)
+        left, v = of, of
+        while left.norm() > near * of.norm():
+            space = torch.linalg.qr(torch.cat((space, (M @ v)[:, None]), 1))[0]
+            left = of - matrix @ space @ torch.linalg.lstsq(matrix @ space, of[:, None]).solution[:, 0]
+            v = matrix @ space[:, -1]
+        needed.append(space.shape[1])
+    taken, plain = [], WideSystems._image
+
+    def seen(*given: Any) -> Tensor:
+        taken.append(1)
+        return plain(*given)
+
+    monkeypatch.setattr(WideSystems, "_image", seen)
+    WideSystems(s, *abt, None).solve(right, near=near)
+    assert len(taken) == max(needed) > 1
+
+
 def test_a_sample_that_is_no_number_stays_by_itself(ptm90: Technology) -> None:
     s = tangent_of(ptm90, "ohmic", torch.float32)
     a, b, t = (of.float() for of in inverters_of(s, 0.5))
@@ -136,7 +163,8 @@ def test_a_sample_that_is_no_number_stays_by_itself(ptm90: Technology) -> None:
         assert of.isfinite().all(1).tolist() == [True, True, False, True, True]
 
 
-def test_nothing_to_solve_is_solved_by_nothing(ptm90: Technology) -> None:
+def test_nothing_to_solve_is_solved_by_nothing(ptm90: Technology, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(WideSystems, "_eliminated", None)
     s = tangent_of(ptm90, "ohmic", torch.float32)
     a, b, t = (of.float() for of in inverters_of(s, 0.5))
     for of in WideSystems(s, a, b, t, None).solve(torch.zeros(SAMPLES, COLUMNS)):
