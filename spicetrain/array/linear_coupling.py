@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
-from spicetrain.array.tangent import WIDE, Gradients, Tangent, matrix_at, matrix_of, outer_products
+from spicetrain.array.tangent import WIDE, Gradients, Tangent, matrix_by_products, matrix_of, outer_products
 from spicetrain.array.wired import WiredCrossbar
 from spicetrain.rails import Rails
 
@@ -37,8 +37,7 @@ class _Linear(Tangent):
 
     def matrix(self, a: Tensor, b: Tensor, t: Tensor, *, rough: bool) -> Tensor:
         if len(self.S) > WIDE:
-            slopes = (self.T_n, self.T_p), (self.b_n, self.b_p), self.S
-            return torch.stack([matrix_at(*of, *slopes) for of in zip(a, b, t, strict=True)])
+            return matrix_by_products(a, b, t, (self.T_n, self.T_p), (self.b_n, self.b_p), self.S)
         return matrix_of(torch.cat([a, b, t], dim=1), self.outer, self.S)
 
 

@@ -82,10 +82,10 @@ def matrix_of(abt: Tensor, outer: Tensor, S: Tensor) -> Tensor:
     return A
 
 
-def matrix_at(
+def matrix_by_products(
     a: Tensor, b: Tensor, t: Tensor, columns: tuple[Tensor, Tensor], rows: tuple[Tensor, Tensor], S: Tensor
 ) -> Tensor:
-    """`Tangent.matrix` of one sample, [columns, columns]; slopes as in `outer_products`."""
+    """The same without a table, which grows with the square of the columns; slopes as in `outer_products`."""
     (to_n, to_p), (from_n, from_p) = columns, rows
-    from_both = torch.addcmul(b[:, None] * from_p, t[:, None], from_n)
-    return torch.diag(S).sub_(to_n.T @ (a[:, None] * from_n)).sub_(to_p.T @ from_both)
+    from_both = torch.addcmul(b[:, :, None] * from_p, t[:, :, None], from_n)
+    return torch.diag(S) - to_n.T @ (a[:, :, None] * from_n) - to_p.T @ from_both
