@@ -178,7 +178,8 @@ def test_a_torch_whose_libraries_do_not_load(monkeypatch: pytest.MonkeyPatch) ->
         raise OSError("libgomp.so.1: cannot open shared object file")
 
     monkeypatch.setattr("ctypes.CDLL", load)
-    assert _torch()[0] == Finding("torch", "ok", torch.__version__)  # an import of it found them elsewhere, and has the last word
+    found = _torch()[0]
+    assert found == Finding("torch", "ok", torch.__version__)  # an import found them elsewhere, and has the last word
     (path,) = loaded
     assert Path(path).is_file()
     monkeypatch.setattr("builtins.__import__", partial(_without_torch, builtins.__import__))
