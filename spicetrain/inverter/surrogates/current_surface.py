@@ -32,6 +32,7 @@ Currents = tuple[Tensor, Tensor, Tensor]
 """(i in A, di/dv_in, di/dv_out in S), of one shape."""
 
 _CHUNK = 8192  # points at a time: what a layer holds of them stays in the processor's cache
+_LARGE_CHUNK = 2**20  # elsewhere: half a GB
 _EXACT = 40.0  # softplus beyond this is its argument to the last digit of float64; torch's own 20 is not
 
 
@@ -177,7 +178,7 @@ class _SupplyCurrents(torch.autograd.Function):
 
 def _transistors(surface: CurrentSurface, v_in: Tensor, v_out: Tensor) -> tuple[Currents, Currents]:
     """For n and p: (I_t, dI_t/dv_in, dI_t/dv_out), [points] each; v_in [points], or of each transistor [2, points]."""
-    chunk = _CHUNK if v_out.device.type == "cpu" else max(v_out.numel(), 1)
+    chunk = _CHUNK if v_out.device.type == "cpu" else _LARGE_CHUNK
     pieces = zip(v_in.split(chunk, -1), v_out.split(chunk), strict=True)
     parts = [_transistors_in_cache(surface, *piece) for piece in pieces]
     values = parts[0] if len(parts) == 1 else tuple(torch.cat(part, 1) for part in zip(*parts, strict=True))
