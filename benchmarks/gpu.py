@@ -41,9 +41,7 @@ def main() -> None:
     arguments = parser("gpu", __doc__)
     arguments.add_argument("--layers", type=int, nargs="+", default=SHAPE, help="default: %(default)s")
     arguments.add_argument("--batch", type=int, default=256, help="default: %(default)s")
-    arguments.add_argument(
-        "--steps", type=int, default=50, help="between two looks at the clock (default: %(default)s)"
-    )
+    arguments.add_argument("--steps", type=int, default=50, help="between looks at the clock (default: %(default)s)")
     arguments.add_argument("--rounds", type=int, default=5, help="of all jobs, in turn (default: %(default)s)")
     arguments.add_argument("--chips", type=int, default=100, help="default: %(default)s")
     arguments.add_argument("--images", type=int, default=1000, help="of each chip (default: %(default)s)")
@@ -52,7 +50,7 @@ def main() -> None:
     technology, surface = circuit(None)
     devices = [torch.device(name) for name in ("cpu", "cuda") if name == "cpu" or torch.cuda.is_available()]
     found = {device.type: on(device, technology, surface, options) for device in devices}
-    rows = {}
+    rows: dict[str, str] = {}
     for name, of in found.items():
         rows |= {f"{name}: {kind} step": f"{seconds * 1e3:.2f} ms" for kind, seconds in of["step_s"].items()}
         rows |= {f"{name}: kcl / mlp": f"{of['ratio']:.2f}", f"{name}: chips a second": f"{of['chips_per_s']:.1f}"}
@@ -88,7 +86,7 @@ def on(device: torch.device, technology: Technology, surface: CurrentSurface, op
     images = rng.random((options.images, layers[0]), dtype=np.float32)
     population = Population(
         network(None, technology, layers), Conditions(technology, technology), surrogates,
-        require_statistics(technology, VariationSettings(programming=PROGRAMMING)),
+        require_statistics(technology, VariationSettings(mismatch=0.0, programming=PROGRAMMING)),
         images, rng.integers(layers[-1], size=options.images), device,
     )  # fmt: skip
     chips = [population.chip(number) for number in range(options.chips)]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from compare.small import finished
 from spiking.test_run import TOML, circuit_toml
 from tiny import PLAN
@@ -23,6 +24,7 @@ SCRIPTS = (
     "characterization_share",
     "chips",
     "cluster",
+    "gpu",
     "larger",
     "memory_and_start",
     "mesh",
@@ -90,6 +92,15 @@ def test_cost_over_size(tmp_path: Path) -> None:
     assert coupled["couplings"] == 2 * (5 * 4 + 4 * 10) and coupled["multiplications"] == 2 * (5 * 4**2 + 4 * 10**2)
     assert coupled["deck_s"] > 0 and 0 <= coupled["eliminate_s"] < coupled["ngspice_s"] and coupled["iterations"] > 4
     assert (tmp_path / "result.png").exists()
+
+
+def test_a_gpu_beside_the_cpu_or_the_cpu_alone(tmp_path: Path) -> None:
+    tiny = ("--layers", "6", "5", "3", "--batch", "8", "--steps", "2", "--rounds", "1", "--chips", "3", "--images", "4")
+    devices = result_of("gpu", tmp_path, *tiny)["devices"]
+    assert list(devices) == (["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"])
+    for found in devices.values():
+        assert found["ratio"] == pytest.approx(found["step_s"]["kcl"] / found["step_s"]["mlp"])
+        assert found["chips_per_s"] > 0 and found["unconverged"] == 0
 
 
 def test_memory_and_start(tmp_path: Path) -> None:

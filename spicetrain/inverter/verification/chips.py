@@ -149,10 +149,8 @@ def accuracies(population: Population, simulator: Simulator, chips: Sequence[int
     """Per chip: accuracy; extrapolated (gates shifted out of the measured domain). For a worker, in float32."""
     with at_most_threads(simulator.cores):
         built = [population.chip(number) for number in chips]
-        return {
-            "accuracy": population.accuracies(built),
-            "extrapolated": [_extrapolated(population, chip) for chip in built],
-        }
+        extrapolated = [_extrapolated(population, chip) for chip in built]
+        return {"accuracy": population.accuracies(built), "extrapolated": extrapolated}
 
 
 def verify_chips(

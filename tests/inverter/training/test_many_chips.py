@@ -29,7 +29,7 @@ from spicetrain.verification.conditions import Conditions
 from .circuits import EXACT, random_crossbar, random_network
 
 IMAGES = 7
-VARIATIONS = ({"mismatch": 1.0, "programming": 0.1}, {"programming": 0.2}, {"mismatch": 1.0})
+VARIATIONS = ({"mismatch": 1.0, "programming": 0.1}, {"mismatch": 0.0, "programming": 0.2}, {"mismatch": 1.0})
 
 
 @pytest.fixture
