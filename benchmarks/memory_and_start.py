@@ -48,15 +48,22 @@ def main() -> None:
     arguments.add_argument("--experiments", nargs="*", default=experiments, help="default: %(default)s")
     arguments.add_argument("--rooms", nargs="+", choices=ROOMS, default=ROOMS, help="in this order (default: all)")
     arguments.add_argument("--epochs", type=int, default=1, help="of training (default: %(default)s)")
-    arguments.add_argument("--images", type=int, default=100, help="verified (default: %(default)s)")
+    images: dict[str, Any] = {
+        "nargs": "+",
+        "type": int,
+        "help": "an experiment, the last for all others (default: %(default)s)",
+    }
+    arguments.add_argument("--images", default=[100, 10], **images)
     arguments.add_argument("--chips", type=int, default=20, help="predicted (default: %(default)s)")
-    arguments.add_argument("--chips-images", type=int, default=1000, help="of each chip (default: %(default)s)")
+    arguments.add_argument("--chips-images", default=[1000, 100], **images)
     arguments.add_argument("--workers", type=int, default=2, help="of ngspice (default: %(default)s)")
     arguments.add_argument("--every-s", type=float, default=0.05, help="memory is looked at (default: %(default)s)")
     options = arguments.parse_args()
     starts = started(options.rounds)
     with empty_cache() as folder:
-        rooms = {name: rooms_of(name, folder / Path(name).stem, options) for name in options.experiments}
+        rooms = {
+            name: rooms_of(name, i, folder / Path(name).stem, options) for i, name in enumerate(options.experiments)
+        }
     rows = {f"start, {name}": told_start(name, starts) for name in starts}
     rows |= {f"{name}, {room}": told(found) for name, of in rooms.items() for room, found in of.items()}
     trained = [peak_B(of["train"]) for of in rooms.values() if "train" in of]
@@ -82,9 +89,10 @@ def started(rounds: int) -> dict[str, float]:
     return {name: median(values) for name, values in alternate(jobs, rounds).items()}
 
 
-def rooms_of(experiment: str, folder: Path, options: argparse.Namespace) -> dict[str, Room]:
+def rooms_of(experiment: str, number: int, folder: Path, options: argparse.Namespace) -> dict[str, Room]:
     """Every room, in the order of a run."""
     settings = vars(options) | {"experiment": experiment, "folder": folder}
+    settings |= {name: settings[name][: number + 1][-1] for name in ("images", "chips_images")}
     return {room: peak(command(ROOMS[room], **settings), options.every_s) for room in options.rooms}
 
 
