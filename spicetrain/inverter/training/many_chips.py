@@ -1,4 +1,4 @@
-"""Many chips of a network predicted at once: what a GPU is for. On a CPU one after the other is as fast."""
+"""Many chips of a network predicted at once, for a GPU. A CPU has its compiled steps, and takes one after the other."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spicetrain.training.common import require_unit_inputs
 from spicetrain.training.settings import NoSettings
 
 AT_ONCE = 2**15
-"""Chips x images. A sample of 784-100-10 takes some 30 kB, and what is in the middle of the surface's MLP."""
+"""Chips x images: of 784-100-10 in float32 1.2 GB, 36 kB each, measured on a CPU."""
 
 
 def takes_many(circuit: FittedCircuit) -> bool:

@@ -39,7 +39,7 @@ UNREAD = Tolerance(coarse_iterations=6, iterations=2, fixed=True)  # 784-100-10 
 
 
 def tolerance_on(device: torch.device) -> Tolerance:
-    """Of a training."""
+    """Of a training, and of many chips."""
     return Tolerance() if device.type == "cpu" else UNREAD
 
 
