@@ -11,7 +11,6 @@ import shutil
 import sys
 import sysconfig
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -176,9 +175,9 @@ def _pyspice() -> list[Finding]:
 def _torch() -> list[Finding]:
     try:
         version, cuda = _torch_that_loads()
+        return [Finding("torch", "ok", version), Finding("GPU", "ok", _gpu(cuda))]
     except (ImportError, OSError) as error:  # OSError: a shared library of it does not load
         return [Finding("torch", "lack", f"cannot be imported: {error}", _reinstall("torch"))]
-    return [Finding("torch", "ok", version), Finding("GPU", "ok", _gpu(cuda))]
 
 
 def _torch_that_loads() -> tuple[str, str | None]:
@@ -200,13 +199,14 @@ def _gpu(cuda: str | None) -> str:
     """What a torch built for `cuda` sees; it is asked only where there is a driver to see one by."""
     if cuda is None:
         return "not used: this torch is built for the CPU, which is enough"
-    with suppress(OSError):
+    none = "none found, and none is needed"
+    try:
         ctypes.CDLL(_CUDA_DRIVER)
-        import torch
+    except OSError:
+        return none
+    import torch
 
-        if torch.cuda.is_available():
-            return f"{torch.cuda.get_device_name()} (CUDA {cuda})"
-    return "none found, and none is needed"
+    return f"{torch.cuda.get_device_name()} (CUDA {cuda})" if torch.cuda.is_available() else none
 
 
 def _cluster() -> list[Finding]:
