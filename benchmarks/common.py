@@ -60,12 +60,13 @@ def empty_cache() -> Iterator[Path]:
                 os.environ["SPICETRAIN_CACHE"] = before
 
 
-def finish(out: Path, title: str, rows: Mapping[str, str], result: dict[str, Any], met: bool) -> None:
-    """Print the table and write the result with the machine it was measured on. A missed target is said, not raised."""
+def finish(out: Path, title: str, rows: Mapping[str, str], result: dict[str, Any], met: bool | None) -> None:
+    """Print the table and write the result with the machine it was measured on. A missed target is said, not raised;
+    None: what it needs is not on this machine."""
     table = Table("figure", "value", title=title)
     for name, value in rows.items():
         table.add_row(name, value)
-    table.add_row("target", "met" if met else "MISSED")
+    table.add_row("target", {True: "met", False: "MISSED", None: "not measured"}[met])
     console = Console()
     console.print(table)
     out.parent.mkdir(parents=True, exist_ok=True)

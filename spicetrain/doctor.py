@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import importlib.util
 import os
 import platform
+import runpy
 import shutil
 import sys
+import sysconfig
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -40,6 +44,7 @@ _RC = Deck(
 )
 _RC_OFF_V = 1e-3
 """ngspice 39 is off by 7 uV; a wrong element, or a time in another unit, by a tenth of a volt."""
+_CUDA_DRIVER = "libcuda.so.1"
 _LEAST_CACHE_GIB, _LEAST_RUNS_GIB = 1.0, 2.0
 _KLU_ADVICE = (
     "Only large flat arrays need it, crossbars with wires above all: without it an image of "
@@ -169,15 +174,39 @@ def _pyspice() -> list[Finding]:
 
 def _torch() -> list[Finding]:
     try:
-        import torch
+        version, cuda = _torch_that_loads()
+        return [Finding("torch", "ok", version), Finding("GPU", "ok", _gpu(cuda))]
     except (ImportError, OSError) as error:  # OSError: a shared library of it does not load
         return [Finding("torch", "lack", f"cannot be imported: {error}", _reinstall("torch"))]
-    found = Finding("torch", "ok", torch.__version__)
-    if torch.cuda.is_available():
-        return [found, Finding("GPU", "ok", f"{torch.cuda.get_device_name()} (CUDA {torch.version.cuda})")]
-    if torch.version.cuda is None:
-        return [found, Finding("GPU", "ok", "not used: this torch is built for the CPU, which is enough")]
-    return [found, Finding("GPU", "ok", "none found, and none is needed")]
+
+
+def _torch_that_loads() -> tuple[str, str | None]:
+    """Its version and the CUDA it is built for. ImportError, OSError where torch cannot be imported: looked for in its
+    shared libraries, as an import of all of it takes seconds."""
+    spec = importlib.util.find_spec("torch")
+    if spec is None or spec.origin is None:
+        raise ImportError("it is not installed")
+    folder = Path(spec.origin).parent
+    try:
+        ctypes.CDLL(str(folder / f"_C{sysconfig.get_config_var('EXT_SUFFIX')}"))
+    except OSError:
+        import torch  # noqa: F401  # it looks for its libraries in more places: what it raises is the answer
+    built = runpy.run_path(str(folder / "version.py"))
+    return built["__version__"], built["cuda"]
+
+
+def _gpu(cuda: str | None) -> str:
+    """What a torch built for `cuda` sees; it is asked only where there is a driver to see one by."""
+    if cuda is None:
+        return "not used: this torch is built for the CPU, which is enough"
+    none = "none found, and none is needed"
+    try:
+        ctypes.CDLL(_CUDA_DRIVER)
+    except OSError:
+        return none
+    import torch
+
+    return f"{torch.cuda.get_device_name()} (CUDA {cuda})" if torch.cuda.is_available() else none
 
 
 def _cluster() -> list[Finding]:

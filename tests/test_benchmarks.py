@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from compare.small import finished
 from spiking.test_run import TOML, circuit_toml
+from tiny import PLAN
+from tiny import TOML as SMALL
 
 from spicetrain.cli import main
 from spicetrain.storage import read_json
@@ -21,7 +24,9 @@ SCRIPTS = (
     "characterization_share",
     "chips",
     "cluster",
+    "gpu",
     "larger",
+    "memory_and_start",
     "mesh",
     "peers",
     "spiking_exploration",
@@ -86,6 +91,30 @@ def test_cost_over_size(tmp_path: Path) -> None:
     assert whole["couplings"] == 2 * 5 * 3 and whole["memory_B"] > 1e7 and whole["ngspice_B"] > 1e6
     assert coupled["couplings"] == 2 * (5 * 4 + 4 * 10) and coupled["multiplications"] == 2 * (5 * 4**2 + 4 * 10**2)
     assert coupled["deck_s"] > 0 and 0 <= coupled["eliminate_s"] < coupled["ngspice_s"] and coupled["iterations"] > 4
+    assert (tmp_path / "result.png").exists()
+
+
+def test_a_gpu_beside_the_cpu_or_the_cpu_alone(tmp_path: Path) -> None:
+    tiny = ("--layers", "6", "5", "3", "--batch", "8", "--steps", "2", "--rounds", "1", "--chips", "3", "--images", "4")
+    devices = result_of("gpu", tmp_path, *tiny)["devices"]
+    assert list(devices) == (["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"])
+    for found in devices.values():
+        assert found["ratio"] == pytest.approx(found["step_s"]["kcl"] / found["step_s"]["mlp"])
+        assert found["chips_per_s"] > 0 and found["unconverged"] == 0
+
+
+def test_memory_and_start(tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(SMALL)
+    (tmp_path / "plan.toml").write_text(PLAN)
+    tiny = ("--rooms", "characterize", "report", "--workers", "2", "--rounds", "1", "--every-s", "0.01")
+    result = result_of("memory_and_start", tmp_path, "--experiments", str(tmp_path / "tiny.toml"), *tiny)
+    starts, (rooms,) = result["start_s"], result["rooms"].values()
+    assert 0 < starts["python -c pass"] < starts["--help"] < starts["import torch"]
+    assert list(rooms) == ["characterize", "report"]
+    for of in rooms.values():
+        assert 5e7 < of["largest_B"] < 1e9 and 5e7 < of["all_B"] < 2e9 and of["seconds"] > 0
+    assert rooms["characterize"]["processes"] > 2  # the workers, which run ngspice
+    assert rooms["report"]["processes"] == 1
     assert (tmp_path / "result.png").exists()
 
 

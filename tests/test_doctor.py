@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import builtins
+import importlib.util
 import subprocess
 import sys
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy.integrate import solve_ivp
 
-from spicetrain.doctor import Finding, _simulation, charged_V, examine, exit_code_of, print_findings
+from spicetrain.doctor import Finding, _gpu, _simulation, _torch, charged_V, examine, exit_code_of, print_findings
 from spicetrain.errors import SimulationError
 from spicetrain.spice.ngspice import Ngspice, find_ngspice
 from spicetrain.spice.simulate import Simulation
@@ -113,7 +118,8 @@ def test_technologies_and_devices_are_listed(monkeypatch: pytest.MonkeyPatch) ->
     assert found["technology ptm90"] == Finding("technology ptm90", "ok", str(load_technology("ptm90").library))
     assert found["technology gf180mcu"].value.endswith("sm141064.ngspice")
     assert "pcm" in found["devices by name"].value and "rram-wan" in found["devices by name"].value
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    find = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: find(name) if name == "torch" else None)
     findings = examine()
     foundry = by_name(findings)["technology gf180mcu"]
     assert foundry.state == "warn" and "pip install 'spicetrain[pdk]'" in foundry.advice
@@ -155,6 +161,43 @@ def test_data_are_looked_for_where_they_would_be_read(own_folders: Path, monkeyp
     assert "$SPICETRAIN_DATA" in found["dataset fashion-mnist"].advice
 
 
-def test_importing_it_does_not_import_torch() -> None:
-    code = "import sys, spicetrain.doctor; sys.exit('torch' in sys.modules)"
+def test_torch_is_not_imported_to_be_looked_at() -> None:
+    """Not even where it is built for a GPU, on a machine without one: an import of it takes seconds."""
+    code = (
+        "import sys, spicetrain.doctor as doctor; doctor._CUDA_DRIVER = 'libabsent.so'; doctor._torch();"
+        "said = doctor._gpu('12.6'); sys.exit('torch' in sys.modules or not said.startswith('none found'))"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_torch_whose_libraries_do_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = []
+
+    def load(path: str) -> None:
+        loaded.append(path)
+        raise OSError("libgomp.so.1: cannot open shared object file")
+
+    monkeypatch.setattr("ctypes.CDLL", load)
+    found = _torch()[0]
+    assert found == Finding("torch", "ok", torch.__version__)  # an import found them elsewhere, and has the last word
+    (path,) = loaded
+    assert Path(path).is_file()
+    monkeypatch.setattr("builtins.__import__", partial(_without_torch, builtins.__import__))
+    (found,) = _torch()
+    assert found.state == "lack" and found.value == "cannot be imported: libgomp.so.1: no such file"
+
+
+def _without_torch(real: Any, name: str, *arguments: Any, **named: Any) -> Any:
+    if name == "torch":
+        raise OSError("libgomp.so.1: no such file")
+    return real(name, *arguments, **named)
+
+
+def test_a_gpu_is_what_torch_sees_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctypes.CDLL", lambda path: None)  # there is a driver
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert _gpu("12.6").startswith("none found")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "a GPU")
+    assert _gpu("12.6") == "a GPU (CUDA 12.6)"
+    assert _gpu(None).startswith("not used")

@@ -32,3 +32,12 @@ def test_freed_blocks_between_living_ones_go_back() -> None:
     full, before, after, _ = (int(word) for word in said.split())
     assert full > 2e8 and before > 0.8 * full
     assert after < 0.5 * before
+
+
+@pytest.mark.parametrize("system", ("inverter", "spiking"))
+def test_training_and_verifying_load_nothing_that_only_fitting_needs(system: str) -> None:
+    """scikit-learn and what it draws in are 80 MB, and a second of every start."""
+    rooms = f"spicetrain.{system}.training.loop, spicetrain.{system}.verification.verify"
+    program = f"import sys, {rooms}; print(*sorted({{'sklearn', 'scipy.stats'}} & set(sys.modules)))"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == ""

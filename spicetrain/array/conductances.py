@@ -9,6 +9,7 @@ from torch import Tensor
 
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.array.device import Device
+from spicetrain.array.sent import sent
 from spicetrain.array.variation import ArrayStatistics, disturbed
 from spicetrain.rails import Rails
 
@@ -96,7 +97,7 @@ def drawn(g: Tensor, device: Device, statistics: ArrayStatistics, random: torch.
         return g
     found: Tensor = disturbed(
         g, statistics, device.g_min_S, device.g_max_S,
-        lambda source: torch.randn(g.shape, generator=random, dtype=g.dtype).to(g.device),
-        lambda source: torch.rand(g.shape, generator=random, dtype=g.dtype).to(g.device),
+        lambda source: sent(torch.randn(g.shape, generator=random, dtype=g.dtype), g),
+        lambda source: sent(torch.rand(g.shape, generator=random, dtype=g.dtype), g),
     )  # fmt: skip
     return found

@@ -6,6 +6,7 @@ from spicetrain.array.bent_coupling import AnyLaw, Sinh
 from spicetrain.array.conductances import Conductances
 from spicetrain.array.device import Device
 from spicetrain.array.linear_coupling import Ohmic, Wired
+from spicetrain.array.of_chips import ChipConductances, OhmicOfChips
 from spicetrain.array.tangent import Coupling
 from spicetrain.array.wired import WiredCrossbar
 from spicetrain.array.wired_bent import BentCrossbar
@@ -16,6 +17,8 @@ def coupling(
     crossbar: Conductances | WiredCrossbar | BentCrossbar, rails: Rails, device: Device | None = None
 ) -> Coupling:
     """Of devices `device`; None: ohmic ones."""
+    if isinstance(crossbar, ChipConductances):
+        return OhmicOfChips(crossbar, rails)
     if isinstance(crossbar, WiredCrossbar):
         return Wired(crossbar, rails)
     b_per_V = 0.0 if device is None else device.sinh_between(rails)

@@ -354,8 +354,9 @@ def _verification(bench: Bench, network: Network, surrogates: Surrogates) -> Ver
     experiment = _experiment(bench)
     conditions = conditions_of(bench.technology, experiment.verification.conditions)
     fitting = _fitting(bench, network.about["method"]) if experiment.verification.grid else None
+    device = "cpu" if experiment.training.device == "cpu" else "auto"  # a GPU it was trained on need not be here
     return Verification(
-        network, conditions, surrogates, bench.dataset, experiment.verification, experiment.energy, fitting
+        network, conditions, surrogates, bench.dataset, experiment.verification, experiment.energy, fitting, device
     )
 
 

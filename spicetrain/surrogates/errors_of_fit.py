@@ -8,10 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.linear_model import Ridge
-from sklearn.metrics import root_mean_squared_error
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from spicetrain.errors import ConfigurationError
 from spicetrain.surrogates.levenberg_marquardt import Vector
@@ -21,6 +17,8 @@ Errors = dict[str, Any]
 
 def absolute_errors(model: Vector, measured: Vector, unit: str) -> Errors:
     """rms, quantiles 50/90/99 and maximum of |model - measured|; the unit ends each key."""
+    from sklearn.metrics import root_mean_squared_error  # here: scikit-learn takes a second to import
+
     q50, q90, q99, largest = np.quantile(np.abs(model - measured), (0.5, 0.9, 0.99, 1.0))
     return {
         f"rms_{unit}": float(root_mean_squared_error(measured, model)),
@@ -47,6 +45,10 @@ def relative_errors(model: Vector, measured: Vector, significant: float, unit: s
 
 def polynomial_baseline(x: NDArray[np.float64], y: Vector, x_held_out: NDArray[np.float64]) -> Vector:
     """What a degree-3 polynomial ridge of the same inputs, fitted to (x, y), says at `x_held_out`."""
+    from sklearn.linear_model import Ridge  # here: scikit-learn takes a second to import
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
     scale = y.std() or 1.0
     model = make_pipeline(StandardScaler(), PolynomialFeatures(3), Ridge(1e-6))
     model.fit(x, y / scale)

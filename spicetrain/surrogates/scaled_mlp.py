@@ -8,7 +8,6 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch.nn.functional import linear
 
@@ -61,6 +60,8 @@ def fit_scaled_mlp(
 ) -> ScaledMlp:
     """Least squares fit of y [points] over x [points, inputs], on at most settings.points of them; see
     `fit_mlp_by_halving`."""
+    from sklearn.preprocessing import StandardScaler  # here: scikit-learn takes a second to import
+
     chosen = rng.permutation(len(x))[: settings.points]
     x_scaler, y_scaler = StandardScaler().fit(x[chosen]), StandardScaler().fit(y[chosen, None])
     x_scaled, y_scaled = x_scaler.transform(x[chosen]), y_scaler.transform(y[chosen, None])[:, 0]

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from spicetrain.array.sent import sent
 from spicetrain.training.settings import Augmentation
 
 
@@ -19,7 +20,7 @@ def augmented(images: Tensor, shape: tuple[int, int] | None, ask: Augmentation, 
     if shape is None or not ask:
         return images
     count, (rows, columns) = len(images), shape
-    random = torch.rand(count, 4, generator=generator).to(images)
+    random = sent(torch.rand(count, 4, generator=generator), images)
     right, down, turn = (2 * random[:, :3] - 1).unbind(1)
     angle = ask.rotate_rad * turn
     mirror = torch.where(random[:, 3] < 0.5, -1.0, 1.0) if ask.flip else torch.ones_like(angle)

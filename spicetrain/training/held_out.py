@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
 from spicetrain.datasets import Dataset
 
@@ -18,6 +17,8 @@ def held_out(dataset: Dataset, number: int) -> tuple[NDArray[np.int64], NDArray[
     everything = np.arange(len(dataset.train_labels))
     if not number:
         return everything, everything[:0]
+    from sklearn.model_selection import train_test_split  # here: scikit-learn takes a second to import
+
     strata = dataset.train_labels if dataset.targets is None else None
     train, kept = train_test_split(everything, test_size=number, random_state=0, stratify=strata)
     return train, kept

@@ -17,6 +17,8 @@ from spicetrain.training.checkpoint import Identity, resume, save_checkpoint
 from spicetrain.training.common import Part, append_line, half_cosine, keep_lines
 from spicetrain.training.settings import LoopSettings
 
+_STEPS_UNREAD = 50
+
 
 class Task(ABC):
     """What a system trains: its model, the loss of a minibatch, how right it is about a part of the data.
@@ -36,8 +38,11 @@ class Task(ABC):
     def loss(self, images: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
         """Of a minibatch, images [samples, rows] in 0..1; `random` is on the CPU, the epoch's."""
 
-    def stepped(self, epoch: int) -> dict[str, object]:
-        """After a step of the optimizer; what is shown behind the bar."""
+    def stepped(self, epoch: int) -> None:
+        """After a step of the optimizer."""
+
+    def shown(self) -> dict[str, object]:
+        """What is shown behind the bar besides the loss."""
         return {}
 
     @abstractmethod
@@ -64,7 +69,7 @@ def train_epochs(
     interrupt loses the epoch it falls into, no more.
     """
     inputs, labels = data
-    device, batches = inputs.device, batches_of(len(inputs), settings)
+    device, batches, show_every = inputs.device, batches_of(len(inputs), settings), steps_unread(inputs.device)
     optimizer = torch.optim.Adam(task.model.parameters(), lr=settings.learning_rate, fused=True)
     checkpoint, metrics = folder / CHECKPOINT, folder / METRICS
     done = resume(checkpoint, task.model, optimizer, task.identity)
@@ -88,9 +93,9 @@ def train_epochs(
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-                shown = task.stepped(epoch)
+                task.stepped(epoch)
                 loss_sum += loss.detach() * len(chosen)
-                bar.advance(1, loss=loss.item(), **shown)
+                bar.advance(1, **({"loss": loss.item(), **task.shown()} if step % show_every == 0 else {}))
             figures = task.line()
             accuracies = task.accuracies()
             line = {
@@ -109,6 +114,11 @@ def train_epochs(
 
 def _shown(figure: str, value: float) -> str:
     return f"{value:.4g}" if figure.startswith(("r2", "rms")) else f"{value:.2%}"
+
+
+def steps_unread(device: torch.device) -> int:
+    """Steps between two that show how far they are: what a GPU has not done yet would be waited for."""
+    return 1 if device.type == "cpu" else _STEPS_UNREAD
 
 
 def batches_of(images: int, settings: LoopSettings) -> int:

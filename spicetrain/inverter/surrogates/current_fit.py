@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from scipy.constants import Boltzmann, elementary_charge, zero_Celsius
 from scipy.optimize import least_squares
-from sklearn.model_selection import train_test_split
 
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface, inverter_current, transistor_currents
 from spicetrain.inverter.surrogates.residual import residual_of
@@ -54,6 +53,8 @@ def fit_current_surface(
     """
     require_columns(table, COLUMNS, "current surface")
     rng = np.random.default_rng(settings.seed)
+    from sklearn.model_selection import train_test_split  # here: scikit-learn takes a second to import
+
     fitted, held_out = train_test_split(np.arange(len(table)), test_size=settings.held_out, random_state=settings.seed)
     measured = {name: table[name].to_numpy(np.float64) for name in COLUMNS}
     surface = _fit(measured, fitted, technology, settings, rng, on_step)

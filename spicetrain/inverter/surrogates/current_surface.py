@@ -32,6 +32,7 @@ Currents = tuple[Tensor, Tensor, Tensor]
 """(i in A, di/dv_in, di/dv_out in S), of one shape."""
 
 _CHUNK = 8192  # points at a time: what a layer holds of them stays in the processor's cache
+_LARGE_CHUNK = 2**20  # elsewhere: half a GB
 _EXACT = 40.0  # softplus beyond this is its argument to the last digit of float64; torch's own 20 is not
 
 
@@ -96,6 +97,11 @@ class CurrentSurface:
         weights[-1] = self.scale[:, None, None] / 2 * weights[-1]
         biases[-1] = self.mean[:, None] + self.scale[:, None] / 2 * biases[-1]
         return tuple(weights), tuple(b[..., None] for b in biases)
+
+    @cached_property
+    def sign(self) -> Tensor:
+        """[2, 1]: u_gs and u_ds of the pMOS fall with v_in and v_out."""
+        return self.mean.new_tensor([[1.0], [-1.0]])
 
     def to(self, dtype: torch.dtype, device: torch.device | str = "cpu") -> CurrentSurface:
         """The same surface in another precision or on another device."""
@@ -172,7 +178,8 @@ class _SupplyCurrents(torch.autograd.Function):
 
 def _transistors(surface: CurrentSurface, v_in: Tensor, v_out: Tensor) -> tuple[Currents, Currents]:
     """For n and p: (I_t, dI_t/dv_in, dI_t/dv_out), [points] each; v_in [points], or of each transistor [2, points]."""
-    pieces = zip(v_in.split(_CHUNK, -1), v_out.split(_CHUNK), strict=True)
+    chunk = _CHUNK if v_out.device.type == "cpu" else _LARGE_CHUNK
+    pieces = zip(v_in.split(chunk, -1), v_out.split(chunk), strict=True)
     parts = [_transistors_in_cache(surface, *piece) for piece in pieces]
     values = parts[0] if len(parts) == 1 else tuple(torch.cat(part, 1) for part in zip(*parts, strict=True))
     n, p = zip(*(value.unbind(0) for value in values), strict=True)
@@ -188,11 +195,10 @@ def _transistors_in_cache(surface: CurrentSurface, v_in: Tensor, v_out: Tensor) 
         more = (torch.stack(of_both) for of_both in zip(*off, strict=True))
         value, slope_in, slope_out = (a + b for a, b in zip((value, slope_in, slope_out), more, strict=True))
     base, base_u_gs, base_u_ds = _ekv(surface, v_in, v_out)
-    sign = base.new_tensor([[1.0], [-1.0]])  # u_gs and u_ds of the pMOS fall with v_in and v_out
     factor = value.exp()
     current = factor * base
-    di_dv_in = factor.mul(base_u_gs).mul_(sign).addcmul_(current, slope_in)
-    di_dv_out = factor.mul_(base_u_ds).mul_(sign).addcmul_(current, slope_out)
+    di_dv_in = factor.mul(base_u_gs).mul_(surface.sign).addcmul_(current, slope_in)
+    di_dv_out = factor.mul_(base_u_ds).mul_(surface.sign).addcmul_(current, slope_out)
     return current, di_dv_in, di_dv_out
 
 

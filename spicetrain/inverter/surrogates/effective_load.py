@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupShuffleSplit
 from torch import Tensor
 
 from spicetrain.errors import ConfigurationError
@@ -153,6 +152,8 @@ def _split(table: pd.DataFrame, settings: SurrogateSettings) -> tuple[NDArray[np
     crossbars = table["crossbar"].to_numpy()
     if len(np.unique(crossbars)) < 2:
         raise ConfigurationError("The effective load table holds one crossbar; some must be held out. Plan more.")
+    from sklearn.model_selection import GroupShuffleSplit  # here: scikit-learn takes a second to import
+
     splitter = GroupShuffleSplit(n_splits=1, test_size=settings.held_out, random_state=settings.seed)
     fitted, held_out = next(splitter.split(crossbars, groups=crossbars))
     return fitted, held_out

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from spicetrain.errors import ConfigurationError
@@ -62,6 +61,8 @@ def fit_loaded_vtc(
     floor = _least_conductance(table, rails.half_swing_V) / 3
     x = _features(v_in, g_load, v_load, rails.mid_V, rails.half_swing_V, floor).numpy()
     y = v_out.numpy()
+    from sklearn.model_selection import train_test_split  # here: scikit-learn takes a second to import
+
     fitted, held_out = train_test_split(np.arange(len(y)), test_size=settings.held_out, random_state=settings.seed)
     rng = np.random.default_rng(settings.seed)
     mlp = fit_scaled_mlp(x[fitted], (y[fitted] - rails.mid_V) / rails.half_swing_V, settings.for_loads, rng, on_step)

@@ -12,6 +12,7 @@ from spicetrain.inverter.definition import TrainingSettings
 from spicetrain.inverter.methods import METHODS
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.fitted import FittedCircuit
+from spicetrain.inverter.training.newton import tolerance_on
 from spicetrain.operating import Condition, conditions_in
 from spicetrain.technology import Technology
 
@@ -24,7 +25,7 @@ class FittedCondition:
     surrogates: Surrogates
 
     def circuit(self, dtype: torch.dtype, device: torch.device) -> FittedCircuit:
-        return FittedCircuit(self.condition.technology, self.surrogates, dtype, device)
+        return FittedCircuit(self.condition.technology, self.surrogates, dtype, device, tolerance_on(device))
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from spicetrain.inverter.training.conditions import (
 from spicetrain.inverter.training.fitted import FittedCircuit
 from spicetrain.inverter.training.goal import Goal, goal_of
 from spicetrain.inverter.training.model import TrainableNetwork
+from spicetrain.inverter.training.newton import tolerance_on
 from spicetrain.inverter.training.variation import TrainingDraws, training_statistics
 from spicetrain.inverter.training.voltages import Convergence, Simulate
 from spicetrain.technology import Technology
@@ -69,7 +70,7 @@ def train(
     device = device_of(settings.device)
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    circuit = FittedCircuit(technology, surrogates, torch.float32, device)
+    circuit = FittedCircuit(technology, surrogates, torch.float32, device, tolerance_on(device))
     model = TrainableNetwork(shape, settings, circuit, [one.circuit(circuit.dtype, device) for one in fitted])
     model.rank_rows(dataset.train_inputs)
     initial = None if settings.initial is None else Network.load(settings.initial)
@@ -150,9 +151,11 @@ class InverterTask(Task):
             loss = loss + self.settings.power_weight_per_W * self.model.rail_power(prediction.layers, under).mean()
         return loss
 
-    def stepped(self, epoch: int) -> dict[str, object]:
+    def stepped(self, epoch: int) -> None:
         self.model.project_sizes()
-        return {"residual": f"{self.trained.step_V:.1e} V"}
+
+    def shown(self) -> dict[str, object]:
+        return {"residual": f"{self.trained.read().step_V:.1e} V"}
 
     @torch.no_grad()
     def accuracies(self) -> dict[str, float]:
@@ -177,17 +180,18 @@ class InverterTask(Task):
         return self.goal.score(torch.cat(outputs).cpu().numpy(), labels.cpu().numpy())
 
     def line(self) -> dict[str, Any]:
+        trained = self.trained.read()
         return {
-            "solver_step_V": self.trained.step_V,
-            "solver_iterations": self.trained.iterations,
-            "solver_unconverged": self.trained.unconverged,
+            "solver_step_V": trained.step_V,
+            "solver_iterations": trained.iterations,
+            "solver_unconverged": trained.unconverged,
             **({"inverters_overloaded": self.model.overloaded()} if self.settings.sizing == "erim" else {}),
             "extrapolated": dict(self.model.extrapolation().count),
             "seconds_simulation": self.simulating_s,
         }
 
     def finish(self, line: dict[str, Any]) -> None:
-        line["solver_unconverged"] += self.judged.unconverged
+        line["solver_unconverged"] += self.judged.read().unconverged
         if not math.isfinite(line["loss"]):
             raise ConfigurationError(
                 f"The loss is {line['loss']} after epoch {line['epoch']}. Likely: training.learning_rate is too high, "

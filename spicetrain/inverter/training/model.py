@@ -268,7 +268,7 @@ def predict(
         x = torch.as_tensor(np.asarray(inputs[start : start + batch]), dtype=circuit.dtype, device=circuit.device)
         signal = as_laid_out(row_signal(x, network.encoding, circuit.rails), order)
         parts.append(predictor(crossbars, sizes, signal, **further))
-    convergence = sum((part.convergence for part in parts), Convergence())
+    convergence = sum((part.convergence for part in parts), Convergence()).read()
     layers = [_joined(layers) for layers in zip(*(part.layers for part in parts), strict=True)]
     return Prediction(layers, convergence, extrapolation(circuit, method, crossbars, sizes, network.ground_S))
 

@@ -115,7 +115,7 @@ class _Linear:
     @cached_property
     def factors(self) -> tuple[Tensor, Tensor]:
         """LU of A, which the last step and its gradient share."""
-        lu, pivots = torch.linalg.lu_factor(self.A)
+        lu, pivots, _ = torch.linalg.lu_factor_ex(self.A)  # unread: of a singular one no number comes, which is counted
         return lu, pivots
 
     def solve(self, right: Tensor, *, transposed: bool = False) -> tuple[Tensor, Tensor, Tensor]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from spicetrain.array.conductances import Conductances, drawn
+from spicetrain.array.sent import sent
 from spicetrain.errors import ConfigurationError
 from spicetrain.inverter.chip import sigmas_of
 from spicetrain.inverter.definition import TrainingSettings
@@ -58,9 +59,9 @@ class TrainingDraws:
         root = size.T[None, :, None, :].rsqrt()  # [1, inverters, 1, columns]
 
         def normal(what: int) -> Tensor:
-            sigma = size.new_tensor([of_kind[what] for of_kind in sigmas])[:, None, None, None]
-            n = torch.randn(2, each, samples, columns, generator=random, dtype=size.dtype).to(size.device)
-            return n.mul_(sigma) * root
+            sigma = torch.tensor([of_kind[what] for of_kind in sigmas], dtype=size.dtype)[:, None, None, None]
+            n = torch.randn(2, each, samples, columns, generator=random, dtype=size.dtype)
+            return sent(n.mul_(sigma), size) * root
 
         factor = None if not any(beta for _, beta in sigmas) else (1 + normal(1)).clamp(min=1e-3)
         return Mismatch(normal(0), factor)

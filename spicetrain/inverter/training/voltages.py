@@ -44,19 +44,30 @@ def named_voltages(layers: list[LayerVoltages]) -> dict[str, NDArray]:
 @dataclass(frozen=True)
 class Convergence:
     """How near a solver came: the largest last Newton step of a sample (V), Newton steps taken, samples that did not
-    come within the tolerance. What solves nothing has none of it."""
+    come within the tolerance. What solves nothing has none of it. Where nothing is to wait for a device, numbers are
+    tensors on it until they are read."""
 
-    step_V: float = 0.0
+    step_V: float | Tensor = 0.0
     iterations: int = 0
-    unconverged: int = 0
+    unconverged: int | Tensor = 0
 
     def __add__(self, other: Convergence) -> Convergence:
         """Of both together."""
         return Convergence(
-            max(self.step_V, other.step_V),
+            _larger(self.step_V, other.step_V),
             max(self.iterations, other.iterations),
             self.unconverged + other.unconverged,
         )
+
+    def read(self) -> Convergence:
+        """In numbers; this waits for the device."""
+        return Convergence(float(self.step_V), self.iterations, int(self.unconverged))
+
+
+def _larger(one: float | Tensor, other: float | Tensor) -> float | Tensor:
+    if isinstance(one, Tensor):
+        return torch.maximum(one, other) if isinstance(other, Tensor) else one.clamp(min=other)
+    return other.clamp(min=one) if isinstance(other, Tensor) else max(one, other)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ from spicetrain.inverter.chip import Chip, chip_of
 from spicetrain.inverter.network import Network
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.inverter.training.fitted import FittedCircuit
+from spicetrain.inverter.training.many_chips import AT_ONCE, outputs_of_chips, takes_many
 from spicetrain.inverter.training.model import predict
-from spicetrain.inverter.training.newton import EXACT
+from spicetrain.inverter.training.newton import EXACT, tolerance_on
 from spicetrain.inverter.training.voltages import Prediction, named_voltages
 from spicetrain.inverter.verification.figures import compare
 from spicetrain.inverter.verification.near_model import simulate_near
@@ -60,6 +61,7 @@ class Population:
     """A network that was programmed into many chips. It can be sent to a worker.
 
     inputs, labels  [images, rows] in 0..1, [images]
+    device          of the model's predictions; on another than the CPU many chips are predicted at once
     """
 
     network: Network
@@ -68,6 +70,7 @@ class Population:
     statistics: Statistics
     inputs: NDArray[np.float32]
     labels: NDArray[np.int64]
+    device: torch.device = torch.device("cpu")
 
     @property
     def technology(self) -> Technology:
@@ -101,7 +104,16 @@ class Population:
 
     def accuracy(self, chip: Chip) -> float:
         """Of a chip in the model."""
-        return float(np.mean(self.outputs(chip).argmax(1) == self.labels))
+        return self._right(self.outputs(chip))
+
+    def accuracies(self, chips: Sequence[Chip]) -> list[float]:
+        """Of each."""
+        if self.device.type == "cpu" or not takes_many(self.circuit):
+            return [self.accuracy(chip) for chip in chips]
+        return [self._right(outputs) for outputs in outputs_of_chips(chips, self.inputs, self.circuit)]
+
+    def _right(self, outputs: NDArray[np.float64]) -> float:
+        return float(np.mean(outputs.argmax(1) == self.labels))
 
     def simulated(self, chip: Chip, form: Form, simulator: Simulator, flat_images: int = 0) -> dict[str, Any]:
         """Figures of a chip in ngspice against the model, see `compare`; seconds of ngspice; of the first flat_images
@@ -126,7 +138,7 @@ class Population:
     @cached_property
     def circuit(self) -> FittedCircuit:
         """In float32."""
-        return FittedCircuit(self.technology, self.surrogates)
+        return FittedCircuit(self.technology, self.surrogates, torch.float32, self.device, tolerance_on(self.device))
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is built from the rest: tables of the surface are large, and functions cannot be sent."""
@@ -137,8 +149,8 @@ def accuracies(population: Population, simulator: Simulator, chips: Sequence[int
     """Per chip: accuracy; extrapolated (gates shifted out of the measured domain). For a worker, in float32."""
     with at_most_threads(simulator.cores):
         built = [population.chip(number) for number in chips]
-        right = [population.accuracy(chip) for chip in built]
-        return {"accuracy": right, "extrapolated": [_extrapolated(population, chip) for chip in built]}
+        extrapolated = [_extrapolated(population, chip) for chip in built]
+        return {"accuracy": population.accuracies(built), "extrapolated": extrapolated}
 
 
 def verify_chips(
@@ -204,6 +216,8 @@ def forget_chips(files: RunFolder) -> None:
 def _evaluate(population: Population, simulator: Simulator, chips: range, what: str) -> dict[str, NDArray]:
     evaluate, images = partial(accuracies, population), len(population.labels)
     size = max(1, min(PIECE, -(-len(chips) // simulator.cores)))
+    if population.device.type != "cpu":  # there is one of it, whatever the cores
+        simulator, size = simulator.changed(workers=1, executor=None), max(PIECE, AT_ONCE // images)
     return evaluate_chips(simulator, chips, evaluate, population.key, what, images=images, size=size)
 
 

@@ -39,6 +39,7 @@ from spicetrain.netlists.forms import CHECK_S, form_of, require_size, too_large
 from spicetrain.runfolder import SUMMARY, VERIFICATION, WAVEFORMS, RunFolder
 from spicetrain.spice.simulator import Simulator
 from spicetrain.storage import write_json
+from spicetrain.training.common import device_of
 from spicetrain.variation import require_statistics
 from spicetrain.verification.chips import CHIPS, ChipFigures, chip_images, conditions_asked, numbers
 from spicetrain.verification.conditions import Conditions
@@ -53,6 +54,7 @@ class Verification:
     surrogates  by which the network's own method predicts, of the technology it was trained in
     energy      with images: energy and delay are measured in time, too
     fitting     how the inverter is fitted under the conditions of settings.grid
+    device      of the chips' model, as in TrainingSettings
     """
 
     network: Network
@@ -62,6 +64,7 @@ class Verification:
     settings: VerificationSettings
     energy: EnergySettings = field(default_factory=EnergySettings)
     fitting: Fitting | None = None
+    device: str = "cpu"
 
     @cached_property
     def method(self) -> str:
@@ -123,7 +126,8 @@ class Verification:
         technology, images = self.conditions.modelled, chip_images(self.settings, len(self.dataset.test_inputs))
         statistics = require_statistics(technology, self.settings.variation)
         inputs, labels = self.dataset.test_inputs[:images], self.dataset.test_labels[:images]
-        return Population(self.network, self.conditions, self.surrogates, statistics, inputs, labels)
+        device = device_of(self.device)
+        return Population(self.network, self.conditions, self.surrogates, statistics, inputs, labels, device)
 
     @cached_property
     def grid(self) -> Grid:

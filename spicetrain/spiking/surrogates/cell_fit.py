@@ -9,7 +9,6 @@ import pandas as pd
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
-from sklearn.model_selection import train_test_split
 
 from spicetrain.errors import ConfigurationError
 from spicetrain.spiking.cell_curves import CellCurves
@@ -52,6 +51,8 @@ def fit_side(
     allowed_A = _ALLOWED * largest_A * (g / span[1]) ** _OF_SMALL
     allowed_A = allowed_A * np.where(expected, 1 + _NEAR * (u / max(np.abs(expected_V))) ** 2, _BEYOND)
     basis, scale = chebyshev.chebvander(z, _DEGREE), g / allowed_A
+    from sklearn.model_selection import train_test_split  # here: scikit-learn takes a second to import
+
     fitted, held_out = train_test_split(np.arange(len(u)), test_size=settings.held_out, random_state=settings.seed)
 
     def residuals(p: Vector) -> Vector:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial import Chebyshev
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
 from spicetrain.surrogates.errors_of_fit import Errors, absolute_errors
 from spicetrain.surrogates.levenberg_marquardt import Vector
@@ -67,6 +66,8 @@ def errors(fits: list[Fit], unit: str) -> Errors:
 
 def _split(points: int, settings: SurrogateSettings) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """The ends are always fitted: nothing is extrapolated."""
+    from sklearn.model_selection import train_test_split  # here: scikit-learn takes a second to import
+
     inner = np.arange(1, points - 1)
     fitted, held_out = train_test_split(inner, test_size=settings.held_out, random_state=settings.seed)
     return np.concatenate([fitted, [0, points - 1]]), held_out

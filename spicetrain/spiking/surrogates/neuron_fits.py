@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from scipy.interpolate import CubicSpline
 from scipy.optimize import least_squares
-from sklearn.model_selection import train_test_split
 
 from spicetrain.spiking.circuit import SpikingCircuit, of_layer
 from spicetrain.spiking.surrogates.array_fits import _COARSE_DEGREE
@@ -157,6 +156,8 @@ def fit_residue(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit,
             here = layer == k
             u[here] = _discharged(u[here], reset[k], g[here], C[here], duration * (1 - p[0]))
         return (u + fall_V) * at_edge
+
+    from sklearn.model_selection import train_test_split  # here: scikit-learn takes a second to import
 
     fitted, held_out = train_test_split(np.arange(len(after)), test_size=settings.held_out, random_state=settings.seed)
     start = np.zeros(1 + 2 * len(layers))

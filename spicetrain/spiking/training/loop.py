@@ -137,7 +137,7 @@ class SpikingTask(Task):
     def _scores(self, outputs: LayerResponse) -> Tensor:
         return scores(outputs, self.shape.readout, self.model.method.swing(len(self.model.layers) - 1))
 
-    def stepped(self, epoch: int) -> dict[str, object]:
+    def stepped(self, epoch: int) -> None:
         # The loss does not tell: a neuron whose membrane is no number does not spike.
         if not all(bool(synapses.isfinite().all()) for synapses in self.model.parameters()):
             raise ConfigurationError(
@@ -145,7 +145,6 @@ class SpikingTask(Task):
                 "checkpoint of the epoch before is kept."
             )
         self.model.project()
-        return {}
 
     @torch.no_grad()
     def accuracies(self) -> dict[str, float]:
