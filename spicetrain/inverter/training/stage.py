@@ -13,7 +13,9 @@ bend, g_n, g_p, G and S below are slopes at the present voltages, and the curren
 Newton on all of it at once; eliminating the inverter nodes leaves one K x K system per sample,
 
     A dv_col = F_c + g_n' F_n / D_n + g_p' (F_p + T F_n / D_n) / D_p
-    A = S - g_n' D_n^-1 g_n - g_p' D_p^-1 g_p - g_p' (T / D_n D_p) g_n.
+    A = S - g_n' D_n^-1 g_n - g_p' D_p^-1 g_p - g_p' (T / D_n D_p) g_n,
+
+which is made where K is small, and otherwise solved by what it does to vectors (`wide_systems`).
 
 The gradient is that of the implicit function: one adjoint system with the same A, transposed; nothing is unrolled. It
 uses the linearization of the last Newton step, so it is as exact as that step was small.
