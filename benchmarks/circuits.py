@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,8 @@ from spicetrain.characterization.sweep import Subject
 from spicetrain.inverter.characterization.current_surface import CurrentSurfacePlan
 from spicetrain.inverter.characterization.tables import TABLES
 from spicetrain.inverter.network import Network
-from spicetrain.inverter.surrogates.current_fit import fit_current_surface
 from spicetrain.inverter.surrogates.current_surface import CurrentSurface
+from spicetrain.inverter.surrogates.fit import fit_surrogates
 from spicetrain.inverter.surrogates.store import Surrogates
 from spicetrain.runfolder import NETWORK
 from spicetrain.spice.ngspice import find_ngspice
@@ -30,19 +31,27 @@ SHAPE = (784, 100, 10)
 
 
 def circuit(run: Path | None) -> tuple[Technology, CurrentSurface]:
-    """Technology and inverter of a run folder; without one ptm90, measured and fitted now (some seconds)."""
+    """Technology and inverter of a run folder; without one ptm90, measured and fitted now (some seconds;
+    what the cache knows is not measured or fitted again)."""
     if run is not None:
         return load_technology(load_experiment(run).technology), Surrogates.load(run).current_surface
     technology = load_technology("ptm90")
-    return technology, fit_current_surface(measured(technology), technology, SurrogateSettings())[0]
+    with TemporaryDirectory(prefix="spicetrain-benchmark-") as name:
+        folder = Path(name)
+        _characterized(technology, folder / "tables")
+        fit_surrogates(folder / "tables", technology, SurrogateSettings(), folder, plots=False)
+        return technology, Surrogates.load(folder).current_surface
 
 
 def measured(technology: Technology, **settings: int) -> pd.DataFrame:
     """The inverter's current surface, measured now; `settings` of its plan."""
-    plan = Plan({"current_surface": CurrentSurfacePlan(**settings)}, TABLES)
     with empty_cache() as folder:
-        paths = characterize(Subject(technology), plan, Simulator(find_ngspice()), folder / "tables")
-        return read_table(paths["current_surface"])
+        return read_table(_characterized(technology, folder / "tables", **settings))
+
+
+def _characterized(technology: Technology, folder: Path, **settings: int) -> Path:
+    plan = Plan({"current_surface": CurrentSurfacePlan(**settings)}, TABLES)
+    return characterize(Subject(technology), plan, Simulator(find_ngspice()), folder)["current_surface"]
 
 
 def network(run: Path | None, technology: Technology, layers: tuple[int, ...] = SHAPE) -> Network:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import Formatter, FuncFormatter, LogLocator, NullFormatter
@@ -34,7 +35,7 @@ STYLE: Any = {
     "legend.frameon": False,
     "legend.fontsize": 8.0,
     "image.interpolation": "nearest",
-    "savefig.transparent": True,
+    **dict.fromkeys(("figure.facecolor", "figure.edgecolor", "axes.facecolor"), "none"),
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
     "grid.color": GRID,
 }
@@ -111,7 +112,8 @@ def svg_element(text: str, alt: str) -> Markup:
 def _svg_text(figure: Figure) -> str:
     """Of matplotlib, with the page's colours by name."""
     stream = io.StringIO()
-    figure.savefig(stream, format="svg", dpi=_DPI)
+    figure.dpi = _DPI
+    FigureCanvasSVG(figure).print_svg(stream)  # savefig would draw everything for the layout, and then again
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<style .*?</style>|<!--.*?-->", "", text, flags=re.S)

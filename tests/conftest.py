@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import shared
+from _pytest.nodeid import NodeId
 
 from spicetrain.spice.ngspice import Ngspice, find_ngspice
 from spicetrain.technology import Technology, load_technology
@@ -18,10 +21,37 @@ os.environ["SPICETRAIN_QUIET"] = "1"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow ones first: none of them is what one worker still has to do when the other is done. A group stays with
+    one worker: pytest-xdist says so in an attribute that pytest 9.2 does not read any more."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        for item in items:
+            for mark in item.iter_markers("xdist_group"):
+                item._id = NodeId.parse(f"{item.nodeid}@{mark.args[0]}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What fixtures of more than a test measure and fit is not of the user's cache either."""
+    shared.begin(tmp_path_factory)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPICETRAIN_CACHE", str(shared.root() / "cache"))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test reads what another one, or the user, has left in the cache."""
     cache = tmp_path / "cache"
+    monkeypatch.setenv("SPICETRAIN_CACHE", str(cache))
+    return cache
+
+
+@pytest.fixture
+def shared_cache(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """For tests of what comes behind: what they measure and fit is measured and fitted once in a test run."""
+    cache = shared.root() / "cache"
     monkeypatch.setenv("SPICETRAIN_CACHE", str(cache))
     return cache
 

@@ -27,6 +27,8 @@ from spicetrain.array.devices import DEVICES
 from spicetrain.schema import parse
 from spicetrain.spiking.circuit import Neuron
 
+pytestmark = pytest.mark.usefixtures("shared_cache")
+
 # A page's directives stand between colons: fences are code.
 BLOCKS = [(page, block) for page in PAGES for block in split(page.read_text(encoding="utf-8"))[0]]
 SITE = ("sphinx", "furo", "myst_nb", "jupytext")
@@ -63,7 +65,18 @@ def check_page(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
         check(block, monkeypatch)
 
 
-@pytest.mark.parametrize(("page", "block"), BLOCKS, ids=[f"{page.name}, {block}" for page, block in BLOCKS])
+@pytest.mark.parametrize(
+    ("page", "block"),
+    [
+        pytest.param(
+            page,
+            block,
+            id=f"{page.name}, {block}",
+            marks=pytest.mark.xdist_group("iris-kcl") if block.language == "python" else (),
+        )
+        for page, block in BLOCKS
+    ],
+)
 def test_every_block_of_the_pages(page: Path, block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     check_page(block, monkeypatch)
 
@@ -97,6 +110,7 @@ def test_a_wrong_block_is_found(case: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("iris-kcl")
 @pytest.mark.parametrize("tutorial", TUTORIALS, ids=lambda path: path.stem)
 def test_a_tutorial_is_a_script(tutorial: Path) -> None:
     """Run as it stands, in an empty folder: numbers on stdout, a picture at least."""

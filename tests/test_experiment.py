@@ -19,6 +19,7 @@ from typing import Any, get_args
 
 import pandas as pd
 import pytest
+from compare.small import without_reports
 from pydantic import BaseModel
 from tiny import Finished, Wrapper, finished, write_experiment
 
@@ -43,6 +44,11 @@ def done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     original: Finished = finished()
     monkeypatch.setenv("SPICETRAIN_CACHE", str(original.cache))
     return original.copy(tmp_path / "run")
+
+
+@pytest.fixture
+def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_reports(monkeypatch)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -288,6 +294,7 @@ def test_a_second_run_keeps_everything_and_starts_no_ngspice(done: Path, tmp_pat
     assert {path: path.stat().st_ino for path in inodes} == inodes  # not even written again
 
 
+@pytest.mark.usefixtures("no_page")
 def test_other_images_are_verified_again_and_another_tolerance_is_judged_without_ngspice(done: Path) -> None:
     network = (done / "network.safetensors").read_bytes()
     (done / "manifest.json").unlink()
@@ -308,6 +315,7 @@ def test_other_images_are_verified_again_and_another_tolerance_is_judged_without
     assert (done / "network.safetensors").read_bytes() == network
 
 
+@pytest.mark.usefixtures("no_page")
 @pytest.mark.parametrize("lost", ["summary.json", "verification.parquet", "hidden.parquet"])
 def test_a_verification_that_lost_a_file_is_made_again(lost: str, done: Path) -> None:
     run_of(done, verification={"hidden": True}).verify()
@@ -401,6 +409,7 @@ def test_a_refused_command_leaves_the_definition_before(done: Path) -> None:
     }
 
 
+@pytest.mark.usefixtures("no_page")
 def test_a_run_folder_that_was_moved_works(done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = tmp_path / "else" / "where"
     elsewhere.parent.mkdir()
@@ -421,9 +430,14 @@ def test_a_run_folder_that_was_moved_works(done: Path, tmp_path: Path, monkeypat
     assert sorted(path.name for path in elsewhere.parent.iterdir()) == ["where"]
 
 
+@pytest.mark.usefixtures("no_page")
 @pytest.mark.parametrize("artefact", ["network.safetensors", "surrogates.safetensors", "surrogates.json"])
 @pytest.mark.parametrize("how", ["lost", "cut short"])
-def test_run_repairs_what_it_can_make_again(artefact: str, how: str, done: Path) -> None:
+def test_run_repairs_what_it_can_make_again(
+    artefact: str, how: str, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an empty cache: from what the folder holds."""
+    monkeypatch.setenv("SPICETRAIN_CACHE", str(tmp_path / "empty"))
     network = Network.load(done / "network.safetensors").fingerprint
     if how == "lost":
         (done / artefact).unlink()

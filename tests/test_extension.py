@@ -22,6 +22,8 @@ from spicetrain.run import Run
 from spicetrain.systems import SYSTEMS
 from spicetrain.technology import load_technology
 
+pytestmark = pytest.mark.usefixtures("shared_cache")
+
 
 @pytest.fixture
 def register() -> Iterator[Any]:

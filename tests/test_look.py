@@ -21,6 +21,8 @@ from spicetrain.spice.ngspice import Ngspice
 from spicetrain.spice.simulate import simulate
 from spicetrain.technology import Technology, UnitInverter, load_technology
 
+pytestmark = pytest.mark.xdist_group("look")  # what its tests share is made once
+
 
 @pytest.fixture(scope="module")
 def look(ptm90: Technology, ngspice: Ngspice) -> Look:

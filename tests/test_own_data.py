@@ -367,6 +367,7 @@ def experiment(folder: Path, dataset: str, layers: str) -> Path:
     return folder / "mine.toml"
 
 
+@pytest.mark.usefixtures("shared_cache")
 def test_a_csv_of_ones_own_from_toml_to_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -71,6 +71,7 @@ def test_an_inverter_network_from_one_end_to_the_other(
     assert "--further and --quick" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("shared_cache")
 def test_a_spiking_network_from_one_end_to_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:

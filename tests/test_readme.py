@@ -30,6 +30,8 @@ from spicetrain.schema import parse
 from spicetrain.systems import load_experiment
 from spicetrain.technology import load_technology
 
+pytestmark = pytest.mark.usefixtures("shared_cache")
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -166,6 +168,7 @@ def test_every_block_of_the_readme(block: Block, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("iris-kcl")  # measured and fitted once, for this and the tutorials
 def test_the_python_of_the_readme(monkeypatch: pytest.MonkeyPatch, own_folder: Path) -> None:
     """In order and in one folder, as it is read: a later block finds what an earlier one made."""
     for block in BLOCKS:

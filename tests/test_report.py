@@ -32,6 +32,8 @@ from spicetrain.surrogates.fitted_file import save_plot
 from spicetrain.tables import write_table
 from spicetrain.verification.chips import ChipFigures
 
+pytestmark = pytest.mark.xdist_group("report")  # what its tests share is made once
+
 SECTIONS = (
     "result", "circuit", "surrogates", "training", "verification", "chips", "energy", "crossbars", "worst",
     "provenance",

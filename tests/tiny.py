@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import pytest
+import shared
 
 from spicetrain.run import Run
 from spicetrain.spice.ngspice import find_ngspice
@@ -80,20 +79,16 @@ class Finished:
         return shutil.copytree(self.folder, to)
 
 
-@cache
 def finished() -> Finished:
-    """Once a process; tests work on copies."""
-    root = tempfile.TemporaryDirectory(prefix="spicetrain-tiny-")
-    _kept.append(root)  # until Python exits
-    base = Path(root.name)
-    toml = write_experiment(base)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SPICETRAIN_CACHE", str(base / "cache"))
-        Run(load_experiment(toml), base / "run", workers=1).all()
+    """Once in a test run; tests work on copies."""
+    base = shared.once("tiny", _finish)
     return Finished(base / "run", base / "cache")
 
 
-_kept: list[tempfile.TemporaryDirectory] = []
+def _finish(base: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPICETRAIN_CACHE", str(base / "cache"))
+        Run(load_experiment(write_experiment(base)), base / "run", workers=1).all()
 
 
 @dataclass(frozen=True)

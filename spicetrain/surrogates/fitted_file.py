@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from spicetrain.errors import StorageError
 from spicetrain.runfolder import SURROGATES
-from spicetrain.storage import write_atomic
+from spicetrain.storage import cache_folder, write_atomic
 
 if TYPE_CHECKING:  # whoever reads a fit need not wait for matplotlib
     from matplotlib.figure import Figure
@@ -25,11 +25,21 @@ def header(form: str, plain: Any, reports: dict[str, Any]) -> dict[str, str]:
     return {"format": form, "plain": json.dumps(plain), "reports": json.dumps(reports)}
 
 
+def kept_folder(key: str) -> Path:
+    """Where the cache keeps the fit with this key; it need not be there."""
+    return cache_folder() / "surrogates" / key
+
+
+def plot_of(name: str) -> str:
+    """The file of a fit's plot."""
+    return f"surrogates-{name}.svg"
+
+
 def save_plot(folder: Path, name: str, figure: Figure) -> None:
-    """A fit against its table, drawn in STYLE, as surrogates-<name>.svg."""
+    """A fit against its table, drawn in STYLE."""
     from spicetrain.drawing import svg_file
 
-    with write_atomic(folder / f"surrogates-{name}.svg") as temporary:
+    with write_atomic(folder / plot_of(name)) as temporary:
         temporary.write_text(svg_file(figure), "utf-8")
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import pytest
+import shared
 from tiny import PLAN
 
 from spicetrain.compare.definition import load_comparison
@@ -66,11 +65,11 @@ def write_comparison(folder: Path, text: str = TOML) -> Path:
 
 
 def without_reports(patch: pytest.MonkeyPatch) -> None:
-    """The cells' own pages are most of the time, and tested elsewhere."""
+    """Of cells, and of runs whose page is not looked at: they are most of the time, and tested elsewhere."""
 
     def report(run: Run) -> Path:
         path = run.folder / "report.html"
-        path.write_text("a cell's page")
+        path.write_text("a page")
         return path
 
     patch.setattr(Run, "report", report)
@@ -88,18 +87,14 @@ class Finished:
         return shutil.copytree(self.folder, to)
 
 
-@cache
 def finished() -> Finished:
-    """Once a process; tests work on copies."""
-    root = tempfile.TemporaryDirectory(prefix="spicetrain-small-")
-    _kept.append(root)  # until Python exits
-    base = Path(root.name)
-    toml = write_comparison(base)
+    """Once in a test run; tests work on copies."""
+    base = shared.once("small", _finish)
+    return Finished(base / "out", base / "small.toml", base / "cache")
+
+
+def _finish(base: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPICETRAIN_CACHE", str(base / "cache"))
         without_reports(patch)
-        Compare(load_comparison(toml), base / "out", workers=1).run()
-    return Finished(base / "out", toml, base / "cache")
-
-
-_kept: list[tempfile.TemporaryDirectory] = []
+        Compare(load_comparison(write_comparison(base)), base / "out", workers=1).run()

@@ -11,12 +11,15 @@ import pytest
 import tomli_w
 from matplotlib import rc_context
 
+from compare.small import without_reports
 from spicetrain import assets
 from spicetrain.cli import main
 from spicetrain.compare.results import Results
 from spicetrain.drawing import STYLE
 from spicetrain.spiking.comparison.outcomes import in_words, outcomes
 from spicetrain.spiking.comparison.severity import SILENT_ROWS, severity, severity_drawing
+
+pytestmark = pytest.mark.usefixtures("shared_cache")
 
 TOML = """
 system = "spiking"
@@ -30,6 +33,7 @@ circuit.name = "circuit.toml"
 
 def test_methods_and_thresholds_on_one_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    without_reports(monkeypatch)
     circuit = tomllib.loads((assets.netlists_folder() / "spiking" / "lif-1r.toml").read_text())
     circuit["neuron"] |= {"capacitance_F": [500e-15], "reset_fingers": [2]}
     Path("circuit.toml").write_text(tomli_w.dumps(circuit))
@@ -140,6 +144,7 @@ training = { method = "circuit", variation = { threshold_sigma_V = 5e-3 } }
 def test_what_a_designer_asks_is_a_table_a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One training, programmed twice; a row a circumstance; a line a cell over the thresholds' sigma."""
     monkeypatch.chdir(tmp_path)
+    without_reports(monkeypatch)
     circuit = tomllib.loads((assets.netlists_folder() / "spiking" / "lif-1r.toml").read_text())
     circuit["neuron"] |= {"capacitance_F": [500e-15], "reset_fingers": [2]}
     Path("circuit.toml").write_text(tomli_w.dumps(circuit))

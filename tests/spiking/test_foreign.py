@@ -200,6 +200,7 @@ def test_regular_thresholds_need_a_neuron_that_follows_them(
     assert "neither a port threshold nor high and low" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("shared_cache")
 def test_all_rooms_and_a_neuron_beside_the_experiment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,8 @@ from spicetrain.spiking.verification.spikes_file import read_spikes
 from spicetrain.storage import read_json
 from spiking.test_run import TOML, Capture, circuit_toml, refused
 
+pytestmark = pytest.mark.usefixtures("shared_cache")
+
 __all__ = ["refused"]
 
 DIRECT, INTEGRATOR = ["--network.encoder", "direct"], ["--network.readout", "integrator"]

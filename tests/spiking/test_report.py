@@ -26,6 +26,8 @@ from spicetrain.spiking.verification.spikes_file import write_spikes
 from spicetrain.storage import write_json
 from spicetrain.technology import Technology
 
+pytestmark = pytest.mark.xdist_group("spiking report")  # what its tests share is made once
+
 SECTIONS = (
     "result", "circuit", "surrogates", "training", "verification", "waveforms", "rasters", "crossbars", "provenance",
 )  # fmt: skip

@@ -24,6 +24,8 @@ from spicetrain.systems import load_experiment, presets
 from spicetrain.technology import load_technology
 from spicetrain.variation import TrainingVariation
 
+pytestmark = [pytest.mark.usefixtures("shared_cache"), pytest.mark.xdist_group("spiking run")]  # measured once
+
 Capture = pytest.CaptureFixture[str]
 STEPS, IMAGES = 4, 3
 TOML = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from spicetrain.progress import Track, track
 from spicetrain.runfolder import FIT, SURROGATES
 from spicetrain.storage import sha256_of_file, write_json
 from spicetrain.surrogates.errors_of_fit import Errors
-from spicetrain.surrogates.fitted_file import save_plot
+from spicetrain.surrogates.fitted_file import kept_folder, save_plot
 from spicetrain.surrogates.settings import SurrogateSettings
 from spicetrain.tables import read_measured
 from spicetrain.technology import Technology
@@ -64,10 +65,10 @@ def fit_surrogates(
 ) -> dict[str, Any]:
     """Fit every surrogate whose table is in `characterization_folder`; what is returned is written as surrogates.json.
 
-    Each finished fit is written to `folder` at once and is recognised by the content of its table, the technology and
-    the settings, so an interrupted call resumes with what is missing. A table that is absent is skipped and named;
-    the current surface is required. ConfigurationError: it is absent, a table is of another technology or cannot be
-    fitted. StorageError: a table is damaged, or `folder` cannot be written.
+    Each finished fit is written to `folder` and to the cache at once and is recognised by the content of its table, the
+    technology and the settings, so an interrupted call resumes with what is missing, and another folder takes it over.
+    A table that is absent is skipped and named; the current surface is required. ConfigurationError: it is absent, a
+    table is of another technology or cannot be fitted. StorageError: a table is damaged, or `folder` cannot be written.
     """
     start = time.perf_counter()
     tables = {name: characterization_folder / f"{name}.parquet" for name in _FITS}
@@ -79,15 +80,23 @@ def fit_surrogates(
         if name not in skipped
     }
     surrogates, reports = _finished(folder, keys)
-    pending = [name for name in keys if name not in reports]
+    pending, fitted_now = [name for name in keys if name not in reports], []
     with track("fit-surrogates", sum(_FITS[name].steps(settings) for name in pending), "steps") as bar:
         for name in pending:
-            table = read_measured(tables[name], technology)
-            surrogates[name], reports[name] = _fit(name, table, tables[name], technology, settings, bar)
+            table, kept = read_measured(tables[name], technology), kept_folder(keys[name])
+            found, told = _finished(kept, {name: keys[name]})
+            if told:
+                bar.advance(_FITS[name].steps(settings))
+            else:
+                found[name], told[name] = _fit(name, table, tables[name], technology, settings, bar)
+                told[name]["key"] = keys[name]
+                fitted_now.append(name)
+                with suppress(StorageError):  # costs the next one its time, nothing else
+                    save_surrogates(kept / SURROGATES, found, told)
+            surrogates, reports = surrogates | found, reports | told
             if plots:
                 with rc_context(STYLE):
                     save_plot(folder, name, _FITS[name].plot(table, surrogates[name]))
-            reports[name]["key"] = keys[name]
             save_surrogates(folder / SURROGATES, surrogates, reports)
     summary = {
         "technology": technology.name,
@@ -95,7 +104,7 @@ def fit_surrogates(
         "settings": settings.model_dump(mode="json"),
         "surrogates": {name: reports[name] for name in keys},
         "skipped": {name: why for name, why in skipped.items() if not _FITS[name].on_request},
-        "fitted_now": pending,
+        "fitted_now": fitted_now,
         "seconds": time.perf_counter() - start,
     }
     write_json(folder / FIT, summary)

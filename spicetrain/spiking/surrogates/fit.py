@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from spicetrain.spiking.surrogates.array_fits import fit_capacitance, fit_cells,
 from spicetrain.spiking.surrogates.laws import SpikingLaws, load_laws
 from spicetrain.spiking.surrogates.measured import Fitted
 from spicetrain.spiking.surrogates.neuron_fits import fit_charge, fit_leak, fit_reset, fit_residue, fit_threshold
-from spicetrain.storage import sha256_of_file, write_json
-from spicetrain.surrogates.fitted_file import save_plot
+from spicetrain.storage import copy_into, sha256_of_file, write_json
+from spicetrain.surrogates.fitted_file import kept_folder, plot_of, save_plot
 from spicetrain.surrogates.settings import SurrogateSettings
 from spicetrain.tables import read_measured
 from spicetrain.technology import Technology
@@ -57,20 +58,22 @@ def fit_spiking_surrogates(
     """Fit the laws of `circuit` to its tables; what is returned is written as surrogates.json, the laws as
     surrogates.safetensors, all of them drawn in surrogates-<table>.svg.
 
-    Laws in `folder` that were made of the same tables, circuit, technology and settings are kept. ConfigurationError:
-    a table is absent, of another technology, or cannot be fitted. StorageError: one is damaged, or `folder` cannot be
-    written.
+    Laws that were made of the same tables, circuit, technology and settings are kept, or copied from the cache.
+    ConfigurationError: a table is absent, of another technology, or cannot be fitted. StorageError: one is damaged, or
+    `folder` cannot be written.
     """
     start = time.perf_counter()
     paths = {name: characterization_folder / f"{name}.parquet" for name in _TABLES[circuit.array]}
     _require_tables(paths)
     checksums = {name: sha256_of_file(path) for name, path in paths.items()}
     key = _FIT.key(tables=checksums, technology=technology, circuit=circuit, settings=settings)
-    reports = _finished(folder, key)
+    reports = _finished(folder, key) or _taken(folder, key)
     fitted_now = [] if reports else list(paths)
     if not reports:
         tables = {name: read_measured(path, technology) for name, path in paths.items()}
         reports = _fit_all(tables, circuit, settings, folder, key)
+        with suppress(StorageError):  # costs the next one its time, nothing else
+            copy_into(kept_folder(key), _files(folder, paths))
     summary = {
         "technology": technology.name,
         "technology_fingerprint": technology.fingerprint,
@@ -105,6 +108,21 @@ def _finished(folder: Path, key: str) -> dict[str, Any]:
     except StorageError:
         return {}
     return reports if all(report.get("key") == key for report in reports.values()) else {}
+
+
+def _taken(folder: Path, key: str) -> dict[str, Any]:
+    """Reports on the laws in the cache that were made of the same, after they are copied to the folder."""
+    reports = _finished(kept_folder(key), key)
+    files = _files(kept_folder(key), reports)
+    if not all(file.is_file() for file in files):
+        return {}
+    copy_into(folder, files)
+    return reports
+
+
+def _files(folder: Path, names: Iterable[str]) -> list[Path]:
+    """What a fit of these tables writes, the laws last."""
+    return [*(folder / plot_of(name) for name in names), folder / SURROGATES]
 
 
 def _fit_all(

@@ -29,6 +29,8 @@ from spicetrain.verification.conditions import Conditions
 
 from ..training.circuits import fitted_surface, random_network, shifted_surface
 
+pytestmark = pytest.mark.xdist_group("calibrate")  # what its tests share is made once
+
 LAYERS = (20, 12, 3)
 IMAGES = 300
 

@@ -93,5 +93,5 @@ def measured(ngspice: Ngspice, ptm90: Technology, tmp_path_factory: pytest.TempP
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPICETRAIN_CACHE", str(folder / "cache"))
         characterize(Subject(ptm90), plan, simulator(ngspice, workers=None), folder / "tables")
-    report = fit_surrogates(folder / "tables", ptm90, SETTINGS, folder / "fitted")
+        report = fit_surrogates(folder / "tables", ptm90, SETTINGS, folder / "fitted")
     return Measured(folder / "tables", folder / "fitted", report)

@@ -83,6 +83,25 @@ def test_an_interrupted_fit_resumes(
     assert len(fit_surrogates(tables, ptm90, other, tmp_path / "out")["fitted_now"]) == 3
 
 
+def test_another_folder_takes_over_what_is_fitted(
+    tables: Path, tmp_path: Path, own_cache: Path, ptm90: Technology
+) -> None:
+    """From the cache, bit by bit; a damaged entry is fitted again, and a cache that cannot be written does without."""
+    one, other = tmp_path / "one", tmp_path / "other"
+    first, again = (fit_surrogates(tables, ptm90, QUICK, folder) for folder in (one, other))
+    assert len(first["fitted_now"]) == 3 and again["fitted_now"] == []
+    assert again["surrogates"] == first["surrogates"]
+    assert Surrogates.load(other).fingerprint == Surrogates.load(one).fingerprint
+    drawn = [f"surrogates-{name}.svg" for name in first["surrogates"]]
+    assert [(other / file).read_bytes() for file in drawn] == [(one / file).read_bytes() for file in drawn]
+    kept = own_cache / "surrogates" / first["surrogates"]["loaded_vtc"]["key"] / SURROGATES
+    kept.write_bytes(kept.read_bytes()[:-10])
+    assert fit_surrogates(tables, ptm90, QUICK, tmp_path / "third")["fitted_now"] == ["loaded_vtc"]
+    shutil.rmtree(own_cache)
+    own_cache.write_text("a file is in the way")
+    assert len(fit_surrogates(tables, ptm90, QUICK, tmp_path / "fourth")["fitted_now"]) == 3
+
+
 def test_an_absent_table_is_skipped_and_said_so(tables: Path, tmp_path: Path, ptm90: Technology) -> None:
     (tables / "loaded_vtc.parquet").unlink()
     (tables / "effective_load.parquet").unlink()

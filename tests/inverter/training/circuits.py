@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import shared
 import torch
 from bench import plan_of, simulator
 from torch import Tensor
@@ -39,7 +40,7 @@ def measured(**sections: PlanSection) -> dict[str, pd.DataFrame]:
     """Tables of ptm90 for a plan of these sections, in a cache of their own."""
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
         folder = Path(name)
-        patch.setenv("SPICETRAIN_CACHE", str(folder / "cache"))
+        patch.setenv("SPICETRAIN_CACHE", str(shared.root() / "cache"))
         subject = Subject(load_technology("ptm90"))
         files = characterize(subject, plan_of(**sections), simulator(), folder / "tables")
         return {name: pd.read_parquet(file) for name, file in files.items()}

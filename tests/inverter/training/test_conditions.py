@@ -35,6 +35,8 @@ from spicetrain.training import loop
 
 from .circuits import EXACT, SETTINGS
 
+pytestmark = pytest.mark.xdist_group("conditions")  # what its tests share is made once
+
 SHAPE = NetworkSettings(layers=(4, 3, 3), encoding="bipolar", inverter_sizes=(2.0, 1.0), ground_ohm=1e6)
 STEPS = 3  # 120 flowers in batches of 40
 ASKED = {"corners": ["tt", "sf"], "temperatures_C": [85], "vdd_scales": [0.9, 1]}

@@ -26,6 +26,8 @@ from spicetrain.verification.conditions import Conditions
 
 from .reopened import copied, reopened, summary_of, verified_in
 
+pytestmark = pytest.mark.xdist_group("chips")  # what its tests share is made once
+
 CHIPS = 5
 SIMULATED = 2
 

@@ -23,6 +23,8 @@ from spicetrain.technology import Technology
 
 from .reopened import copied, reopened, summary_of, verified_in
 
+pytestmark = pytest.mark.xdist_group("grid")  # what its tests share is made once
+
 GRID = {"temperatures_C": [27, 85], "vdd_scales": [0.9, 1]}
 NAMES = ["nominal_27C_0.9x", "nominal_27C_1x", "nominal_85C_0.9x", "nominal_85C_1x"]
 

@@ -13,6 +13,8 @@ from tiny import PLAN, TOML
 
 from spicetrain.cli import main
 
+pytestmark = pytest.mark.xdist_group("regression")  # what its tests share is made once
+
 Capture = pytest.CaptureFixture[str]
 
 

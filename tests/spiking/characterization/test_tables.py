@@ -24,6 +24,8 @@ from spicetrain.spiking.circuit import SpikingCircuit, load_circuit
 from spicetrain.tables import read_about, read_table
 from spicetrain.technology import Technology
 
+pytestmark = pytest.mark.xdist_group("tables")  # what its tests share is made once
+
 PLAN: dict[str, Any] = {
     "driver_current": {"points": 8},
     "cell_current": {"points": 5, "g_points": 3},

@@ -49,6 +49,8 @@ from spicetrain.surrogates.settings import SurrogateSettings
 from spicetrain.technology import Technology
 from spicetrain.variation import VariationSettings, statistics_of
 
+pytestmark = pytest.mark.xdist_group("laws")  # what its tests share is made once
+
 SETTINGS = SurrogateSettings(hidden=(5,), load_iterations=5, starts=1)
 
 CURVES = CellCurves(
@@ -356,7 +358,7 @@ def measured(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPICETRAIN_CACHE", str(folder / "cache"))
         characterize(Subject(ptm90, circuit), load_plan("spiking", TABLES), simulator(ngspice), folder / "tables")
-    report = fit_spiking_surrogates(folder / "tables", ptm90, circuit, SETTINGS, folder)
+        report = fit_spiking_surrogates(folder / "tables", ptm90, circuit, SETTINGS, folder)
     return folder, circuit, report, SpikingLaws.load(folder)
 
 
@@ -475,7 +477,10 @@ def test_shipped_circuits_are_fitted(measured: tuple[Path, SpikingCircuit, dict[
 
 
 def test_finished_laws_are_kept_and_others_are_not(
-    measured: tuple[Path, SpikingCircuit, dict[str, Any], SpikingLaws], ptm90: Technology
+    measured: tuple[Path, SpikingCircuit, dict[str, Any], SpikingLaws],
+    ptm90: Technology,
+    tmp_path: Path,
+    own_cache: Path,
 ) -> None:
     folder, circuit, report, laws = measured
     again = fit_spiking_surrogates(folder / "tables", ptm90, circuit, SETTINGS, folder)
@@ -485,6 +490,18 @@ def test_finished_laws_are_kept_and_others_are_not(
         return  # once is enough
     other = SETTINGS.model_copy(update={"seed": 1})
     keys = {law["key"] for law in report["surrogates"].values()}
+    # Another folder takes them over from the cache, with what they look like; where a plot is gone there, not.
+    first, taken = (
+        fit_spiking_surrogates(folder / "tables", ptm90, circuit, SETTINGS, tmp_path / name) for name in "ab"
+    )
+    assert first["fitted_now"] == report["fitted_now"] and taken["fitted_now"] == []
+    assert taken["surrogates"] == first["surrogates"]
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "a").glob("surrogates*") if path.suffix != ".json"}
+    assert len(kept) == 1 + len(report["surrogates"])
+    assert {name: (tmp_path / "b" / name).read_bytes() for name in kept} == kept
+    next(own_cache.rglob("*.svg")).unlink()
+    again = fit_spiking_surrogates(folder / "tables", ptm90, circuit, SETTINGS, tmp_path / "d")
+    assert again["fitted_now"] == report["fitted_now"]
     changed = fit_spiking_surrogates(folder / "tables", ptm90, circuit, other, folder)
     assert changed["fitted_now"] and not keys & {law["key"] for law in changed["surrogates"].values()}
 
