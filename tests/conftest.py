@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import shared
-from _pytest.nodeid import NodeId
 
 from spicetrain.spice.ngspice import Ngspice, find_ngspice
 from spicetrain.technology import Technology, load_technology
@@ -25,7 +24,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slow ones first: none of them is what one worker still has to do when the other is done. A group stays with
     one worker: pytest-xdist says so in an attribute that pytest 9.2 does not read any more."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
-    if "PYTEST_XDIST_WORKER" in os.environ:
+    if "PYTEST_XDIST_WORKER" in os.environ and pytest.version_tuple >= (9, 2):
+        from _pytest.nodeid import NodeId
+
         for item in items:
             for mark in item.iter_markers("xdist_group"):
                 item._id = NodeId.parse(f"{item.nodeid}@{mark.args[0]}")
