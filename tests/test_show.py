@@ -132,7 +132,10 @@ def test_of_lost_files(done: Path, capsys: Capture, monkeypatch: pytest.MonkeyPa
     (done / "summary.json").unlink()
     (done / "surrogates.json").unlink()
     found = shown(capsys, done)
-    assert (why(found, "verify"), why(found, "fit-surrogates")) == ("nothing is verified yet", "nothing is fitted yet")
+    assert (why(found, "verify"), why(found, "fit-surrogates")) == (
+        "nothing is verified yet",
+        "nothing is fitted here yet: fits what the cache does not have",
+    )
 
 
 def test_a_damaged_table_is_none(done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,7 @@ def _fit_surrogates(run: Run, tables: list[Stored], measured: Room) -> Room:
     verb, files = "fit-surrogates", run.files
     fit = files.json(FIT, ("technology_fingerprint", "surrogates"), verb)
     if fit is None or files.path(SURROGATES) is None:
-        return Room(verb, "would run", "nothing is fitted yet")
+        return Room(verb, "would run", "nothing is fitted here yet: fits what the cache does not have")
     reports = fit["surrogates"]
     if not (isinstance(reports, dict) and all(isinstance(report, dict) for report in reports.values())):
         raise files.damaged(files / FIT, f"surrogates = {reports!r:.40}", verb)
