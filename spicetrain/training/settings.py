@@ -42,7 +42,7 @@ class LoopSettings(Definition):
                     as when there are fewer
     variation       of the chips that the network is trained for, drawn anew all the time
     validation      training images kept out of training, for choices that must not see the test images
-    device          "auto" takes CUDA when there is one
+    device          "auto" takes CUDA when there is one; nobody has run that yet
     threads         of torch on the CPU; 0 leaves it to torch
     """
 
@@ -61,7 +61,7 @@ class LoopSettings(Definition):
     steps_per_epoch: int = Field(default=0, ge=0)
     validation: int = Field(default=0, ge=0)
     seed: int = Field(default=0, ge=0)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
     threads: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
