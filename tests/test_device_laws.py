@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import kstest
 
+from spicetrain.array.aging import LogarithmicDrift
 from spicetrain.array.built import built
 from spicetrain.array.crossbar import Crossbar
 from spicetrain.array.devices.ohmic import Ohmic
@@ -68,9 +69,18 @@ def test_a_verified_window_is_uniform() -> None:
     assert abs(off).max() <= 1 and kstest(off[:50].ravel(), "uniform", (-1, 2)).pvalue > 1e-3
 
 
-def test_no_device_conducts_less_than_nothing() -> None:
-    found = of(ArrayStatistics(Relative(form="relative", sigma=2.0), read_noise=ReadNoise(factor=1.0)))
-    assert found.min() == LEAST_SHARE * DEVICE.g_min_S
+@pytest.mark.parametrize(
+    "statistics",
+    [
+        ArrayStatistics(Relative(form="relative", sigma=2.0)),
+        ArrayStatistics(drift=LogarithmicDrift(form="logarithmic", shift_S=-1e-4, sigma_S=0.0, t0_s=1.0), time_s=1e3),
+        ArrayStatistics(read_noise=ReadNoise(factor=1.0)),
+        ArrayStatistics(Relative(form="relative", sigma=2.0), read_noise=ReadNoise(factor=1.0)),
+    ],
+    ids=["programming", "drift", "read noise", "programming and read noise"],
+)
+def test_no_device_conducts_less_than_nothing(statistics: ArrayStatistics) -> None:
+    assert of(statistics).min() == LEAST_SHARE * DEVICE.g_min_S
 
 
 @pytest.mark.parametrize(

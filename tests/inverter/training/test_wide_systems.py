@@ -153,6 +153,27 @@ def test_no_more_steps_are_taken_than_krylovs_space_needs(
     assert len(taken) == max(needed) > 1
 
 
+def test_the_inverse_of_the_mean_leaves_fewer_steps(ptm90: Technology, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where samples differ by some percent."""
+    s, right = tangent_of(ptm90, "ohmic"), right_side()
+    scale = 1 + 0.05 * torch.randn(3, SAMPLES, 1, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    a, b, t = (of[:1] * by for of, by in zip(inverters_of(s, 8.0), scale, strict=True))
+    taken, plain = [], WideSystems._image
+
+    def seen(*given: Any) -> Tensor:
+        taken.append(1)
+        return plain(*given)
+
+    monkeypatch.setattr(WideSystems, "_image", seen)
+    steps = []
+    for near_inverse in (None, inverse_of_mean(s, a, b, t)):
+        taken.clear()
+        WideSystems(s, a, b, t, near_inverse).solve(right, near=1e-4)
+        steps.append(len(taken))
+    by_diagonal, by_mean = steps
+    assert by_mean < by_diagonal
+
+
 def test_a_sample_that_is_no_number_stays_by_itself(ptm90: Technology) -> None:
     s = tangent_of(ptm90, "ohmic", torch.float32)
     a, b, t = (of.float() for of in inverters_of(s, 0.5))
