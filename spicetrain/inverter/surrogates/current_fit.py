@@ -20,6 +20,7 @@ from spicetrain.surrogates.errors_of_fit import (
     relative_errors,
     require_columns,
 )
+from spicetrain.surrogates.held_out import fitted_and_held_out
 from spicetrain.surrogates.levenberg_marquardt import Vector
 from spicetrain.surrogates.mlp import Mlp, fit_mlp, stack_layers, steps_of_fit
 from spicetrain.surrogates.settings import SurrogateSettings
@@ -53,9 +54,7 @@ def fit_current_surface(
     """
     require_columns(table, COLUMNS, "current surface")
     rng = np.random.default_rng(settings.seed)
-    from sklearn.model_selection import train_test_split  # here: scikit-learn takes a second to import
-
-    fitted, held_out = train_test_split(np.arange(len(table)), test_size=settings.held_out, random_state=settings.seed)
+    fitted, held_out = fitted_and_held_out(np.arange(len(table)), settings)
     measured = {name: table[name].to_numpy(np.float64) for name in COLUMNS}
     surface = _fit(measured, fitted, technology, settings, rng, on_step)
     errors = _errors(surface, measured, fitted, held_out)

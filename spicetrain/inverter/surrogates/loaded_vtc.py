@@ -12,6 +12,7 @@ from torch import Tensor
 
 from spicetrain.errors import ConfigurationError
 from spicetrain.surrogates.errors_of_fit import Errors, absolute_errors, polynomial_baseline, require_columns
+from spicetrain.surrogates.held_out import fitted_and_held_out
 from spicetrain.surrogates.mlp import steps_of_halving
 from spicetrain.surrogates.scaled_mlp import ScaledMlp, fit_scaled_mlp
 from spicetrain.surrogates.settings import SurrogateSettings
@@ -61,9 +62,7 @@ def fit_loaded_vtc(
     floor = _least_conductance(table, rails.half_swing_V) / 3
     x = _features(v_in, g_load, v_load, rails.mid_V, rails.half_swing_V, floor).numpy()
     y = v_out.numpy()
-    from sklearn.model_selection import train_test_split  # here: scikit-learn takes a second to import
-
-    fitted, held_out = train_test_split(np.arange(len(y)), test_size=settings.held_out, random_state=settings.seed)
+    fitted, held_out = fitted_and_held_out(np.arange(len(y)), settings)
     rng = np.random.default_rng(settings.seed)
     mlp = fit_scaled_mlp(x[fitted], (y[fitted] - rails.mid_V) / rails.half_swing_V, settings.for_loads, rng, on_step)
     domain = tuple((float(values.min()), float(values.max())) for values in (v_in, g_load, v_load))

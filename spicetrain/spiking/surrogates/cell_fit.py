@@ -13,6 +13,7 @@ from scipy.optimize import least_squares
 from spicetrain.errors import ConfigurationError
 from spicetrain.spiking.cell_curves import CellCurves
 from spicetrain.spiking.circuit import SIDES, Side, SpikingCircuit
+from spicetrain.surrogates.held_out import fitted_and_held_out
 from spicetrain.surrogates.levenberg_marquardt import Vector
 from spicetrain.surrogates.settings import SurrogateSettings
 
@@ -51,9 +52,7 @@ def fit_side(
     allowed_A = _ALLOWED * largest_A * (g / span[1]) ** _OF_SMALL
     allowed_A = allowed_A * np.where(expected, 1 + _NEAR * (u / max(np.abs(expected_V))) ** 2, _BEYOND)
     basis, scale = chebyshev.chebvander(z, _DEGREE), g / allowed_A
-    from sklearn.model_selection import train_test_split  # here: scikit-learn takes a second to import
-
-    fitted, held_out = train_test_split(np.arange(len(u)), test_size=settings.held_out, random_state=settings.seed)
+    fitted, held_out = fitted_and_held_out(np.arange(len(u)), settings)
 
     def residuals(p: Vector) -> Vector:
         centre, width, power, shares = _parts(p)

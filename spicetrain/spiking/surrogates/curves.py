@@ -9,6 +9,7 @@ from numpy.polynomial import Chebyshev
 from numpy.typing import NDArray
 
 from spicetrain.surrogates.errors_of_fit import Errors, absolute_errors
+from spicetrain.surrogates.held_out import fitted_and_held_out
 from spicetrain.surrogates.levenberg_marquardt import Vector
 from spicetrain.surrogates.mlp import Mlp, fit_mlp
 from spicetrain.surrogates.settings import SurrogateSettings
@@ -66,10 +67,8 @@ def errors(fits: list[Fit], unit: str) -> Errors:
 
 def _split(points: int, settings: SurrogateSettings) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """The ends are always fitted: nothing is extrapolated."""
-    from sklearn.model_selection import train_test_split  # here: scikit-learn takes a second to import
-
     inner = np.arange(1, points - 1)
-    fitted, held_out = train_test_split(inner, test_size=settings.held_out, random_state=settings.seed)
+    fitted, held_out = fitted_and_held_out(inner, settings)
     return np.concatenate([fitted, [0, points - 1]]), held_out
 
 

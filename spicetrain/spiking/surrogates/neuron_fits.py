@@ -25,6 +25,7 @@ from spicetrain.spiking.surrogates.measured import (
 )
 from spicetrain.spiking.surrogates.plots import Curve, plot_curves
 from spicetrain.surrogates.errors_of_fit import absolute_errors
+from spicetrain.surrogates.held_out import fitted_and_held_out
 from spicetrain.surrogates.levenberg_marquardt import Vector
 from spicetrain.surrogates.settings import SurrogateSettings
 
@@ -157,9 +158,7 @@ def fit_residue(table: pd.DataFrame, laws: SpikingLaws, circuit: SpikingCircuit,
             u[here] = _discharged(u[here], reset[k], g[here], C[here], duration * (1 - p[0]))
         return (u + fall_V) * at_edge
 
-    from sklearn.model_selection import train_test_split  # here: scikit-learn takes a second to import
-
-    fitted, held_out = train_test_split(np.arange(len(after)), test_size=settings.held_out, random_state=settings.seed)
+    fitted, held_out = fitted_and_held_out(np.arange(len(after)), settings)
     start = np.zeros(1 + 2 * len(layers))
     p = least_squares(lambda p: ((model(p) - after) / allowed)[fitted], start).x
     found = model(p)
