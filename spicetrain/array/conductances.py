@@ -24,11 +24,11 @@ class Conductances(NamedTuple):
 
     def column_sum(self) -> Tensor:
         """All conductances of a column, [columns], siemens."""
-        return self.pos.sum(0) + self.neg.sum(0) + self.bias_pos + self.bias_neg
+        return self.pos.sum(-2) + self.neg.sum(-2) + self.bias_pos + self.bias_neg
 
     def row_sums(self) -> tuple[Tensor, Tensor]:
         """All conductances of every positive and of every negative row, [rows] each, siemens."""
-        return self.pos.sum(1), self.neg.sum(1)
+        return self.pos.sum(-1), self.neg.sum(-1)
 
     def in_order(self, pairs: Tensor) -> Conductances:
         """The row pairs in another order, [rows]."""

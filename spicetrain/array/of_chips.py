@@ -10,7 +10,7 @@ from torch import Tensor
 
 from spicetrain.array.conductances import Conductances
 from spicetrain.array.crossbar import Crossbar
-from spicetrain.array.tangent import Gradients, Tangent
+from spicetrain.array.tangent import Gradients, Tangent, outer_products
 from spicetrain.rails import Rails
 
 
@@ -22,12 +22,6 @@ class ChipConductances(Conductances):
     def of_chips(cls, crossbars: Sequence[Crossbar], dtype: torch.dtype, device: torch.device) -> ChipConductances:
         each = [Conductances.of(crossbar, dtype) for crossbar in crossbars]
         return cls(*(torch.stack(values).to(device) for values in zip(*each, strict=True)))
-
-    def column_sum(self) -> Tensor:
-        return self.pos.sum(1) + self.neg.sum(1) + self.bias_pos + self.bias_neg
-
-    def row_sums(self) -> tuple[Tensor, Tensor]:
-        return self.pos.sum(2), self.neg.sum(2)
 
     def open_columns(self, signal: Tensor, rails: Rails) -> Tensor:
         """Column voltages [chips * images, columns], of every chip for the same signal [images, rows]."""
@@ -43,8 +37,7 @@ class OhmicOfChips(Tangent):
         self.g_n, self.g_p, self.rails = g.pos, g.neg, rails
         self.G_n, self.G_p = g.row_sums()
         self.S, self.i_bias = g.column_sum(), g.bias_current(rails)
-        pairs = (g.pos, g.pos), (g.neg, g.neg), (g.neg, g.pos)
-        self.outer = torch.cat([(x[..., None] * y[..., None, :]).flatten(2) for x, y in pairs], 1)
+        self.outer = outer_products((g.pos, g.neg), (g.pos, g.neg))
 
     def _by_chip(self, of_samples: Tensor) -> Tensor:
         """[chips, images, ...]"""

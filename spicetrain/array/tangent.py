@@ -67,11 +67,11 @@ class Coupling(Protocol):
 
 
 def outer_products(columns: tuple[Tensor, Tensor], rows: tuple[Tensor, Tensor]) -> Tensor:
-    """[3 rows, columns * columns] of slopes (n, p) [rows, columns], as they are to the columns and to the rows: the
-    matrix is linear in a, b and t, and one product with this table assembles it for all samples."""
+    """[..., 3 rows, columns * columns] of slopes (n, p) [..., rows, columns], as they are to the columns and to the
+    rows: the matrix is linear in a, b and t, and one product with this table assembles it for all samples."""
     (to_n, to_p), (from_n, from_p) = columns, rows
     pairs = (to_n, from_n), (to_p, from_p), (to_p, from_n)
-    return torch.cat([(x[:, :, None] * y[:, None, :]).flatten(1) for x, y in pairs])
+    return torch.cat([(x[..., :, None] * y[..., None, :]).flatten(-2) for x, y in pairs], -2)
 
 
 def matrix_of(abt: Tensor, outer: Tensor, S: Tensor) -> Tensor:
