@@ -13,8 +13,6 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from spicetrain.array.tangent import WIDE
-
 _SIDE_BY_SIDE = 16
 _NEAR = np.float32(1e-5)  # of the right side's largest
 
@@ -22,8 +20,6 @@ _NEAR = np.float32(1e-5)  # of the right side's largest
 def solve_systems(A: Tensor, right: Tensor, *, transposed: bool = False) -> Tensor:
     """x [systems, n] of A x = right, or of A' x = right; A [systems, n, n], right [systems, n]. A singular one gives
     numbers that are not finite."""
-    if right.shape[1] > WIDE:  # LAPACK is as fast
-        return solve_with_pivots(A, right, transposed)
     x = torch.empty_like(right)
     unsolved = _solve(A.numpy(), right.numpy(), transposed, x.numpy())
     if unsolved.any():
