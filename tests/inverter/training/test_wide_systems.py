@@ -63,6 +63,19 @@ def right_side() -> Tensor:
     return torch.randn(SAMPLES, COLUMNS, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 1e-6
 
 
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """One for every step that is taken."""
+    steps, plain = list[None](), WideSystems._image
+
+    def seen(*given: Any) -> Tensor:
+        steps.append(None)
+        return plain(*given)
+
+    monkeypatch.setattr(WideSystems, "_image", seen)
+    return steps
+
+
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("gain", [0.5, 8.0])
 @pytest.mark.parametrize("kind", KINDS)
@@ -107,16 +120,9 @@ def test_what_takes_too_many_steps_is_eliminated_by_itself(
 
 
 @pytest.mark.parametrize("near_V", [1e-3, 1e-6])
-def test_a_solution_is_as_near_as_is_asked(near_V: float, ptm90: Technology, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_solution_is_as_near_as_is_asked(near_V: float, ptm90: Technology, taken: list[None]) -> None:
     s, right = tangent_of(ptm90, "ohmic"), right_side()
     abt = inverters_of(s, 0.5)
-    taken, plain = [], WideSystems._image
-
-    def seen(*given: Any) -> Tensor:
-        taken.append(1)
-        return plain(*given)
-
-    monkeypatch.setattr(WideSystems, "_image", seen)
     systems = WideSystems(s, *abt, inverse_of_mean(s, *abt))
     exactly = systems.solve(right)[0]
     steps = len(taken)
@@ -127,9 +133,7 @@ def test_a_solution_is_as_near_as_is_asked(near_V: float, ptm90: Technology, mon
 
 
 @pytest.mark.parametrize("near", [1e-2, 1e-5, 1e-8])
-def test_no_more_steps_are_taken_than_krylovs_space_needs(
-    near: float, ptm90: Technology, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_more_steps_are_taken_than_krylovs_space_needs(near: float, ptm90: Technology, taken: list[None]) -> None:
     """Least squares over the space of M r, M A M r, ..., M the diagonal's inverse, leave as little as can be left."""
     s, right = tangent_of(ptm90, "ohmic"), right_side()
     abt = inverters_of(s, 8.0)
@@ -142,29 +146,15 @@ def test_no_more_steps_are_taken_than_krylovs_space_needs(
             left = of - matrix @ space @ torch.linalg.lstsq(matrix @ space, of[:, None]).solution[:, 0]
             v = matrix @ space[:, -1]
         needed.append(space.shape[1])
-    taken, plain = [], WideSystems._image
-
-    def seen(*given: Any) -> Tensor:
-        taken.append(1)
-        return plain(*given)
-
-    monkeypatch.setattr(WideSystems, "_image", seen)
     WideSystems(s, *abt, None).solve(right, near=near)
     assert len(taken) == max(needed) > 1
 
 
-def test_the_inverse_of_the_mean_leaves_fewer_steps(ptm90: Technology, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_inverse_of_the_mean_leaves_fewer_steps(ptm90: Technology, taken: list[None]) -> None:
     """Where samples differ by some percent."""
     s, right = tangent_of(ptm90, "ohmic"), right_side()
     scale = 1 + 0.05 * torch.randn(3, SAMPLES, 1, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     a, b, t = (of[:1] * by for of, by in zip(inverters_of(s, 8.0), scale, strict=True))
-    taken, plain = [], WideSystems._image
-
-    def seen(*given: Any) -> Tensor:
-        taken.append(1)
-        return plain(*given)
-
-    monkeypatch.setattr(WideSystems, "_image", seen)
     steps = []
     for near_inverse in (None, inverse_of_mean(s, a, b, t)):
         taken.clear()
